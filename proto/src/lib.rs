@@ -1,0 +1,31 @@
+//! What crosses the wire between `s7ctl` and `s7supervisord`.
+//!
+//! bytes ⇄ [`frame`] ⇄ [`codec`] ⇄ [`request`] / [`reply`], carried by a [`channel`] between the two sides of an
+//! [`endpoint`], after a [`hello`] of fixed bytes.
+
+pub mod name;
+pub mod refusal;
+pub mod reply;
+pub mod request;
+pub mod status;
+
+/// Every bound of the protocol, with its reason.
+pub const LIMITS: Limits = Limits {
+    request_bytes: 64 * 1024,
+    response_bytes: 4 * 1024 * 1024,
+    log_lines: 10_000,
+    log_bytes: 2 * 1024 * 1024,
+};
+
+/// The bounds of [`LIMITS`].
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The longest request frame in bytes: a thousand of the longest names fit (DESIGN 7: 64 KiB).
+    pub request_bytes: usize,
+    /// The longest response frame in bytes: the status of more than 10 000 components fits (reliability B37: 4 MiB).
+    pub response_bytes: usize,
+    /// The most lines of output that one request gets for one component.
+    pub log_lines: u32,
+    /// The most bytes of output in one response, over all components: half a response frame.
+    pub log_bytes: usize,
+}

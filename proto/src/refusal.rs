@@ -1,0 +1,66 @@
+//! Why a request is refused. Typed: the client makes the sentences.
+
+use crate::name::ComponentName;
+use crate::reply::Diagnostic;
+use serde::{Deserialize, Serialize};
+
+/// Why nothing was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// No component of that name.
+    NoSuchComponent {
+        /// The name that was asked for.
+        name: ComponentName,
+        /// Names that are near to it, the nearest first; at most three.
+        similar: Vec<ComponentName>,
+    },
+    /// The peer's identity doesn't allow it.
+    NotPermitted {
+        /// The peer's user id, where the system has such.
+        uid: Option<u32>,
+        /// What would allow it.
+        needed: Permission,
+    },
+    /// A start by name of something whose dependency is wished down.
+    DependencyDown {
+        /// What was to be started.
+        component: ComponentName,
+        /// What it depends on.
+        dependency: ComponentName,
+    },
+    /// The registry on disk can't be loaded; what runs is untouched.
+    RegistryBroken {
+        /// The file.
+        file: String,
+        /// All errors and warnings.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// The daemon is stopping everything.
+    ShuttingDown,
+    /// Too much is going on: a queue of the daemon is full, or too many clients are connected.
+    Busy,
+    /// The request could not be understood.
+    Malformed {
+        /// What was wrong with it.
+        detail: String,
+    },
+    /// The daemon can't do this on this system.
+    Unsupported {
+        /// What can't be done.
+        what: String,
+    },
+    /// The daemon failed within itself; its log has more.
+    Internal {
+        /// What failed.
+        what: String,
+    },
+}
+
+/// Who may ask for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Permission {
+    /// Members of the socket's group, and those below.
+    Observe,
+    /// Root, the daemon's own user, and the configured group.
+    Control,
+}

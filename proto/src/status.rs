@@ -1,0 +1,286 @@
+//! Components as people see them. Durations are microseconds, wall times milliseconds since 1970 (UTC).
+
+use crate::name::ComponentName;
+use serde::{Deserialize, Serialize};
+
+/// What people want of a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wish {
+    /// It should run.
+    Up,
+    /// It should not run.
+    Down,
+}
+
+/// What a component is doing (DESIGN 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum State {
+    /// No process, and none is wished.
+    Stopped,
+    /// Wished up; an earlier tier or a dependency has to come first.
+    Waiting,
+    /// Being spawned, or alive and not yet ready.
+    Starting,
+    /// Alive and ready.
+    Running,
+    /// Asked to stop, or being killed.
+    Stopping,
+    /// Crashed: being cleaned up, or waiting for the next try.
+    Backoff,
+    /// Ended, and the restart policy says that it stays so.
+    Exited,
+    /// Given up, because the registry sets a limit.
+    Fatal,
+    /// Killed, and still there.
+    Stuck,
+}
+
+impl State {
+    /// The name shown to people and in JSON, supervisord's where it has one.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stopped => "STOPPED",
+            Self::Waiting => "WAITING",
+            Self::Starting => "STARTING",
+            Self::Running => "RUNNING",
+            Self::Stopping => "STOPPING",
+            Self::Backoff => "BACKOFF",
+            Self::Exited => "EXITED",
+            Self::Fatal => "FATAL",
+            Self::Stuck => "STUCK",
+        }
+    }
+}
+
+/// The health flag beside the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Health {
+    /// Nothing is checked.
+    None,
+    /// Checked, no result yet.
+    Unknown,
+    /// The last checks succeeded.
+    Healthy,
+    /// The last checks failed.
+    Unhealthy,
+}
+
+impl Health {
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+/// How a run's first process ended, as the system tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exit {
+    /// It ended by itself with this code.
+    Code(i32),
+    /// A signal ended it: the name ("SIGKILL"; "signal 99" where the system has none), and whether a core was dumped.
+    Signal {
+        /// The signal's name.
+        name: String,
+        /// A core file was written.
+        core: bool,
+    },
+    /// It ended, and nobody can say how.
+    Unknown,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndCause {
+    /// By itself, with a code that counts as success.
+    Finished,
+    /// By itself, with a failure, or by a signal from outside.
+    Crashed,
+    /// Somebody asked it to stop, and it did.
+    Requested,
+    /// Somebody asked it to stop; it did not in time and was killed.
+    KilledAfterTimeout,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitReport {
+    /// How it ended.
+    pub exit: Exit,
+    /// Why.
+    pub cause: EndCause,
+    /// When, as wall time in milliseconds since 1970 (UTC).
+    pub at_ms: i64,
+    /// How long the run lasted, in microseconds.
+    pub lasted_us: u64,
+}
+
+/// What starting a process was doing when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SpawnStage {
+    /// Finding the user or group of the component.
+    LookingUpUser,
+    /// Making the pipe for its output.
+    PreparingOutput,
+    /// Creating the process (fork).
+    CreatingProcess,
+    /// Writing the run's record.
+    Recording,
+    /// Beginning a session of its own.
+    CreatingSession,
+    /// Setting resource limits.
+    SettingLimits,
+    /// Setting the group and the supplementary groups.
+    SettingGroup,
+    /// Setting the user.
+    SettingUser,
+    /// Changing to the working directory.
+    ChangingDirectory,
+    /// Connecting standard input, output and error.
+    ConnectingOutput,
+    /// Executing the program.
+    Executing,
+}
+
+/// A start that did not come to a running program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpawnFailure {
+    /// What was being done.
+    pub stage: SpawnStage,
+    /// To what: the path, user or limit.
+    pub subject: String,
+    /// The system's error number, where it gave one.
+    pub os_error: Option<i32>,
+    /// The system's words for it, or ours where it gave none.
+    pub cause: String,
+    /// The machine lacks something for the moment (processes, descriptors, memory); the component isn't to blame.
+    pub host_fault: bool,
+}
+
+/// Who asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Actor {
+    /// A client on the control socket, by its user id.
+    Uid(u32),
+    /// A client on Windows, by its SID.
+    Sid(String),
+    /// The daemon itself: boot, reload, shutdown by a signal.
+    Supervisor,
+}
+
+/// Why a component is in the state it is in, where that needs words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// `autoStart` is false and nobody has started it.
+    NotAutoStarted,
+    /// Somebody stopped it.
+    StoppedBy {
+        /// Who.
+        who: Actor,
+        /// When, as wall time in milliseconds since 1970 (UTC).
+        at_ms: i64,
+    },
+    /// It waits until these members of an earlier tier are ready.
+    WaitingForTier {
+        /// The tier that is being waited for.
+        tier: i32,
+        /// Its members that aren't ready; at most eight are named.
+        members: Vec<ComponentName>,
+    },
+    /// It waits for a component that it depends on.
+    WaitingForDependency(ComponentName),
+    /// The last run ended and it is to run again.
+    Crashed {
+        /// Crashes one after the other without a good run between.
+        in_a_row: u32,
+        /// Five or more of them: a crash loop.
+        crash_loop: bool,
+    },
+    /// It could not be spawned.
+    SpawnFailed(SpawnFailure),
+    /// The limit of the registry was reached.
+    GaveUp {
+        /// How many crashes in a row there were.
+        in_a_row: u32,
+    },
+    /// Its run ended and the restart policy says that it stays so.
+    Completed,
+    /// It was killed and is still there.
+    Unkillable {
+        /// Processes of the tree that are left, as far as they can be seen.
+        left: u32,
+    },
+    /// The registry has changed; it runs with what it was started with until its next start.
+    NeedsRestart,
+    /// The registry no longer has it; it is being stopped.
+    Removed,
+}
+
+/// One component, as `status` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComponentStatus {
+    /// The component's name.
+    pub id: ComponentName,
+    /// `<description>`, or empty.
+    pub description: String,
+    /// `startPriority`.
+    pub tier: i32,
+    /// What people want.
+    pub wish: Wish,
+    /// What is.
+    pub state: State,
+    /// The flag beside the state.
+    pub health: Health,
+    /// The process id of the run, while there is one.
+    pub pid: Option<u32>,
+    /// The number of the present or last run; 0 before the first.
+    pub run: u64,
+    /// How long the present run lives, in microseconds.
+    pub uptime_us: Option<u64>,
+    /// How often it was started again after a crash.
+    pub restarts: u64,
+    /// Resident memory of the whole tree, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// CPU of the whole tree since the sample before; 100 is one core.
+    pub cpu_percent: Option<f64>,
+    /// How the last run ended.
+    pub last_exit: Option<ExitReport>,
+    /// Time until the next try, in microseconds.
+    pub next_try_us: Option<u64>,
+    /// Why it is not RUNNING, or what else is to be known.
+    pub reason: Option<Reason>,
+    /// Output that could not be written and was dropped, in bytes, over the daemon's life.
+    pub output_dropped_bytes: u64,
+}
+
+/// The daemon, as `status` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupervisorStatus {
+    /// Its process id.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// How long it lives, in microseconds.
+    pub uptime_us: u64,
+    /// The registry file it has loaded.
+    pub registry: String,
+    /// How trees are held together: "group" (session, group and sweep), "cgroup" or "job".
+    pub containment: String,
+    /// `Some(why)` where run records can't be written, so that a next daemon would not know what runs.
+    pub state_not_persisted: Option<String>,
+}
+
+/// The answer to [`crate::request::Request::Status`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The daemon.
+    pub supervisor: SupervisorStatus,
+    /// The components asked for, by tier, then in the order of the registry.
+    pub components: Vec<ComponentStatus>,
+}

@@ -1,0 +1,1 @@
+//! `s7ctl`: the client.
