@@ -1,0 +1,435 @@
+//! All components together: who is meant, what comes next, when to be woken.
+
+use super::component::{Component, Step};
+use super::effect::Effect;
+use super::input::{Command, Event, Order, Policy, RunId, Slot, Stamp, Ticket};
+use super::moment::Moment;
+use super::restart::Jitter;
+use super::sequence::{StopSequence, gate_closed_by};
+use super::view::View;
+use s7proto::status::Wish;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+/// How long a tier waits for the ones before it (DESIGN 4: one broken component can't block the boot).
+pub const GATE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// All components. Feed it with [`Fleet::command`], [`Fleet::event`] and [`Fleet::tick`]; carry out the effects.
+#[derive(Debug)]
+pub struct Fleet {
+    components: Vec<Option<Component>>,
+    jitter: Jitter,
+    /// When each component wants to be woken.
+    deadlines: BTreeSet<(Moment, Slot)>,
+    /// Components that wait for a dependency.
+    waiting: BTreeSet<Slot>,
+    /// Components that wait for their tier, by tier.
+    parked: BTreeMap<i32, BTreeSet<Slot>>,
+    /// When the next tier opens even though the ones before it aren't ready.
+    gate_deadline: Option<Moment>,
+    /// The stop, tier by tier, that is under way.
+    stopping: Option<StopSequence>,
+    shutting_down: bool,
+    hurry: bool,
+    halted: bool,
+    /// Parts that each operation still waits for.
+    open_parts: HashMap<Ticket, usize>,
+}
+
+impl Fleet {
+    /// A fleet of these components, all down. `seed` decides the jitter of restarts.
+    #[must_use]
+    pub fn new(policies: Vec<Policy>, seed: u64) -> Self {
+        Self {
+            components: policies
+                .into_iter()
+                .map(|policy| Some(Component::new(policy)))
+                .collect(),
+            jitter: Jitter::new(seed),
+            deadlines: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            parked: BTreeMap::new(),
+            gate_deadline: None,
+            stopping: None,
+            shutting_down: false,
+            hurry: false,
+            halted: false,
+            open_parts: HashMap::new(),
+        }
+    }
+
+    /// The slots of all components, in ascending order.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.iter().map(|(slot, _)| slot)
+    }
+
+    /// The slot that the next added component gets.
+    #[must_use]
+    pub fn next_slot(&self) -> Slot {
+        Slot(u32::try_from(self.components.len()).unwrap_or(u32::MAX))
+    }
+
+    /// One component as people see it.
+    #[must_use]
+    pub fn view(&self, slot: Slot, now: Moment) -> Option<View> {
+        let component = self.get(slot)?;
+        Some(View::of(component, slot, now, |of| self.what_it_waits_for(of)))
+    }
+
+    /// When [`Fleet::tick`] is to be called next, if nothing else happens before.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Moment> {
+        let gate = if self.stopping.is_none() {
+            self.gate_deadline
+        } else {
+            None
+        };
+        let first = self.deadlines.first().map(|(at, _)| *at);
+        match (first, gate) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Whether everything is being stopped for good.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutting_down
+    }
+
+    /// Somebody asks for something.
+    pub fn command(&mut self, stamp: Stamp, order: Order, effects: &mut Vec<Effect>) {
+        let from = effects.len();
+        let Order { ticket, who, command } = order;
+        let refused = self.shutting_down
+            && !matches!(
+                command,
+                Command::Stop(_) | Command::StopAll | Command::Shutdown | Command::Hurry
+            );
+        if refused {
+            effects.extend(ticket.map(Effect::Refuse));
+            return;
+        }
+        if let Some(ticket) = ticket {
+            self.open_parts.insert(ticket, 0);
+        }
+        let mut turn = Turn {
+            fleet: self,
+            stamp,
+            ticket,
+            effects,
+        };
+        match command {
+            Command::StartAll => turn.start_all(),
+            Command::Start(slots) => turn.start(&slots),
+            Command::StopAll => turn.stop_all(&who),
+            Command::Stop(slots) => turn.stop(&slots, &who),
+            Command::RestartAll => turn.restart_all(),
+            Command::Restart(slots) => turn.restart(&slots),
+            Command::Reload { changes, restart } => turn.reload(changes, restart, &who),
+            Command::Shutdown => {
+                turn.fleet.shutting_down = true;
+                turn.stop_all(&who);
+            }
+            Command::Hurry => turn.hurry(),
+        }
+        self.settle(stamp, effects, from, ticket);
+    }
+
+    /// Something happened to a run.
+    pub fn event(&mut self, stamp: Stamp, run: RunId, event: Event, effects: &mut Vec<Effect>) {
+        let from = effects.len();
+        self.with(stamp, run.slot, effects, |component, step| {
+            component.event(step, run.run, event)
+        });
+        self.settle(stamp, effects, from, None);
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, stamp: Stamp, effects: &mut Vec<Effect>) {
+        let from = effects.len();
+        // Each component is woken at most once: its next deadline lies in the future.
+        let due: Vec<Slot> = self
+            .deadlines
+            .iter()
+            .take_while(|(at, _)| *at <= stamp.now)
+            .map(|(_, slot)| *slot)
+            .collect();
+        for slot in due {
+            self.with(stamp, slot, effects, |component, step| component.tick(step));
+        }
+        self.settle(stamp, effects, from, None);
+    }
+
+    // ---- what follows from every step -----------------------------------------------------------------------
+
+    /// Opens what can be opened, stops what is next, and answers whose parts are all decided.
+    fn settle(&mut self, stamp: Stamp, effects: &mut Vec<Effect>, from: usize, command: Option<Ticket>) {
+        self.advance_stop(stamp, effects);
+        self.open_tiers(stamp, effects);
+        self.answer(effects, from, command);
+        if self.shutting_down && self.stopping.is_none() && !self.halted {
+            self.halted = true;
+            let from = effects.len();
+            for slot in self.slots().collect::<Vec<_>>() {
+                self.with(stamp, slot, effects, |component, step| {
+                    component.give_up_waiting(step)
+                });
+            }
+            self.answer(effects, from, None);
+            effects.push(Effect::Halt);
+        }
+    }
+
+    fn advance_stop(&mut self, stamp: Stamp, effects: &mut Vec<Effect>) {
+        let Some(mut sequence) = self.stopping.take() else {
+            return;
+        };
+        loop {
+            let slots = sequence.next(|slot| {
+                self.get(slot)
+                    .is_none_or(|component| component.life.lets_others_stop() || component.wants_run())
+            });
+            match slots {
+                None => break,
+                Some(slots) if slots.is_empty() => {
+                    // Everything is down; what was only parked may come up again.
+                    self.gate_deadline = Some(stamp.now + GATE_TIMEOUT);
+                    return;
+                }
+                Some(slots) => {
+                    for slot in slots {
+                        self.with(stamp, slot, effects, |component, step| {
+                            if !component.wants_run() {
+                                component.end_run(step);
+                            }
+                        });
+                    }
+                }
+            }
+        }
+        self.stopping = Some(sequence);
+    }
+
+    fn open_tiers(&mut self, stamp: Stamp, effects: &mut Vec<Effect>) {
+        if self.stopping.is_some() {
+            return;
+        }
+        while let Some((&tier, _)) = self.parked.first_key_value() {
+            let laggards = gate_closed_by(self.iter(), tier);
+            let late = self.gate_deadline.is_none_or(|at| at <= stamp.now);
+            if !laggards.is_empty() && !late {
+                return;
+            }
+            if !laggards.is_empty() {
+                effects.push(Effect::GateTimedOut { tier, laggards });
+            }
+            let members = self.parked.get(&tier).cloned().unwrap_or_default();
+            for slot in members {
+                self.with(stamp, slot, effects, |component, step| component.unpark(step));
+            }
+            self.gate_deadline = Some(stamp.now + GATE_TIMEOUT);
+        }
+        self.gate_deadline = None;
+    }
+
+    /// Counts the parts decided since `from`; `command` is the ticket of the command that was just taken.
+    fn answer(&mut self, effects: &mut Vec<Effect>, from: usize, command: Option<Ticket>) {
+        let mut answered = Vec::new();
+        for effect in &effects[from..] {
+            if let Effect::Part { ticket, .. } | Effect::DependencyDown { ticket, .. } = effect {
+                if let Some(open) = self.open_parts.get_mut(ticket) {
+                    *open = open.saturating_sub(1);
+                    if *open == 0 {
+                        answered.push(*ticket);
+                    }
+                }
+            }
+        }
+        // A command about nothing is done at once.
+        if let Some(ticket) = command.filter(|ticket| self.open_parts.get(ticket) == Some(&0)) {
+            if !answered.contains(&ticket) {
+                answered.push(ticket);
+            }
+        }
+        for ticket in answered {
+            self.open_parts.remove(&ticket);
+            effects.push(Effect::Reply(ticket));
+        }
+    }
+
+    /// Lets one component take a step, and keeps the indexes true.
+    fn with(
+        &mut self,
+        stamp: Stamp,
+        slot: Slot,
+        effects: &mut Vec<Effect>,
+        act: impl FnOnce(&mut Component, &mut Step<'_>),
+    ) {
+        let mut begin = Vec::new();
+        let Some(component) = self.components.get_mut(slot.index()).and_then(Option::as_mut) else {
+            return;
+        };
+        let state_before = component.state();
+        let deadline_before = component.life.deadline();
+        let parked_before = component.parked;
+        let could_before = component.life.lets_others_start();
+        let mut step = Step {
+            slot,
+            stamp,
+            hurry: self.hurry,
+            jitter: &mut self.jitter,
+            effects,
+            begin: &mut begin,
+        };
+        act(component, &mut step);
+        self.begin(stamp, begin, effects);
+
+        let Some(component) = self.components.get_mut(slot.index()).and_then(Option::as_mut) else {
+            return;
+        };
+        let (state, deadline) = (component.state(), component.life.deadline());
+        let tier = component.policy.tier;
+        if deadline != deadline_before {
+            deadline_before.map(|at| self.deadlines.remove(&(at, slot)));
+            deadline.map(|at| self.deadlines.insert((at, slot)));
+        }
+        if component.parked != parked_before {
+            if component.parked {
+                self.parked.entry(tier).or_default().insert(slot);
+            } else {
+                self.unlist_parked(slot);
+            }
+        }
+        let Some(component) = self.get(slot) else { return };
+        let waits = matches!(component.life, super::life::Life::Waiting) && component.wants_run();
+        let (can, gone) = (component.life.lets_others_start(), component.removed);
+        if waits {
+            self.waiting.insert(slot);
+        } else {
+            self.waiting.remove(&slot);
+        }
+        if state != state_before {
+            effects.push(Effect::Entered { slot, state });
+        }
+        if gone && state == s7proto::status::State::Stopped {
+            self.forget(slot);
+            effects.push(Effect::Forget(slot));
+        }
+        if can && !could_before && !self.waiting.is_empty() {
+            let waiting: Vec<Slot> = self.waiting.iter().copied().collect();
+            for slot in waiting {
+                self.with(stamp, slot, effects, |component, step| component.unpark(step));
+            }
+        }
+    }
+
+    /// Creates the runs of those that nothing stands in the way of.
+    fn begin(&mut self, stamp: Stamp, slots: Vec<Slot>, effects: &mut Vec<Effect>) {
+        for slot in slots {
+            let free = self.get(slot).is_some_and(|component| {
+                component.wants_run()
+                    && matches!(component.life, super::life::Life::Waiting)
+                    && self.missing_dependency(component).is_none()
+            });
+            let Some(component) = self.components.get_mut(slot.index()).and_then(Option::as_mut) else {
+                continue;
+            };
+            if free {
+                let mut none = Vec::new();
+                let hurry = self.hurry;
+                let mut step = Step {
+                    slot,
+                    stamp,
+                    hurry,
+                    jitter: &mut self.jitter,
+                    effects,
+                    begin: &mut none,
+                };
+                component.spawn(&mut step);
+            }
+        }
+    }
+
+    pub(super) fn missing_dependency(&self, component: &Component) -> Option<Slot> {
+        let ready = |slot: &Slot| {
+            self.get(*slot)
+                .is_none_or(|on| on.wish == Wish::Up && on.life.lets_others_start())
+        };
+        component
+            .policy
+            .depends_on
+            .iter()
+            .find(|slot| !ready(slot))
+            .copied()
+    }
+
+    fn what_it_waits_for(&self, component: &Component) -> super::view::Why {
+        if component.parked {
+            let tier = component.policy.tier;
+            let members = gate_closed_by(self.iter(), tier);
+            let tier = members
+                .iter()
+                .filter_map(|slot| self.get(*slot))
+                .map(|member| member.policy.tier)
+                .max()
+                .unwrap_or(tier);
+            return super::view::Why::Tier { tier, members };
+        }
+        match self.missing_dependency(component) {
+            Some(slot) => super::view::Why::Dependency(slot),
+            None => super::view::Why::Nothing,
+        }
+    }
+
+    fn get(&self, slot: Slot) -> Option<&Component> {
+        self.components.get(slot.index()).and_then(Option::as_ref)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Slot, &Component)> {
+        (0u32..)
+            .map(Slot)
+            .zip(&self.components)
+            .filter_map(|(slot, component)| Some((slot, component.as_ref()?)))
+    }
+
+    fn unlist_parked(&mut self, slot: Slot) {
+        self.parked.retain(|_, members| {
+            members.remove(&slot);
+            !members.is_empty()
+        });
+    }
+
+    fn forget(&mut self, slot: Slot) {
+        self.waiting.remove(&slot);
+        self.unlist_parked(slot);
+        if let Some(place) = self.components.get_mut(slot.index()) {
+            *place = None;
+        }
+    }
+}
+
+/// One command being carried out.
+struct Turn<'a> {
+    fleet: &'a mut Fleet,
+    stamp: Stamp,
+    ticket: Option<Ticket>,
+    effects: &'a mut Vec<Effect>,
+}
+
+mod turn;
+
+#[cfg(test)]
+impl Fleet {
+    /// The component at `slot`, for tests of the machine.
+    pub(super) fn component(&self, slot: Slot) -> &Component {
+        self.get(slot).unwrap()
+    }
+
+    /// Adds a component without a command, for tests of the machine.
+    pub(super) fn add(&mut self, policy: Policy) -> Slot {
+        let slot = self.next_slot();
+        self.components.push(Some(Component::new(policy)));
+        slot
+    }
+}

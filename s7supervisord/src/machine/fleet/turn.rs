@@ -1,0 +1,274 @@
+//! What each command does to the fleet.
+
+use super::{GATE_TIMEOUT, Turn};
+use crate::machine::component::{Component, Step};
+use crate::machine::effect::Effect;
+use crate::machine::input::{Change, Policy, Slot, Ticket};
+use crate::machine::sequence::StopSequence;
+use s7proto::status::{Actor, Wish};
+use std::collections::BTreeSet;
+
+impl Turn<'_> {
+    pub(super) fn start_all(&mut self) {
+        let targets: Vec<Slot> = self.select(|component| component.policy.auto_start);
+        self.expect_parts(targets.len());
+        for &slot in &targets {
+            self.with(slot, |component, step, _| {
+                if !component.life.may_have_process() {
+                    component.park(step);
+                }
+            });
+        }
+        for slot in targets {
+            // It is wished up all the same, and starts when the dependency does; but nobody can wait for that.
+            if let Some(on) = self.dependency_down(slot, &BTreeSet::new()) {
+                self.with(slot, |component, step, _| {
+                    if !component.parked {
+                        component.start(step, None);
+                    }
+                });
+                self.refuse(slot, on);
+                continue;
+            }
+            self.with(slot, |component, step, ticket| {
+                if component.parked {
+                    component.await_up(step, ticket, false);
+                } else {
+                    component.start(step, ticket);
+                }
+            });
+        }
+        self.fleet.gate_deadline = Some(self.stamp.now + GATE_TIMEOUT);
+    }
+
+    pub(super) fn start(&mut self, slots: &[Slot]) {
+        self.expect_parts(slots.len());
+        for slot in self.refuse_dependants(slots) {
+            self.with(slot, |component, step, ticket| component.start(step, ticket));
+        }
+    }
+
+    pub(super) fn restart(&mut self, slots: &[Slot]) {
+        self.expect_parts(slots.len());
+        for slot in self.refuse_dependants(slots) {
+            self.with(slot, |component, step, ticket| component.restart(step, ticket));
+        }
+    }
+
+    pub(super) fn stop(&mut self, slots: &[Slot], who: &Actor) {
+        self.expect_parts(slots.len());
+        for &slot in slots {
+            self.wish_down(slot, who);
+            self.with(slot, |component, step, _| component.end_run(step));
+        }
+    }
+
+    pub(super) fn stop_all(&mut self, who: &Actor) {
+        let all = self.select(|_| true);
+        self.expect_parts(all.len());
+        let mut sequence = StopSequence::default();
+        for slot in all {
+            self.wish_down(slot, who);
+            self.queue_stop(&mut sequence, slot);
+        }
+        // What an earlier sequence had already asked to stop is found as such and waited for.
+        self.fleet.stopping = Some(sequence);
+        if self.fleet.hurry {
+            self.hurry();
+        }
+    }
+
+    pub(super) fn restart_all(&mut self) {
+        let targets = self.select(|component| component.policy.auto_start || component.wish == Wish::Up);
+        self.expect_parts(targets.len());
+        let mut sequence = StopSequence::default();
+        for slot in self.select(|_| true) {
+            self.queue_stop(&mut sequence, slot);
+        }
+        for slot in targets {
+            self.with(slot, |component, step, ticket| {
+                component.park(step);
+                component.await_up(step, ticket, true);
+            });
+        }
+        self.fleet.stopping = Some(sequence);
+    }
+
+    pub(super) fn reload(&mut self, changes: Vec<Change>, restart: bool, who: &Actor) {
+        let mut sequence = self.fleet.stopping.take().unwrap_or_default();
+        for change in changes {
+            match change {
+                Change::Add(policy) => {
+                    let slot = self.fleet.next_slot();
+                    let auto_start = policy.auto_start;
+                    self.fleet.components.push(Some(Component::new(policy)));
+                    if auto_start {
+                        self.expect_parts(1);
+                        self.with(slot, |component, step, ticket| {
+                            component.park(step);
+                            component.await_up(step, ticket, false);
+                        });
+                    }
+                }
+                Change::Remove(slot) => {
+                    self.expect_parts(1);
+                    self.queue_stop(&mut sequence, slot);
+                    self.mark_removed(slot);
+                    self.wish_down(slot, who);
+                }
+                Change::Alter {
+                    slot,
+                    policy,
+                    needs_run,
+                } => {
+                    self.alter(slot, policy);
+                    if needs_run {
+                        self.renew(&mut sequence, slot, restart);
+                    }
+                }
+            }
+        }
+        self.fleet.stopping = Some(sequence);
+        self.fleet.gate_deadline = Some(self.stamp.now + GATE_TIMEOUT);
+    }
+
+    pub(super) fn hurry(&mut self) {
+        self.fleet.hurry = true;
+        for slot in self.select(|_| true) {
+            self.with(slot, |component, step, _| component.hurry(step));
+        }
+    }
+
+    // ---- pieces -----------------------------------------------------------------------------------------------
+
+    /// What a run of it is made of has changed.
+    fn renew(&mut self, sequence: &mut StopSequence, slot: Slot, restart: bool) {
+        let Some(component) = self
+            .fleet
+            .get(slot)
+            .filter(|component| component.wish == Wish::Up)
+        else {
+            return;
+        };
+        let runs = component.life.may_have_process();
+        if !restart {
+            self.with(slot, |component, _, _| component.marked = runs);
+            return;
+        }
+        self.expect_parts(1);
+        if runs {
+            self.queue_stop(sequence, slot);
+        }
+        self.with(slot, |component, step, ticket| {
+            component.park(step);
+            component.await_up(step, ticket, runs);
+        });
+    }
+
+    fn alter(&mut self, slot: Slot, policy: Policy) {
+        // The list of parked components is kept by tier, and the tier may be what has changed.
+        let parked = self.fleet.get(slot).is_some_and(|component| component.parked);
+        let tier = policy.tier;
+        self.with(slot, |component, _, _| component.policy = policy);
+        if parked {
+            self.fleet.unlist_parked(slot);
+            self.fleet.parked.entry(tier).or_default().insert(slot);
+        }
+    }
+
+    fn mark_removed(&mut self, slot: Slot) {
+        if let Some(component) = self
+            .fleet
+            .components
+            .get_mut(slot.index())
+            .and_then(Option::as_mut)
+        {
+            component.removed = true;
+        }
+    }
+
+    fn wish_down(&mut self, slot: Slot, who: &Actor) {
+        let by = (who.clone(), self.stamp.wall_ms);
+        self.with(slot, |component, step, ticket| {
+            if component.wish == Wish::Up {
+                component.stopped_by = Some(by);
+            }
+            component.wish_down(step, ticket);
+        });
+    }
+
+    fn queue_stop(&mut self, sequence: &mut StopSequence, slot: Slot) {
+        if let Some(component) = self
+            .fleet
+            .get(slot)
+            .filter(|component| component.life.may_have_process())
+        {
+            sequence.add(component.policy.tier, slot);
+        }
+    }
+
+    /// Those of `slots` whose dependencies are wished up or are started with them; the others are refused.
+    fn refuse_dependants(&mut self, slots: &[Slot]) -> Vec<Slot> {
+        let mut accepted: BTreeSet<Slot> = slots.iter().copied().collect();
+        // One refusal may lead to another, so until nothing changes.
+        loop {
+            let refused: Vec<(Slot, Slot)> = accepted
+                .iter()
+                .filter_map(|slot| Some((*slot, self.dependency_down(*slot, &accepted)?)))
+                .collect();
+            if refused.is_empty() {
+                break;
+            }
+            for (slot, on) in refused {
+                accepted.remove(&slot);
+                self.refuse(slot, on);
+            }
+        }
+        slots
+            .iter()
+            .copied()
+            .filter(|slot| accepted.contains(slot))
+            .collect()
+    }
+
+    /// The dependency of `slot` that is wished down and isn't in `with`, if there is one.
+    fn dependency_down(&self, slot: Slot, with: &BTreeSet<Slot>) -> Option<Slot> {
+        let down = |on: &Slot| self.fleet.get(*on).is_some_and(|on| on.wish == Wish::Down);
+        let component = self.fleet.get(slot)?;
+        component
+            .policy
+            .depends_on
+            .iter()
+            .find(|on| !with.contains(on) && down(on))
+            .copied()
+    }
+
+    fn refuse(&mut self, slot: Slot, on: Slot) {
+        self.effects.extend(
+            self.ticket
+                .map(|ticket| Effect::DependencyDown { ticket, slot, on }),
+        );
+    }
+
+    fn select(&self, which: impl Fn(&Component) -> bool) -> Vec<Slot> {
+        self.fleet
+            .iter()
+            .filter(|(_, component)| which(component))
+            .map(|(slot, _)| slot)
+            .collect()
+    }
+
+    fn expect_parts(&mut self, parts: usize) {
+        if let Some(ticket) = self.ticket {
+            *self.fleet.open_parts.entry(ticket).or_default() += parts;
+        }
+    }
+
+    fn with(&mut self, slot: Slot, act: impl FnOnce(&mut Component, &mut Step<'_>, Option<Ticket>)) {
+        let ticket = self.ticket;
+        self.fleet
+            .with(self.stamp, slot, self.effects, |component, step| {
+                act(component, step, ticket)
+            });
+    }
+}

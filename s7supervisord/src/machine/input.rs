@@ -1,0 +1,157 @@
+//! What goes into the machine: commands (people ask) and events (the system reports).
+
+use super::moment::Moment;
+use s7proto::status::{Actor, Exit, SpawnFailure};
+use std::time::Duration;
+
+/// A component's place in the fleet. Places are never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u32);
+
+impl Slot {
+    /// The place as an index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One execution of a component. An event about a run that isn't the present one changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId {
+    /// Whose run.
+    pub slot: Slot,
+    /// Its number, counted from 1 for each component.
+    pub run: u64,
+}
+
+/// One accepted command, to be answered exactly once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// When something was asked or noticed: monotonic time decides, wall time is only shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp {
+    /// Monotonic.
+    pub now: Moment,
+    /// Wall time in milliseconds since 1970 (UTC).
+    pub wall_ms: i64,
+}
+
+/// What the machine has to know of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether boot and `start all` start it.
+    pub auto_start: bool,
+    /// Lower starts earlier and stops later.
+    pub tier: i32,
+    /// How long a run must live to be ready; `None` where an event tells (health, notification).
+    pub ready_after: Option<Duration>,
+    /// How long the polite stop may take.
+    pub stop_timeout: Duration,
+    /// When a run that ended by itself is followed by another.
+    pub restart: Restart,
+    /// Crashes in a row after which it is given up; 0 for never.
+    pub max_retries: u32,
+    /// Exit codes that count as success.
+    pub success: Vec<i32>,
+    /// What has to be ready before it.
+    pub depends_on: Vec<Slot>,
+}
+
+/// When a run that ended by itself is followed by another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// However it ended.
+    Always,
+    /// Unless it ended with a code that counts as success.
+    OnFailure,
+    /// Not at all.
+    Never,
+}
+
+/// What people (or the daemon's own signals) ask.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Start everything with `autoStart`, tier by tier, also what was stopped by hand.
+    StartAll,
+    /// Start these, ignoring tiers.
+    Start(Vec<Slot>),
+    /// Stop everything in reverse tiers.
+    StopAll,
+    /// Stop these at once.
+    Stop(Vec<Slot>),
+    /// Stop everything that runs in reverse tiers, then start what is wished up and what has `autoStart`.
+    RestartAll,
+    /// One new run of each of these.
+    Restart(Vec<Slot>),
+    /// The registry has changed.
+    Reload {
+        /// What changed; `Add` takes the next free slots in order.
+        changes: Vec<Change>,
+        /// Restart what needs a new run (`true`), or mark it.
+        restart: bool,
+    },
+    /// Stop everything in reverse tiers, then end.
+    Shutdown,
+    /// Whoever waits for the polite way has no more patience: kill everything now. Only after `Shutdown`.
+    Hurry,
+}
+
+/// One difference between two registries.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A new component.
+    Add(Policy),
+    /// It is no longer there.
+    Remove(Slot),
+    /// It is there, with this policy now.
+    Alter {
+        /// Which.
+        slot: Slot,
+        /// The policy from now on.
+        policy: Policy,
+        /// What a run is made of has changed as well.
+        needs_run: bool,
+    },
+}
+
+/// What the system reports.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The program runs.
+    Spawned {
+        /// Its process id.
+        pid: u32,
+    },
+    /// It could not be made to run; there is no process.
+    SpawnFailed(SpawnFailure),
+    /// The first process of the run has ended. Others of its tree may live.
+    Exited(Exit),
+    /// The first process has ended and nothing of the tree is left.
+    Emptied,
+    /// After an attempt to kill, this many processes can still be seen.
+    Survivors(u32),
+    /// The polite way to stop isn't possible for this run.
+    CannotAsk,
+    /// The component says, or a probe found, that it is ready.
+    Ready,
+    /// A probe has changed its mind.
+    Health {
+        /// Whether it is well.
+        healthy: bool,
+    },
+    /// Probes or a watchdog have given this run up: it is to be stopped, and that counts as a crash.
+    Hung,
+}
+
+/// Who asked, to be shown.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The ticket to be answered; `None` where nobody waits.
+    pub ticket: Option<Ticket>,
+    /// Who.
+    pub who: Actor,
+    /// What.
+    pub command: Command,
+}
