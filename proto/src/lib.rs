@@ -1,13 +1,19 @@
-//! What crosses the wire between `s7ctl` and `s7supervisord`.
-//!
-//! bytes ⇄ [`frame`] ⇄ [`codec`] ⇄ [`request`] / [`reply`], carried by a [`channel`] between the two sides of an
-//! [`endpoint`], after a [`hello`] of fixed bytes.
+#![doc = include_str!("../PROTOCOL.md")]
 
+pub mod channel;
+pub mod codec;
+pub mod endpoint;
+pub mod frame;
+pub mod hello;
 pub mod name;
 pub mod refusal;
 pub mod reply;
 pub mod request;
 pub mod status;
+pub mod version;
+
+#[cfg(test)]
+mod tests;
 
 /// Every bound of the protocol, with its reason.
 pub const LIMITS: Limits = Limits {

@@ -1,1 +1,5 @@
-fn main() {}
+//! The daemon's program.
+
+fn main() -> std::process::ExitCode {
+    s7supervisord::main()
+}

@@ -9,6 +9,9 @@ use s7proto::reply::{Outcome, RunInfo};
 use s7proto::status::{Actor, EndCause, Exit, ExitReport, Health, SpawnFailure, State, Wish};
 use std::time::Duration;
 
+mod goals;
+use goals::{Goal, Want};
+
 /// One component of the fleet.
 #[derive(Debug, Clone)]
 pub struct Component {
@@ -38,26 +41,8 @@ pub struct Component {
     pub(super) marked: bool,
     /// To be forgotten once it is stopped.
     pub(super) removed: bool,
+    /// Operations that wait for it.
     goals: Vec<Goal>,
-}
-
-/// What an operation waits for.
-#[derive(Debug, Clone)]
-struct Goal {
-    ticket: Ticket,
-    since: Moment,
-    want: Want,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Want {
-    /// A ready run with at least this number.
-    Up {
-        from_run: u64,
-        replaces: Option<Option<RunInfo>>,
-    },
-    /// An empty tree.
-    Down,
 }
 
 /// What a step may read and write beside the component.
@@ -112,17 +97,12 @@ impl Component {
 
     /// Wishes it up. `ticket` waits until it is ready, or its first run has failed.
     pub(super) fn start(&mut self, step: &mut Step<'_>, ticket: Option<Ticket>) {
+        if self.removed {
+            return self.answer(step, ticket, Outcome::Superseded);
+        }
         self.wish_up(step);
-        if matches!(
-            self.life,
-            Life::Spawning { .. } | Life::Starting { .. } | Life::Running { .. }
-        ) {
-            // Whoever waited for a run after this one has been overtaken: there won't be one.
-            let run = self.run;
-            self.supersede(
-                step,
-                |want| matches!(want, Want::Up { from_run, .. } if *from_run > run),
-            );
+        if self.life.is_coming_or_up() {
+            self.supersede_later_runs(step);
         }
         let ready = self
             .run_info()
@@ -145,6 +125,9 @@ impl Component {
 
     /// One new run, in place of the present one if there is one.
     pub(super) fn restart(&mut self, step: &mut Step<'_>, ticket: Option<Ticket>) {
+        if self.removed {
+            return self.answer(step, ticket, Outcome::Superseded);
+        }
         self.wish_up(step);
         let before = self.run_info();
         match &self.life {
@@ -157,7 +140,10 @@ impl Component {
             }
             Life::Ending(_) => self.aim_up(step, ticket, self.run + 1, Some(before)),
             // The process that is being created at this moment is as new as the one asked for.
-            Life::Spawning { .. } => self.aim_up(step, ticket, self.run, Some(None)),
+            Life::Spawning { .. } => {
+                self.supersede_later_runs(step);
+                self.aim_up(step, ticket, self.run, Some(None));
+            }
             Life::Stopped | Life::Waiting | Life::Backoff { .. } | Life::Exited | Life::Fatal => {
                 self.aim_up(step, ticket, self.run + 1, Some(None));
                 self.want_begin(step);
@@ -171,7 +157,7 @@ impl Component {
         self.parked = false;
         self.supersede(step, |want| matches!(want, Want::Up { .. }));
         if self.life.may_have_process() {
-            if matches!(&self.life, Life::Ending(ending) if matches!(ending.phase, Phase::Stuck { .. })) {
+            if self.life.is_out_of_reach() {
                 self.answer(step, ticket, Outcome::Unkillable);
             } else if let Some(ticket) = ticket {
                 self.goals.push(Goal {
@@ -203,7 +189,7 @@ impl Component {
         }
     }
 
-    /// Its tier has opened.
+    /// Its tier has opened, or what it waits for has changed.
     pub(super) fn unpark(&mut self, step: &mut Step<'_>) {
         self.parked = false;
         if matches!(self.life, Life::Waiting) {
@@ -241,6 +227,9 @@ impl Component {
         // A command ends the row (DESIGN 4).
         self.rest();
         self.supersede(step, |want| *want == Want::Down);
+        if let Life::Ending(ending) = &mut self.life {
+            ending.again = true;
+        }
     }
 
     fn rest(&mut self) {
@@ -271,11 +260,13 @@ impl Component {
             }
             (Event::SpawnFailed(failure), Life::Spawning { .. }) => self.spawn_failed(step, failure),
             (Event::Exited(exit), Life::Starting { .. } | Life::Running { .. }) => {
+                self.end_row_if_stable(step);
                 let was_ready = matches!(self.life, Life::Running { .. });
                 let report = self.report(step, exit, Cause::Itself, false);
                 self.life = Life::Ending(Ending {
                     cause: Cause::Itself,
                     was_ready,
+                    again: false,
                     report: Some(report),
                     phase: Phase::Asked {
                         kill_at: step.stamp.now,
@@ -300,8 +291,8 @@ impl Component {
             }
             (Event::Emptied, Life::Ending(ending)) => {
                 if let Some(report) = ending.report.clone() {
-                    let (cause, was_ready) = (ending.cause, ending.was_ready);
-                    self.ended(step, report, cause, was_ready);
+                    let ending = ending.clone();
+                    self.ended(step, &ending, report);
                 }
             }
             (Event::Survivors(left), Life::Ending(ending)) => ending.survivors = left,
@@ -320,7 +311,10 @@ impl Component {
                     Health::Unhealthy
                 };
             }
-            (Event::Hung, Life::Starting { .. } | Life::Running { .. }) => self.ask(step, Cause::Hung),
+            (Event::Hung, Life::Starting { .. } | Life::Running { .. }) => {
+                self.end_row_if_stable(step);
+                self.ask(step, Cause::Hung);
+            }
             // Late, doubled or foreign: a run moves on only by what belongs to its state.
             (
                 Event::Spawned { .. }
@@ -346,13 +340,11 @@ impl Component {
         match &mut self.life {
             Life::Spawning { overdue_at } => {
                 *overdue_at = None;
+                self.settle_down(step, Outcome::Unkillable);
                 step.effects.push(Effect::SpawnOverdue(self.run_id(step)));
             }
             Life::Starting { .. } => self.ready(step),
-            Life::Running { stable_at, .. } => {
-                *stable_at = None;
-                self.rest();
-            }
+            Life::Running { .. } => self.end_row_if_stable(step),
             Life::Ending(ending) => match ending.phase {
                 Phase::Asked { .. } => self.kill(step, 1),
                 Phase::Killing { tries, .. } if tries < KILL_TRIES => self.kill(step, tries + 1),
@@ -371,7 +363,10 @@ impl Component {
                 }
             },
             Life::Backoff { .. } => {
-                self.restarts += 1;
+                // What follows a fault of the host is no restart: nothing has run.
+                if self.host_faults == 0 {
+                    self.restarts += 1;
+                }
                 self.want_begin(step);
             }
             Life::Stopped | Life::Waiting | Life::Exited | Life::Fatal => {}
@@ -410,6 +405,16 @@ impl Component {
         });
     }
 
+    /// Ends the row if the run has been RUNNING for long enough, whether the timer or another event is first to tell.
+    fn end_row_if_stable(&mut self, step: &Step<'_>) {
+        if let Life::Running { stable_at, .. } = &mut self.life
+            && stable_at.is_some_and(|at| at <= step.stamp.now)
+        {
+            *stable_at = None;
+            self.rest();
+        }
+    }
+
     fn ask(&mut self, step: &mut Step<'_>, cause: Cause) {
         let now = step.stamp.now;
         let was_ready = matches!(self.life, Life::Running { .. });
@@ -421,6 +426,7 @@ impl Component {
         self.life = Life::Ending(Ending {
             cause,
             was_ready,
+            again: false,
             report: None,
             phase: Phase::Asked {
                 kill_at: now + patience,
@@ -466,12 +472,13 @@ impl Component {
                 until: step.stamp.now + wait,
             };
         } else {
+            self.host_faults = 0;
             self.crashed(step);
         }
     }
 
     /// The tree is empty.
-    fn ended(&mut self, step: &mut Step<'_>, report: ExitReport, cause: Cause, was_ready: bool) {
+    fn ended(&mut self, step: &mut Step<'_>, ending: &Ending, report: ExitReport) {
         self.pid = None;
         self.health = Health::None;
         self.last_exit = Some(report.clone());
@@ -486,32 +493,28 @@ impl Component {
             self.settle_down(step, Outcome::Stopped(report));
             return;
         }
-        if self.parked {
-            self.life = Life::Waiting;
-            self.rest();
-            return;
-        }
-        if cause == Cause::Asked {
-            self.rest();
-            self.want_begin(step);
-            return;
-        }
         let succeeded = report.cause == EndCause::Finished;
-        if cause == Cause::Itself && self.policy.stays_ended(succeeded) {
-            self.life = Life::Exited;
+        let stays = ending.cause == Cause::Itself && self.policy.stays_ended(succeeded);
+        if ending.cause != Cause::Asked && !ending.was_ready {
             self.settle_up(step, |_| {
-                if succeeded {
+                if stays && succeeded {
                     Outcome::Completed(report.clone())
                 } else {
                     Outcome::FailedRun(report.clone())
                 }
             });
-            return;
         }
-        if !was_ready {
-            self.settle_up(step, |_| Outcome::FailedRun(report.clone()));
+        if self.parked {
+            self.life = Life::Waiting;
+            self.rest();
+        } else if ending.cause == Cause::Asked || ending.again {
+            self.rest();
+            self.want_begin(step);
+        } else if stays {
+            self.life = Life::Exited;
+        } else {
+            self.crashed(step);
         }
-        self.crashed(step);
     }
 
     /// One more in the row: next try, or the end of all tries.
@@ -552,80 +555,6 @@ impl Component {
         RunId {
             slot: step.slot,
             run: self.run,
-        }
-    }
-
-    // ---- goals ----------------------------------------------------------------------------------------------
-
-    fn aim_up(
-        &mut self,
-        step: &Step<'_>,
-        ticket: Option<Ticket>,
-        from_run: u64,
-        replaces: Option<Option<RunInfo>>,
-    ) {
-        if let Some(ticket) = ticket {
-            self.goals.push(Goal {
-                ticket,
-                since: step.stamp.now,
-                want: Want::Up { from_run, replaces },
-            });
-        }
-    }
-
-    fn answer(&self, step: &mut Step<'_>, ticket: Option<Ticket>, outcome: Outcome) {
-        if let Some(ticket) = ticket {
-            step.effects.push(Effect::Part {
-                ticket,
-                slot: step.slot,
-                outcome,
-                took_us: 0,
-            });
-        }
-    }
-
-    fn settle(&self, step: &mut Step<'_>, goal: Goal, outcome: Outcome) {
-        let took_us = step.stamp.now.micros_since(goal.since);
-        step.effects.push(Effect::Part {
-            ticket: goal.ticket,
-            slot: step.slot,
-            outcome,
-            took_us,
-        });
-    }
-
-    /// Settles what waits for a run up to the present one.
-    fn settle_up(&mut self, step: &mut Step<'_>, outcome: impl Fn(Option<Option<RunInfo>>) -> Outcome) {
-        let run = self.run;
-        for goal in self.take_goals(|want| matches!(want, Want::Up { from_run, .. } if *from_run <= run)) {
-            let replaces = match goal.want {
-                Want::Up { replaces, .. } => replaces,
-                Want::Down => None,
-            };
-            self.settle(step, goal, outcome(replaces));
-        }
-    }
-
-    fn settle_down(&mut self, step: &mut Step<'_>, outcome: Outcome) {
-        for goal in self.take_goals(|want| *want == Want::Down) {
-            self.settle(step, goal, outcome.clone());
-        }
-    }
-
-    fn supersede(&mut self, step: &mut Step<'_>, which: impl Fn(&Want) -> bool) {
-        for goal in self.take_goals(which) {
-            self.settle(step, goal, Outcome::Superseded);
-        }
-    }
-
-    fn take_goals(&mut self, which: impl Fn(&Want) -> bool) -> Vec<Goal> {
-        self.goals.extract_if(.., |goal| which(&goal.want)).collect()
-    }
-
-    /// Tells everybody who still waits that it can't be ended.
-    pub(super) fn give_up_waiting(&mut self, step: &mut Step<'_>) {
-        for goal in std::mem::take(&mut self.goals) {
-            self.settle(step, goal, Outcome::Unkillable);
         }
     }
 }

@@ -3,11 +3,12 @@
 use super::component::{Component, Step};
 use super::effect::Effect;
 use super::input::{Command, Event, Order, Policy, RunId, Slot, Stamp, Ticket};
+use super::life::Life;
 use super::moment::Moment;
 use super::restart::Jitter;
-use super::sequence::{StopSequence, gate_closed_by};
+use super::sequence::StopSequence;
 use super::view::View;
-use s7proto::status::Wish;
+use s7proto::status::State;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub struct Fleet {
     parked: BTreeMap<i32, BTreeSet<Slot>>,
     /// When the next tier opens even though the ones before it aren't ready.
     gate_deadline: Option<Moment>,
+    /// Members of earlier tiers that a tier has waited for in vain; later tiers don't wait for them once more.
+    excused: BTreeSet<Slot>,
     /// The stop, tier by tier, that is under way.
     stopping: Option<StopSequence>,
     shutting_down: bool,
@@ -34,6 +37,8 @@ pub struct Fleet {
     halted: bool,
     /// Parts that each operation still waits for.
     open_parts: HashMap<Ticket, usize>,
+    /// Since the last look, somebody may have begun to wait for what can't come.
+    look_for_held: bool,
 }
 
 impl Fleet {
@@ -50,11 +55,13 @@ impl Fleet {
             waiting: BTreeSet::new(),
             parked: BTreeMap::new(),
             gate_deadline: None,
+            excused: BTreeSet::new(),
             stopping: None,
             shutting_down: false,
             hurry: false,
             halted: false,
             open_parts: HashMap::new(),
+            look_for_held: false,
         }
     }
 
@@ -131,8 +138,10 @@ impl Fleet {
                 turn.fleet.shutting_down = true;
                 turn.stop_all(&who);
             }
-            Command::Hurry => turn.hurry(),
+            Command::Hurry if turn.fleet.shutting_down => turn.hurry(),
+            Command::Hurry => {}
         }
+        self.look_for_held = true;
         self.settle(stamp, effects, from, ticket);
     }
 
@@ -167,6 +176,7 @@ impl Fleet {
     fn settle(&mut self, stamp: Stamp, effects: &mut Vec<Effect>, from: usize, command: Option<Ticket>) {
         self.advance_stop(stamp, effects);
         self.open_tiers(stamp, effects);
+        self.tell_held(stamp, effects);
         self.answer(effects, from, command);
         if self.shutting_down && self.stopping.is_none() && !self.halted {
             self.halted = true;
@@ -195,6 +205,7 @@ impl Fleet {
                 Some(slots) if slots.is_empty() => {
                     // Everything is down; what was only parked may come up again.
                     self.gate_deadline = Some(stamp.now + GATE_TIMEOUT);
+                    self.excused.clear();
                     return;
                 }
                 Some(slots) => {
@@ -216,12 +227,13 @@ impl Fleet {
             return;
         }
         while let Some((&tier, _)) = self.parked.first_key_value() {
-            let laggards = gate_closed_by(self.iter(), tier);
+            let laggards = self.laggards(tier);
             let late = self.gate_deadline.is_none_or(|at| at <= stamp.now);
             if !laggards.is_empty() && !late {
                 return;
             }
             if !laggards.is_empty() {
+                self.excused.extend(&laggards);
                 effects.push(Effect::GateTimedOut { tier, laggards });
             }
             let members = self.parked.get(&tier).cloned().unwrap_or_default();
@@ -231,27 +243,27 @@ impl Fleet {
             self.gate_deadline = Some(stamp.now + GATE_TIMEOUT);
         }
         self.gate_deadline = None;
+        self.excused.clear();
     }
 
     /// Counts the parts decided since `from`; `command` is the ticket of the command that was just taken.
     fn answer(&mut self, effects: &mut Vec<Effect>, from: usize, command: Option<Ticket>) {
         let mut answered = Vec::new();
         for effect in &effects[from..] {
-            if let Effect::Part { ticket, .. } | Effect::DependencyDown { ticket, .. } = effect {
-                if let Some(open) = self.open_parts.get_mut(ticket) {
-                    *open = open.saturating_sub(1);
-                    if *open == 0 {
-                        answered.push(*ticket);
-                    }
-                }
+            let (Effect::Part { ticket, .. } | Effect::DependencyDown { ticket, .. }) = effect else {
+                continue;
+            };
+            let Some(open) = self.open_parts.get_mut(ticket) else {
+                continue;
+            };
+            *open = open.saturating_sub(1);
+            if *open == 0 {
+                answered.push(*ticket);
             }
         }
         // A command about nothing is done at once.
-        if let Some(ticket) = command.filter(|ticket| self.open_parts.get(ticket) == Some(&0)) {
-            if !answered.contains(&ticket) {
-                answered.push(ticket);
-            }
-        }
+        let done = command.filter(|ticket| self.open_parts.get(ticket) == Some(&0));
+        answered.extend(done.filter(|ticket| !answered.contains(ticket)));
         for ticket in answered {
             self.open_parts.remove(&ticket);
             effects.push(Effect::Reply(ticket));
@@ -302,24 +314,25 @@ impl Fleet {
             }
         }
         let Some(component) = self.get(slot) else { return };
-        let waits = matches!(component.life, super::life::Life::Waiting) && component.wants_run();
+        let waits = matches!(component.life, Life::Waiting) && component.wants_run();
         let (can, gone) = (component.life.lets_others_start(), component.removed);
         if waits {
-            self.waiting.insert(slot);
+            self.look_for_held |= self.waiting.insert(slot);
         } else {
             self.waiting.remove(&slot);
         }
+        self.look_for_held |= state == State::Fatal && state != state_before;
         if state != state_before {
             effects.push(Effect::Entered { slot, state });
         }
-        if gone && state == s7proto::status::State::Stopped {
+        if gone && state == State::Stopped {
             self.forget(slot);
             effects.push(Effect::Forget(slot));
         }
         if can && !could_before && !self.waiting.is_empty() {
             let waiting: Vec<Slot> = self.waiting.iter().copied().collect();
             for slot in waiting {
-                self.with(stamp, slot, effects, |component, step| component.unpark(step));
+                self.with(stamp, slot, effects, Component::unpark);
             }
         }
     }
@@ -329,7 +342,7 @@ impl Fleet {
         for slot in slots {
             let free = self.get(slot).is_some_and(|component| {
                 component.wants_run()
-                    && matches!(component.life, super::life::Life::Waiting)
+                    && matches!(component.life, Life::Waiting)
                     && self.missing_dependency(component).is_none()
             });
             let Some(component) = self.components.get_mut(slot.index()).and_then(Option::as_mut) else {
@@ -348,37 +361,6 @@ impl Fleet {
                 };
                 component.spawn(&mut step);
             }
-        }
-    }
-
-    pub(super) fn missing_dependency(&self, component: &Component) -> Option<Slot> {
-        let ready = |slot: &Slot| {
-            self.get(*slot)
-                .is_none_or(|on| on.wish == Wish::Up && on.life.lets_others_start())
-        };
-        component
-            .policy
-            .depends_on
-            .iter()
-            .find(|slot| !ready(slot))
-            .copied()
-    }
-
-    fn what_it_waits_for(&self, component: &Component) -> super::view::Why {
-        if component.parked {
-            let tier = component.policy.tier;
-            let members = gate_closed_by(self.iter(), tier);
-            let tier = members
-                .iter()
-                .filter_map(|slot| self.get(*slot))
-                .map(|member| member.policy.tier)
-                .max()
-                .unwrap_or(tier);
-            return super::view::Why::Tier { tier, members };
-        }
-        match self.missing_dependency(component) {
-            Some(slot) => super::view::Why::Dependency(slot),
-            None => super::view::Why::Nothing,
         }
     }
 
@@ -418,6 +400,7 @@ struct Turn<'a> {
 }
 
 mod turn;
+mod waits;
 
 #[cfg(test)]
 impl Fleet {
@@ -426,10 +409,13 @@ impl Fleet {
         self.get(slot).unwrap()
     }
 
-    /// Adds a component without a command, for tests of the machine.
-    pub(super) fn add(&mut self, policy: Policy) -> Slot {
-        let slot = self.next_slot();
-        self.components.push(Some(Component::new(policy)));
-        slot
+    /// Every armed timer of a component, as the index has it, for tests of the machine.
+    pub(super) fn armed(&self) -> Vec<(Slot, Moment)> {
+        self.deadlines.iter().map(|(at, slot)| (*slot, *at)).collect()
+    }
+
+    /// Tickets that aren't answered yet, for tests of the machine.
+    pub(super) fn open_tickets(&self) -> Vec<Ticket> {
+        self.open_parts.keys().copied().collect()
     }
 }

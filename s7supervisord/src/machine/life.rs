@@ -58,6 +58,8 @@ pub struct Ending {
     pub cause: Cause,
     /// Whether it had been ready.
     pub was_ready: bool,
+    /// Somebody has asked for a run after this one, whatever the policy says of how this one ends.
+    pub again: bool,
     /// How the first process ended, once it has.
     pub report: Option<ExitReport>,
     /// How far the ending has come.
@@ -138,6 +140,28 @@ impl Life {
         }
     }
 
+    /// Whether there is a run that isn't ending: it is being created, starting or ready.
+    #[must_use]
+    pub fn is_coming_or_up(&self) -> bool {
+        matches!(
+            self,
+            Self::Spawning { .. } | Self::Starting { .. } | Self::Running { .. }
+        )
+    }
+
+    /// Whether nothing that people do makes its process go away: it was killed in vain, or never came into being.
+    #[must_use]
+    pub fn is_out_of_reach(&self) -> bool {
+        matches!(
+            self,
+            Self::Spawning { overdue_at: None }
+                | Self::Ending(Ending {
+                    phase: Phase::Stuck { .. },
+                    ..
+                })
+        )
+    }
+
     /// Whether those who come after it may start: it is ready, or has ended as its policy wants it.
     #[must_use]
     pub fn lets_others_start(&self) -> bool {
@@ -149,8 +173,7 @@ impl Life {
     pub fn lets_others_stop(&self) -> bool {
         match self {
             Self::Stopped | Self::Waiting | Self::Backoff { .. } | Self::Exited | Self::Fatal => true,
-            Self::Spawning { overdue_at } => overdue_at.is_none(),
-            Self::Ending(ending) => matches!(ending.phase, Phase::Stuck { .. }),
+            Self::Spawning { .. } | Self::Ending(_) => self.is_out_of_reach(),
             Self::Starting { .. } | Self::Running { .. } => false,
         }
     }

@@ -22,3 +22,6 @@ pub mod moment;
 pub mod restart;
 mod sequence;
 pub mod view;
+
+#[cfg(test)]
+mod tests;

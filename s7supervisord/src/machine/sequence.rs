@@ -18,6 +18,11 @@ impl StopSequence {
         self.pending.entry(tier).or_default().insert(slot);
     }
 
+    /// Whether there is nothing to stop and nothing to wait for.
+    pub fn is_over(&self) -> bool {
+        self.pending.is_empty() && self.current.is_empty()
+    }
+
     /// The next tier to stop, once every member of the present one is `done`: `None` while it isn't, and an empty set
     /// when no tier is left.
     pub fn next(&mut self, done: impl Fn(Slot) -> bool) -> Option<BTreeSet<Slot>> {

@@ -1,3 +1,29 @@
 //! The registry: from the bytes of `SupervisorRegistry.xml` to a [`plan::Plan`], or to all that is wrong with it.
+//!
+//! bytes → `source` → text → `tree` → elements → `reading`, `layer` → what is written, typed → `profiles`, `server`,
+//! `component`, `dependencies` → [`plan::Plan`]. Findings go to `diagnostic` from everywhere. Only [`load`],
+//! [`places`] and [`trust`] touch files.
 
+pub mod check;
+mod component;
+mod dependencies;
+mod diagnostic;
+pub mod diff;
+mod elements;
+mod layer;
+mod load;
+mod paths;
+pub mod places;
 pub mod plan;
+mod profiles;
+mod reading;
+mod server;
+mod settings;
+mod source;
+mod supervisor;
+mod tree;
+pub mod trust;
+mod values;
+
+pub use load::{LoadFailure, LoadFailureKind, LoadOptions, load, load_text, profile_folder};
+pub use paths::Os;

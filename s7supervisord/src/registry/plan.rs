@@ -66,6 +66,41 @@ pub struct ComponentPlan {
     pub depends_on: Vec<DependencyPlan>,
     /// What becomes of its output.
     pub log: LogPlan,
+    /// When it is asked for a diagnosis of itself (a JVM's thread dump) before it is killed.
+    pub dump: DumpPlan,
+    /// What depends on the version of its Java; `None` for everything else.
+    pub java: Option<JavaPlan>,
+}
+
+/// `<dump>` of a profile. The default is never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DumpPlan {
+    /// When the polite stop has taken longer than `stopTimeout`.
+    pub on_stop_timeout: bool,
+    /// When `<health>` has found it unhealthy.
+    pub on_health_failure: bool,
+}
+
+/// What is still open in a Java component's arguments, because it depends on the version of the Java that runs it.
+///
+/// As long as that version is not known, [`RunPlan::arguments`] holds every argument as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JavaPlan {
+    /// How many of [`RunPlan::arguments`], from the first, are options of the JVM.
+    pub options: usize,
+    /// Options (by index) that only suit Java from this major version on.
+    pub only_from: Vec<(usize, u32)>,
+    /// Options that are to be left out.
+    pub drop: Vec<DropPlan>,
+}
+
+/// One `<dropArguments>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DropPlan {
+    /// The option, where `*` stands for any text.
+    pub pattern: String,
+    /// The first major version of Java that it is left out for.
+    pub from: u32,
 }
 
 /// Everything that goes into creating the process.
@@ -118,6 +153,25 @@ pub enum Resource {
     Stack,
 }
 
+impl Resource {
+    /// The name in the registry.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::As => "as",
+            Self::Core => "core",
+            Self::Cpu => "cpu",
+            Self::Data => "data",
+            Self::Fsize => "fsize",
+            Self::Memlock => "memlock",
+            Self::Nofile => "nofile",
+            Self::Nproc => "nproc",
+            Self::Rss => "rss",
+            Self::Stack => "stack",
+        }
+    }
+}
+
 /// `<restart>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestartPlan {
@@ -138,6 +192,18 @@ pub enum RestartPolicy {
     OnFailure,
     /// Not at all.
     Never,
+}
+
+impl RestartPolicy {
+    /// The name in the registry.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::OnFailure => "onFailure",
+            Self::Never => "never",
+        }
+    }
 }
 
 /// `<stop>`: how a component is asked to stop.
@@ -177,6 +243,23 @@ pub enum StopSignal {
     Usr2,
     Winch,
     Kill,
+}
+
+impl StopSignal {
+    /// The name of signal(7), "SIGTERM".
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Term => "SIGTERM",
+            Self::Int => "SIGINT",
+            Self::Quit => "SIGQUIT",
+            Self::Hup => "SIGHUP",
+            Self::Usr1 => "SIGUSR1",
+            Self::Usr2 => "SIGUSR2",
+            Self::Winch => "SIGWINCH",
+            Self::Kill => "SIGKILL",
+        }
+    }
 }
 
 /// `<health>`, with every default filled in (Kubernetes' numbers, reliability A2).
@@ -238,6 +321,18 @@ pub enum OnLoss {
     Restart,
     /// It is stopped.
     Stop,
+}
+
+impl OnLoss {
+    /// The name in the registry.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Restart => "restart",
+            Self::Stop => "stop",
+        }
+    }
 }
 
 /// `<log>`.

@@ -10,26 +10,16 @@ use std::collections::BTreeSet;
 
 impl Turn<'_> {
     pub(super) fn start_all(&mut self) {
-        let targets: Vec<Slot> = self.select(|component| component.policy.auto_start);
+        let targets = self.select(|component| component.policy.auto_start && !component.removed);
         self.expect_parts(targets.len());
         for &slot in &targets {
             self.with(slot, |component, step, _| {
-                if !component.life.may_have_process() {
+                if !component.life.is_coming_or_up() {
                     component.park(step);
                 }
             });
         }
         for slot in targets {
-            // It is wished up all the same, and starts when the dependency does; but nobody can wait for that.
-            if let Some(on) = self.dependency_down(slot, &BTreeSet::new()) {
-                self.with(slot, |component, step, _| {
-                    if !component.parked {
-                        component.start(step, None);
-                    }
-                });
-                self.refuse(slot, on);
-                continue;
-            }
             self.with(slot, |component, step, ticket| {
                 if component.parked {
                     component.await_up(step, ticket, false);
@@ -38,26 +28,32 @@ impl Turn<'_> {
                 }
             });
         }
-        self.fleet.gate_deadline = Some(self.stamp.now + GATE_TIMEOUT);
+        self.arm_gate();
     }
 
     pub(super) fn start(&mut self, slots: &[Slot]) {
+        let slots = self.known(slots);
         self.expect_parts(slots.len());
-        for slot in self.refuse_dependants(slots) {
+        // What is on its way or up needs no new run, so nothing stands in its way.
+        let needs_run =
+            |component: &Component| !(component.wish == Wish::Up && component.life.is_coming_or_up());
+        for slot in self.refuse_dependants(&slots, needs_run) {
             self.with(slot, |component, step, ticket| component.start(step, ticket));
         }
     }
 
     pub(super) fn restart(&mut self, slots: &[Slot]) {
+        let slots = self.known(slots);
         self.expect_parts(slots.len());
-        for slot in self.refuse_dependants(slots) {
+        for slot in self.refuse_dependants(&slots, |_| true) {
             self.with(slot, |component, step, ticket| component.restart(step, ticket));
         }
     }
 
     pub(super) fn stop(&mut self, slots: &[Slot], who: &Actor) {
+        let slots = self.known(slots);
         self.expect_parts(slots.len());
-        for &slot in slots {
+        for slot in slots {
             self.wish_down(slot, who);
             self.with(slot, |component, step, _| component.end_run(step));
         }
@@ -79,7 +75,9 @@ impl Turn<'_> {
     }
 
     pub(super) fn restart_all(&mut self) {
-        let targets = self.select(|component| component.policy.auto_start || component.wish == Wish::Up);
+        let targets = self.select(|component| {
+            (component.policy.auto_start || component.wish == Wish::Up) && !component.removed
+        });
         self.expect_parts(targets.len());
         let mut sequence = StopSequence::default();
         for slot in self.select(|_| true) {
@@ -110,6 +108,7 @@ impl Turn<'_> {
                         });
                     }
                 }
+                Change::Remove(slot) if self.fleet.get(slot).is_none() => {}
                 Change::Remove(slot) => {
                     self.expect_parts(1);
                     self.queue_stop(&mut sequence, slot);
@@ -128,8 +127,8 @@ impl Turn<'_> {
                 }
             }
         }
-        self.fleet.stopping = Some(sequence);
-        self.fleet.gate_deadline = Some(self.stamp.now + GATE_TIMEOUT);
+        self.fleet.stopping = (!sequence.is_over()).then_some(sequence);
+        self.arm_gate();
     }
 
     pub(super) fn hurry(&mut self) {
@@ -169,7 +168,13 @@ impl Turn<'_> {
         // The list of parked components is kept by tier, and the tier may be what has changed.
         let parked = self.fleet.get(slot).is_some_and(|component| component.parked);
         let tier = policy.tier;
-        self.with(slot, |component, _, _| component.policy = policy);
+        self.with(slot, |component, step, _| {
+            component.policy = policy;
+            if !component.parked {
+                // What it waited for may no longer be what it depends on.
+                component.unpark(step);
+            }
+        });
         if parked {
             self.fleet.unlist_parked(slot);
             self.fleet.parked.entry(tier).or_default().insert(slot);
@@ -208,12 +213,13 @@ impl Turn<'_> {
     }
 
     /// Those of `slots` whose dependencies are wished up or are started with them; the others are refused.
-    fn refuse_dependants(&mut self, slots: &[Slot]) -> Vec<Slot> {
+    fn refuse_dependants(&mut self, slots: &[Slot], needs_run: impl Fn(&Component) -> bool) -> Vec<Slot> {
         let mut accepted: BTreeSet<Slot> = slots.iter().copied().collect();
         // One refusal may lead to another, so until nothing changes.
         loop {
             let refused: Vec<(Slot, Slot)> = accepted
                 .iter()
+                .filter(|slot| self.fleet.get(**slot).is_some_and(&needs_run))
                 .filter_map(|slot| Some((*slot, self.dependency_down(*slot, &accepted)?)))
                 .collect();
             if refused.is_empty() {
@@ -248,6 +254,23 @@ impl Turn<'_> {
             self.ticket
                 .map(|ticket| Effect::DependencyDown { ticket, slot, on }),
         );
+    }
+
+    /// Those of `slots` that exist, each once.
+    fn known(&self, slots: &[Slot]) -> Vec<Slot> {
+        let mut seen = BTreeSet::new();
+        slots
+            .iter()
+            .copied()
+            .filter(|slot| self.fleet.get(*slot).is_some() && seen.insert(*slot))
+            .collect()
+    }
+
+    /// Has parked tiers wait for the ones before them, but not longer because of this command.
+    fn arm_gate(&mut self) {
+        self.fleet
+            .gate_deadline
+            .get_or_insert(self.stamp.now + GATE_TIMEOUT);
     }
 
     fn select(&self, which: impl Fn(&Component) -> bool) -> Vec<Slot> {

@@ -1,0 +1,260 @@
+//! The bytes of every variant, frozen. A difference here is a different protocol.
+
+use super::samples::{requests, responses};
+use crate::codec::{Message, encode};
+use crate::frame;
+use crate::hello::Hello;
+use crate::refusal::{Permission, Refusal};
+use crate::reply::*;
+use crate::request::{Request, Selection};
+use crate::status::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// Set to 1, the test writes the files instead of comparing them. What an old version has sent stays what it was, so
+/// this is for files of *new* variants, and for a new major in a folder of its own.
+const REGENERATE: &str = "S7PROTO_WRITE_GOLDEN";
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/v1")
+}
+
+/// Whole frames, so that their layout is frozen too. The id has eight different bytes.
+fn framed<M: Message>(message: &M) -> Vec<u8> {
+    let mut bytes = frame::begin(0x0807_0605_0403_0201);
+    encode(message, &mut bytes).unwrap();
+    frame::seal(&mut bytes, usize::MAX).unwrap();
+    bytes
+}
+
+fn all() -> BTreeMap<String, Vec<u8>> {
+    let requests: Vec<_> = requests();
+    let responses: Vec<_> = responses();
+    let count = 1 + requests.len() + responses.len();
+    let hello = ("hello".to_owned(), Hello::ours(4 << 20).encode().to_vec());
+    let all: BTreeMap<_, _> = requests
+        .iter()
+        .map(|(file, message)| (file.clone(), framed(message)))
+        .chain(
+            responses
+                .iter()
+                .map(|(file, message)| (file.clone(), framed(message))),
+        )
+        .chain([hello])
+        .collect();
+    assert_eq!(all.len(), count, "two messages share a file");
+    all
+}
+
+#[test]
+fn every_message_has_the_bytes_that_it_always_had() {
+    if std::env::var_os(REGENERATE).is_some_and(|value| value == "1") {
+        std::fs::create_dir_all(folder()).unwrap();
+        for (file, bytes) in all() {
+            std::fs::write(folder().join(format!("{file}.bin")), bytes).unwrap();
+        }
+    }
+    let mut wrong = Vec::new();
+    for (file, bytes) in all() {
+        match std::fs::read(folder().join(format!("{file}.bin"))) {
+            Ok(frozen) if frozen == bytes => {}
+            Ok(frozen) => wrong.push(format!("{file}: was {frozen:02x?}\n  now is {bytes:02x?}")),
+            Err(error) => wrong.push(format!(
+                "{file}: {error}; {REGENERATE}=1 writes the files of new variants"
+            )),
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "the protocol has changed:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn every_file_belongs_to_a_message_that_still_exists() {
+    let known: BTreeSet<String> = all().into_keys().map(|file| format!("{file}.bin")).collect();
+    let files = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(files.collect::<BTreeSet<_>>(), known);
+}
+
+/// Every variant has a name here, and `match` sees to it that none is forgotten; [`seen`] collects those of the samples.
+macro_rules! variants {
+    ($function:ident, $type:ty, $($pattern:pat => $name:literal),+ $(,)?) => {
+        fn $function(value: &$type, seen: &mut BTreeSet<&'static str>) {
+            seen.insert(match value { $($pattern => concat!(stringify!($type), "::", $name)),+ });
+        }
+        mod $function {
+            pub const ALL: &[&str] = &[$(concat!(stringify!($type), "::", $name)),+];
+        }
+    };
+}
+
+variants!(request, Request,
+    Request::Status(_) => "Status", Request::Start(_) => "Start", Request::Stop(_) => "Stop",
+    Request::Restart(_) => "Restart", Request::Reload { .. } => "Reload", Request::Logs { .. } => "Logs",
+    Request::Check { .. } => "Check", Request::Shutdown => "Shutdown",
+    Request::RestartSupervisor => "RestartSupervisor", Request::Version => "Version");
+variants!(selection, Selection, Selection::All => "All", Selection::Named(_) => "Named");
+variants!(response, Response,
+    Response::Notice(_) => "Notice", Response::Done(_) => "Done", Response::Refused(_) => "Refused");
+variants!(notice, Notice, Notice::Entered { .. } => "Entered", Notice::Finished(_) => "Finished");
+variants!(done, Done,
+    Done::Status(_) => "Status", Done::Operation(_) => "Operation", Done::Reload(_) => "Reload",
+    Done::Logs(_) => "Logs", Done::Check(_) => "Check", Done::ShutDown(_) => "ShutDown",
+    Done::Restarting(_) => "Restarting", Done::Version(_) => "Version");
+variants!(outcome, Outcome,
+    Outcome::Started(_) => "Started", Outcome::AlreadyUp(_) => "AlreadyUp", Outcome::Completed(_) => "Completed",
+    Outcome::Stopped(_) => "Stopped", Outcome::AlreadyDown => "AlreadyDown", Outcome::Restarted { .. } => "Restarted",
+    Outcome::FailedRun(_) => "FailedRun", Outcome::FailedSpawn(_) => "FailedSpawn",
+    Outcome::Unkillable => "Unkillable", Outcome::Superseded => "Superseded", Outcome::Refused(_) => "Refused");
+variants!(refusal, Refusal,
+    Refusal::NoSuchComponent { .. } => "NoSuchComponent", Refusal::NotPermitted { .. } => "NotPermitted",
+    Refusal::DependencyDown { .. } => "DependencyDown", Refusal::RegistryBroken { .. } => "RegistryBroken",
+    Refusal::ShuttingDown => "ShuttingDown", Refusal::Busy => "Busy", Refusal::Malformed { .. } => "Malformed",
+    Refusal::Unsupported { .. } => "Unsupported", Refusal::Internal { .. } => "Internal");
+variants!(permission, Permission, Permission::Observe => "Observe", Permission::Control => "Control");
+variants!(reason, Reason,
+    Reason::NotAutoStarted => "NotAutoStarted", Reason::StoppedBy { .. } => "StoppedBy",
+    Reason::WaitingForTier { .. } => "WaitingForTier", Reason::WaitingForDependency(_) => "WaitingForDependency",
+    Reason::Crashed { .. } => "Crashed", Reason::SpawnFailed(_) => "SpawnFailed", Reason::GaveUp { .. } => "GaveUp",
+    Reason::Completed => "Completed", Reason::Unkillable { .. } => "Unkillable",
+    Reason::NeedsRestart => "NeedsRestart", Reason::Removed => "Removed");
+variants!(actor, Actor, Actor::Uid(_) => "Uid", Actor::Sid(_) => "Sid", Actor::Supervisor => "Supervisor");
+variants!(state, State,
+    State::Stopped => "Stopped", State::Waiting => "Waiting", State::Starting => "Starting",
+    State::Running => "Running", State::Stopping => "Stopping", State::Backoff => "Backoff",
+    State::Exited => "Exited", State::Fatal => "Fatal", State::Stuck => "Stuck");
+variants!(health, Health,
+    Health::None => "None", Health::Unknown => "Unknown", Health::Healthy => "Healthy",
+    Health::Unhealthy => "Unhealthy");
+variants!(wish, Wish, Wish::Up => "Up", Wish::Down => "Down");
+variants!(exit, Exit, Exit::Code(_) => "Code", Exit::Signal { .. } => "Signal", Exit::Unknown => "Unknown");
+variants!(cause, EndCause,
+    EndCause::Finished => "Finished", EndCause::Crashed => "Crashed", EndCause::Requested => "Requested",
+    EndCause::KilledAfterTimeout => "KilledAfterTimeout");
+variants!(stage, SpawnStage,
+    SpawnStage::LookingUpUser => "LookingUpUser", SpawnStage::PreparingOutput => "PreparingOutput",
+    SpawnStage::CreatingProcess => "CreatingProcess", SpawnStage::Recording => "Recording",
+    SpawnStage::CreatingSession => "CreatingSession", SpawnStage::SettingLimits => "SettingLimits",
+    SpawnStage::SettingGroup => "SettingGroup", SpawnStage::SettingUser => "SettingUser",
+    SpawnStage::ChangingDirectory => "ChangingDirectory", SpawnStage::ConnectingOutput => "ConnectingOutput",
+    SpawnStage::Executing => "Executing");
+variants!(action, ReloadAction,
+    ReloadAction::AddedAndStarted => "AddedAndStarted", ReloadAction::Added => "Added",
+    ReloadAction::Removed => "Removed", ReloadAction::Restarted => "Restarted",
+    ReloadAction::NeedsRestart => "NeedsRestart", ReloadAction::Updated => "Updated",
+    ReloadAction::AppliedLive => "AppliedLive");
+variants!(severity, Severity, Severity::Error => "Error", Severity::Warning => "Warning");
+
+/// The names of all variants in the samples. Deep parts are visited where the samples vary them.
+fn seen() -> BTreeSet<&'static str> {
+    let mut seen = BTreeSet::new();
+    for (_, message) in requests() {
+        request(&message, &mut seen);
+        match message {
+            Request::Status(which)
+            | Request::Start(which)
+            | Request::Stop(which)
+            | Request::Restart(which) => {
+                selection(&which, &mut seen);
+            }
+            Request::Logs { which, .. } => selection(&which, &mut seen),
+            Request::Reload { .. }
+            | Request::Check { .. }
+            | Request::Shutdown
+            | Request::RestartSupervisor
+            | Request::Version => {}
+        }
+    }
+    for (_, message) in responses() {
+        response(&message, &mut seen);
+        match message {
+            Response::Notice(message) => {
+                notice(&message, &mut seen);
+                if let Notice::Entered { state: entered, .. } = message {
+                    state(&entered, &mut seen);
+                }
+            }
+            Response::Done(message) => {
+                done(&message, &mut seen);
+                visit_done(message, &mut seen);
+            }
+            Response::Refused(message) => visit_refusal(&message, &mut seen),
+        }
+    }
+    seen
+}
+
+fn visit_done(message: Done, seen: &mut BTreeSet<&'static str>) {
+    match message {
+        Done::Status(report) => {
+            for component in report.components {
+                health(&component.health, seen);
+                wish(&component.wish, seen);
+                if let Some(why) = component.reason {
+                    reason(&why, seen);
+                    if let Reason::StoppedBy { who, .. } = why {
+                        actor(&who, seen);
+                    }
+                }
+            }
+        }
+        Done::Operation(parts) | Done::ShutDown(parts) | Done::Restarting(parts) => {
+            for part in parts {
+                outcome(&part.outcome, seen);
+                match part.outcome {
+                    Outcome::Stopped(report) => {
+                        exit(&report.exit, seen);
+                        cause(&report.cause, seen);
+                    }
+                    Outcome::FailedSpawn(failure) => stage(&failure.stage, seen),
+                    _ => {}
+                }
+            }
+        }
+        Done::Reload(report) => report
+            .changes
+            .iter()
+            .for_each(|change| action(&change.action, seen)),
+        Done::Check(report) => report
+            .diagnostics
+            .iter()
+            .for_each(|one| severity(&one.severity, seen)),
+        Done::Logs(_) | Done::Version(_) => {}
+    }
+}
+
+fn visit_refusal(message: &Refusal, seen: &mut BTreeSet<&'static str>) {
+    refusal(message, seen);
+    if let Refusal::NotPermitted { needed, .. } = message {
+        permission(needed, seen);
+    }
+}
+
+#[test]
+fn no_variant_is_without_its_frozen_bytes() {
+    let all = [
+        request::ALL,
+        selection::ALL,
+        response::ALL,
+        notice::ALL,
+        done::ALL,
+        outcome::ALL,
+        refusal::ALL,
+        permission::ALL,
+        reason::ALL,
+        actor::ALL,
+        state::ALL,
+        health::ALL,
+        wish::ALL,
+        exit::ALL,
+        cause::ALL,
+        stage::ALL,
+        action::ALL,
+        severity::ALL,
+    ];
+    assert_eq!(seen(), all.concat().into_iter().collect());
+}

@@ -1,0 +1,117 @@
+//! Verb → file, exhaustively. Each file makes a request of the arguments and a view of the reply.
+
+mod check;
+mod logs;
+mod reload;
+mod restart;
+mod shutdown;
+mod start;
+mod status;
+mod stop;
+mod version;
+
+use crate::call::{call, unexpected};
+use crate::cli::{Global, Verb};
+use crate::connect::{self, Daemon};
+use crate::deadline::Deadline;
+use crate::error::{CtlError, Kind};
+use crate::progress::Progress;
+use crate::render::View;
+use s7proto::endpoint::{Endpoint, Surroundings};
+use s7proto::reply::{Done, Part};
+use s7proto::request::Request;
+use std::time::Duration;
+
+/// How long a question may take that starts and stops nothing, where no `--timeout` says otherwise.
+const QUESTION: Duration = Duration::from_secs(10);
+/// Between two looks at a child.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// What every verb works with.
+#[derive(Debug)]
+pub struct Context {
+    /// Where a supervisor may be.
+    candidates: Vec<Endpoint>,
+    /// The one place that the caller named, by option or variable.
+    named: Option<Endpoint>,
+    /// Until when the caller lets us wait.
+    deadline: Deadline,
+    /// JSON is wanted.
+    json: bool,
+    /// What is told meanwhile.
+    pub progress: Progress,
+}
+
+impl Context {
+    /// From the options of every verb.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] where the socket that was named can't be one.
+    pub fn new(global: &Global, around: &Surroundings, live: bool) -> Result<Self, CtlError> {
+        let option = global.socket.as_deref();
+        let candidates = Endpoint::candidates(option, around).map_err(|error| CtlError::endpoint(&error))?;
+        let is_named = option.is_some() || around.socket_variable.is_some();
+        Ok(Self {
+            named: candidates.first().filter(|_| is_named).cloned(),
+            candidates,
+            deadline: Deadline::after(global.timeout),
+            json: global.json,
+            progress: Progress::new(live),
+        })
+    }
+
+    async fn connect(&self) -> Result<Daemon, CtlError> {
+        connect::open(&self.candidates, self.deadline).await
+    }
+
+    /// Asks something that is answered at once.
+    async fn question(&mut self, daemon: &mut Daemon, request: &Request) -> Result<Done, CtlError> {
+        let deadline = self.deadline.at_most(QUESTION);
+        call(daemon, request, deadline, &mut self.progress)
+            .await
+            .map_err(|error| {
+                // Nothing was begun that could go on.
+                let goes_on = error.kind == Kind::TimedOut;
+                CtlError {
+                    hint: if goes_on {
+                        Some("see the supervisor's own log".to_owned())
+                    } else {
+                        error.hint
+                    },
+                    ..error
+                }
+            })
+    }
+
+    /// Asks for something that takes as long as components take, and waits for it; without `--timeout` until it is done
+    /// or the connection ends.
+    async fn operation(&mut self, daemon: &mut Daemon, request: &Request) -> Result<View, CtlError> {
+        match call(daemon, request, self.deadline, &mut self.progress).await? {
+            Done::Operation(parts) => Ok(View::Operation(parts)),
+            _ => Err(unexpected(daemon)),
+        }
+    }
+}
+
+/// Does what the verb says.
+///
+/// # Errors
+/// [`CtlError`] where there is nothing to show but that.
+pub async fn run(verb: &Verb, context: &mut Context) -> Result<View, CtlError> {
+    match verb {
+        Verb::Status(targets) => status::run(targets, context).await,
+        Verb::Start(targets) => start::run(targets, context).await,
+        Verb::Stop(targets) => stop::run(targets, context).await,
+        Verb::Restart(targets) => restart::run(targets, context).await,
+        Verb::Reload(args) => reload::run(args, context).await,
+        Verb::Logs(args) => logs::run(args, context).await,
+        Verb::Check(args) => check::run(args, context).await,
+        Verb::Shutdown => shutdown::run(context).await,
+        Verb::Version => version::run(context).await,
+    }
+}
+
+/// A failure in one of these parts means that the supervisor itself does not go away.
+fn all_stopped(parts: &[Part]) -> bool {
+    parts.iter().all(|part| part.outcome.is_success())
+}

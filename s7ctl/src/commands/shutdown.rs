@@ -1,0 +1,33 @@
+//! `s7ctl shutdown`: everything is stopped, and then the supervisor ends.
+
+use super::{Context, all_stopped};
+use crate::call::{call, unexpected, wait_for_end};
+use crate::error::CtlError;
+use crate::render::View;
+use s7proto::reply::Done;
+use s7proto::request::Request;
+use std::time::Duration;
+
+/// How long the supervisor may take to end once everything is stopped.
+pub const UNTIL_IT_ENDS: Duration = Duration::from_secs(30);
+
+pub async fn run(context: &mut Context) -> Result<View, CtlError> {
+    let mut daemon = context.connect().await?;
+    match call(
+        &mut daemon,
+        &Request::Shutdown,
+        context.deadline,
+        &mut context.progress,
+    )
+    .await?
+    {
+        Done::ShutDown(parts) => {
+            if all_stopped(&parts) {
+                wait_for_end(&mut daemon, context.deadline.at_most(UNTIL_IT_ENDS)).await?;
+            }
+            context.progress.say("the supervisor has ended");
+            Ok(View::Operation(parts))
+        }
+        _ => Err(unexpected(&daemon)),
+    }
+}

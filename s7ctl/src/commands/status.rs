@@ -1,0 +1,26 @@
+//! `s7ctl status`
+
+use super::Context;
+use crate::call::unexpected;
+use crate::cli::Targets;
+use crate::error::{CtlError, Kind};
+use crate::render::View;
+use s7proto::reply::Done;
+use s7proto::request::{Request, Selection};
+
+pub async fn run(targets: &Targets, context: &mut Context) -> Result<View, CtlError> {
+    let which = targets.or_all();
+    let named = matches!(which, Selection::Named(_));
+    let mut daemon = match context.connect().await {
+        Ok(daemon) => daemon,
+        // Not a failure of this verb: it is the answer.
+        Err(error) if error.kind == Kind::NoSupervisor => {
+            return Ok(View::NoSupervisor(context.candidates.clone()));
+        }
+        Err(error) => return Err(error),
+    };
+    match context.question(&mut daemon, &Request::Status(which)).await? {
+        Done::Status(report) => Ok(View::Status { report, named }),
+        _ => Err(unexpected(&daemon)),
+    }
+}

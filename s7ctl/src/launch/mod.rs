@@ -1,0 +1,230 @@
+//! Starting the supervisor itself, detached, and waiting until it answers; and finding its program.
+
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+mod os;
+
+use crate::connect::{self, Daemon};
+use crate::deadline::Deadline;
+use crate::error::{CtlError, Kind};
+use crate::render::quantity;
+use s7proto::endpoint::Endpoint;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// The variable that names the supervisor's program.
+pub const PROGRAM_VARIABLE: &str = "S7_SUPERVISORD";
+/// The variable that names the install folder. The supervisor leaves the current folder, so it is made absolute.
+const INSTALL_FOLDER_VARIABLE: &str = "S7_INSTALL_FOLDER";
+/// How long a supervisor may take until it answers, where no `--timeout` says otherwise.
+pub const UNTIL_IT_ANSWERS: Duration = Duration::from_secs(30);
+/// Between two looks whether it answers. Each costs a few microseconds.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How much of what it said before it ended is shown, in bytes.
+const TAIL: u64 = 4096;
+
+/// The supervisor's program: [`PROGRAM_VARIABLE`], else the one beside this program.
+///
+/// # Errors
+/// [`Kind::Failed`] where there is none.
+pub fn program() -> Result<PathBuf, CtlError> {
+    if let Some(named) = std::env::var_os(PROGRAM_VARIABLE).filter(|value| !value.is_empty()) {
+        return std::path::absolute(&named).map_err(|error| {
+            let message = format!("cannot find the program that {PROGRAM_VARIABLE} names");
+            CtlError::new(Kind::Failed, message).because(error)
+        });
+    }
+    let name = format!("s7supervisord{}", std::env::consts::EXE_SUFFIX);
+    let own = std::env::current_exe().map_err(|error| {
+        CtlError::new(Kind::Failed, "cannot find out where s7ctl itself lies").because(error)
+    })?;
+    let beside = own.with_file_name(name);
+    if beside.is_file() {
+        return Ok(beside);
+    }
+    let message = format!(
+        "the supervisor's program is missing: there is no {}",
+        beside.display()
+    );
+    let hint = format!("install it beside s7ctl, or name it with {PROGRAM_VARIABLE}");
+    Err(CtlError::new(Kind::Failed, message).hint(hint))
+}
+
+/// Starts the supervisor and waits until it answers at one of `candidates`. `socket` is passed on where it was given.
+///
+/// # Errors
+/// [`CtlError`] where it can't be started, ends before it answers, or does not answer until `deadline`.
+pub async fn supervisor(
+    socket: Option<&Endpoint>,
+    candidates: &[Endpoint],
+    deadline: Deadline,
+) -> Result<Daemon, CtlError> {
+    let deadline = deadline.at_most(UNTIL_IT_ANSWERS);
+    let program = program()?;
+    let cannot = |error: io::Error| {
+        let message = format!("cannot start the supervisor {}", program.display());
+        CtlError::new(Kind::Failed, message).because(error)
+    };
+    // A file without a name, not a pipe: when s7ctl has gone the supervisor must still be able to write.
+    let said = tempfile::tempfile().map_err(cannot)?;
+    let mut command = Command::new(&program);
+    command.arg("run");
+    if let Some(socket) = socket {
+        command.arg("--socket").arg(socket.as_os_str());
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(said.try_clone().map_err(cannot)?);
+    if let Some(folder) = std::env::var_os(INSTALL_FOLDER_VARIABLE).filter(|value| !value.is_empty()) {
+        command.env(
+            INSTALL_FOLDER_VARIABLE,
+            std::path::absolute(folder).map_err(cannot)?,
+        );
+    }
+    os::detach(&mut command);
+    let mut child = command.spawn().map_err(cannot)?;
+    wait(&mut child, said, candidates, deadline).await
+}
+
+async fn wait(
+    child: &mut Child,
+    said: File,
+    candidates: &[Endpoint],
+    deadline: Deadline,
+) -> Result<Daemon, CtlError> {
+    loop {
+        // Its end is looked at before the connection: another supervisor may have been faster, and then that one answers.
+        let ended = child.try_wait().unwrap_or(None);
+        let error = match connect::open(candidates, deadline).await {
+            Ok(daemon) => return Ok(daemon),
+            Err(error) => error,
+        };
+        if let Some(status) = ended {
+            return Err(ended_early(status, said));
+        }
+        match error.kind {
+            // It has made its socket and not come to listen, or not come to greet.
+            Kind::NoSupervisor | Kind::Connection => {}
+            _ => return Err(error),
+        }
+        if deadline.passed() {
+            let within = quantity::seconds(deadline.within());
+            let message = format!(
+                "the supervisor was started (pid {}) but does not answer within {within}",
+                child.id()
+            );
+            return Err(CtlError::new(Kind::TimedOut, message)
+                .because(error)
+                .hint("it goes on starting; see: s7ctl status"));
+        }
+        tokio::time::sleep(LOOK_AGAIN.min(deadline.remaining())).await;
+    }
+}
+
+/// Connects again to a supervisor that is starting anew.
+///
+/// # Errors
+/// [`Kind::TimedOut`] where it does not answer until `deadline`.
+pub async fn reconnect(candidates: &[Endpoint], deadline: Deadline) -> Result<Daemon, CtlError> {
+    let deadline = deadline.at_most(UNTIL_IT_ANSWERS);
+    loop {
+        let error = match connect::open(candidates, deadline).await {
+            Ok(daemon) => return Ok(daemon),
+            Err(error) => error,
+        };
+        match error.kind {
+            Kind::NoSupervisor | Kind::Connection => {}
+            _ => return Err(error),
+        }
+        if deadline.passed() {
+            let within = quantity::seconds(deadline.within());
+            let message =
+                format!("everything is stopped, but the supervisor has not come back within {within}");
+            return Err(CtlError::new(Kind::TimedOut, message)
+                .because(error)
+                .hint("see its own log; s7ctl start brings it up"));
+        }
+        tokio::time::sleep(LOOK_AGAIN.min(deadline.remaining())).await;
+    }
+}
+
+fn ended_early(status: ExitStatus, said: File) -> CtlError {
+    let how = match status.code() {
+        Some(code) => format!("it ended with exit code {code} ({})", meaning(code)),
+        None => format!("it ended: {status}"),
+    };
+    let said = tail(said).unwrap_or_else(|error| format!("(what it said cannot be read: {error})"));
+    let message = if said.is_empty() {
+        format!("the supervisor did not start: {how}, without a word")
+    } else {
+        format!("the supervisor did not start: {how}. It said:\n{said}")
+    };
+    let kind = match status.code() {
+        Some(64) => Kind::Usage,
+        Some(77) => Kind::NotPermitted,
+        Some(78) => Kind::RegistryBroken,
+        _ => Kind::Failed,
+    };
+    CtlError::new(kind, message)
+}
+
+/// The supervisor's exit codes (DESIGN 10).
+#[must_use]
+pub fn meaning(code: i32) -> &'static str {
+    match code {
+        0 => "it was asked to stop",
+        64 => "its command line makes no sense",
+        69 => "another supervisor holds its endpoint",
+        70 => "an error within itself",
+        73 => "it cannot create its log, its temporary files or its socket",
+        77 => "it lacks a permission, or does not trust a file that others can write",
+        78 => "its registry cannot be loaded",
+        _ => "not one of its own exit codes",
+    }
+}
+
+/// The last lines, from the beginning of a line.
+fn tail(mut said: File) -> io::Result<String> {
+    let length = said.metadata()?.len();
+    let from = length.saturating_sub(TAIL);
+    said.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    said.take(TAIL).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let whole = match text.split_once('\n') {
+        Some((_torn, rest)) if from > 0 => rest,
+        _ => &text,
+    };
+    Ok(whole.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn the_tail_is_whole_lines_of_what_was_said_last() {
+        let mut file = tempfile::tempfile().unwrap();
+        assert_eq!(tail(file.try_clone().unwrap()).unwrap(), "");
+        writeln!(file, "first\nsecond").unwrap();
+        assert_eq!(tail(file.try_clone().unwrap()).unwrap(), "first\nsecond");
+        for line in 0..1000 {
+            writeln!(file, "line {line}").unwrap();
+        }
+        let text = tail(file).unwrap();
+        assert!(text.starts_with("line ") && text.ends_with("line 999"), "{text}");
+        assert!(text.len() as u64 <= TAIL);
+    }
+
+    #[test]
+    fn every_exit_code_of_the_supervisor_has_a_meaning_of_its_own() {
+        let codes = [0, 64, 69, 70, 73, 77, 78, 1];
+        let meanings: std::collections::HashSet<_> = codes.map(meaning).into();
+        assert_eq!(meanings.len(), codes.len());
+    }
+}

@@ -1,0 +1,426 @@
+//! Views → JSON (DESIGN 8). Absent values are null, never left out; fields may be added, never renamed.
+
+use crate::error::CtlError;
+use crate::render::clock::{Clock, rfc3339};
+use crate::render::{View, outcome_name, sentence};
+use s7proto::reply::{CheckReport, Diagnostic, LogTail, Outcome, Part, ReloadAction, ReloadReport, Severity};
+use s7proto::reply::{RunInfo, VersionInfo};
+use s7proto::status::{ComponentStatus, EndCause, Exit, ExitReport, Reason, Wish};
+use s7proto::status::{StatusReport, SupervisorStatus};
+use s7proto::version::PROTOCOL;
+use serde::Serialize;
+
+/// The version of these shapes.
+const SCHEMA: u32 = 1;
+
+/// A view as one object and a newline.
+#[must_use]
+pub fn render(view: &View, clock: &Clock) -> String {
+    let error = view.failures().into_iter().next();
+    match view {
+        View::Status { report, .. } => print(&status(Some(report), error, clock)),
+        View::NoSupervisor(_) => print(&status(None, error, clock)),
+        View::NothingToStop(_) => print(&envelope(Some(Operation { components: vec![] }), error)),
+        View::Operation(parts) => {
+            let components = parts.iter().map(part).collect();
+            print(&envelope(Some(Operation { components }), error))
+        }
+        View::Reload(report) => print(&envelope(Some(reload(report)), error)),
+        View::Logs(tails) => {
+            let components = tails.iter().map(log).collect();
+            print(&envelope(Some(Logs { components }), error))
+        }
+        View::Check(report) => print(&envelope(Some(check(report)), error)),
+        View::Version(daemon) => print(&envelope(Some(version(daemon.as_ref())), error)),
+        View::Passed(_) => String::new(),
+    }
+}
+
+/// A failure before there was anything to show. `of_status`: in the shape of `status`.
+#[must_use]
+pub fn render_error(error: &CtlError, of_status: bool, clock: &Clock) -> String {
+    if of_status {
+        print(&status(None, Some(error.clone()), clock))
+    } else {
+        print(&envelope::<()>(None, Some(error.clone())))
+    }
+}
+
+fn print(value: &impl Serialize) -> String {
+    let text = serde_json::to_string(value);
+    // Only a map with keys that aren't text, or a failing Serialize, can't be written; there is neither here.
+    text.unwrap_or_else(|error| {
+        format!(
+            "{{\"schema\":{SCHEMA},\"ok\":false,\"data\":null,\"error\":{:?}}}",
+            error.to_string()
+        )
+    }) + "\n"
+}
+
+#[derive(Serialize)]
+struct Envelope<T> {
+    schema: u32,
+    ok: bool,
+    data: Option<T>,
+    error: Option<Failure>,
+}
+
+fn envelope<T>(data: Option<T>, error: Option<CtlError>) -> Envelope<T> {
+    Envelope {
+        schema: SCHEMA,
+        ok: error.is_none(),
+        data,
+        error: error.map(failure),
+    }
+}
+
+#[derive(Serialize)]
+struct Failure {
+    code: &'static str,
+    exit: u8,
+    component: Option<String>,
+    message: String,
+    hint: Option<String>,
+}
+
+fn failure(error: CtlError) -> Failure {
+    Failure {
+        code: error.kind.code(),
+        exit: error.kind.exit(),
+        message: error.to_string(),
+        component: error.component.map(String::from),
+        hint: error.hint,
+    }
+}
+
+#[derive(Serialize)]
+struct Status {
+    schema: u32,
+    ok: bool,
+    supervisor: Option<Supervisor>,
+    components: Vec<Component>,
+    error: Option<Failure>,
+}
+
+fn status(report: Option<&StatusReport>, error: Option<CtlError>, clock: &Clock) -> Status {
+    let components = report.map_or(&[][..], |report| &report.components);
+    Status {
+        schema: SCHEMA,
+        ok: error.is_none(),
+        supervisor: report.map(|report| supervisor(&report.supervisor)),
+        components: components.iter().map(|one| component(one, clock)).collect(),
+        error: error.map(failure),
+    }
+}
+
+#[derive(Serialize)]
+struct Supervisor {
+    pid: u32,
+    version: String,
+    uptime_seconds: f64,
+    registry: String,
+    containment: String,
+    state_not_persisted: Option<String>,
+}
+
+fn supervisor(daemon: &SupervisorStatus) -> Supervisor {
+    Supervisor {
+        pid: daemon.pid,
+        version: daemon.version.clone(),
+        uptime_seconds: seconds(daemon.uptime_us),
+        registry: daemon.registry.clone(),
+        containment: daemon.containment.clone(),
+        state_not_persisted: daemon.state_not_persisted.clone(),
+    }
+}
+
+#[derive(Serialize)]
+struct Component {
+    id: String,
+    description: String,
+    tier: i32,
+    wish: &'static str,
+    state: &'static str,
+    health: &'static str,
+    pid: Option<u32>,
+    run: Option<u64>,
+    uptime_seconds: Option<f64>,
+    restarts: u64,
+    memory_bytes: Option<u64>,
+    cpu_percent: Option<f64>,
+    last_exit: Option<LastExit>,
+    next_try_seconds: Option<f64>,
+    reason: Option<String>,
+    reason_code: Option<&'static str>,
+    output_dropped_bytes: u64,
+}
+
+fn component(status: &ComponentStatus, clock: &Clock) -> Component {
+    Component {
+        id: status.id.to_string(),
+        description: status.description.clone(),
+        tier: status.tier,
+        wish: match status.wish {
+            Wish::Up => "up",
+            Wish::Down => "down",
+        },
+        state: status.state.name(),
+        health: status.health.name(),
+        pid: status.pid,
+        run: (status.run > 0).then_some(status.run),
+        uptime_seconds: status.uptime_us.map(seconds),
+        restarts: status.restarts,
+        memory_bytes: status.memory_bytes,
+        cpu_percent: status.cpu_percent,
+        last_exit: status.last_exit.as_ref().map(last_exit),
+        next_try_seconds: status.next_try_us.map(seconds),
+        reason: sentence::detail(status, clock),
+        reason_code: status.reason.as_ref().map(reason_code),
+        output_dropped_bytes: status.output_dropped_bytes,
+    }
+}
+
+fn reason_code(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::NotAutoStarted => "not_auto_started",
+        Reason::StoppedBy { .. } => "stopped_by",
+        Reason::WaitingForTier { .. } => "waiting_for_tier",
+        Reason::WaitingForDependency(_) => "waiting_for_dependency",
+        Reason::Crashed { crash_loop: true, .. } => "crash_loop",
+        Reason::Crashed {
+            crash_loop: false, ..
+        } => "crashed",
+        Reason::SpawnFailed(failure) if failure.host_fault => "host_fault",
+        Reason::SpawnFailed(_) => "spawn_failed",
+        Reason::GaveUp { .. } => "gave_up",
+        Reason::Completed => "completed",
+        Reason::Unkillable { .. } => "unkillable",
+        Reason::NeedsRestart => "needs_restart",
+        Reason::Removed => "removed",
+    }
+}
+
+#[derive(Serialize)]
+struct LastExit {
+    code: Option<i32>,
+    signal: Option<String>,
+    core: bool,
+    at: Option<String>,
+    seconds: f64,
+    reason: &'static str,
+}
+
+fn last_exit(report: &ExitReport) -> LastExit {
+    let (code, signal, core) = match &report.exit {
+        Exit::Code(code) => (Some(*code), None, false),
+        Exit::Signal { name, core } => (None, Some(name.clone()), *core),
+        Exit::Unknown => (None, None, false),
+    };
+    LastExit {
+        code,
+        signal,
+        core,
+        at: rfc3339(report.at_ms),
+        seconds: seconds(report.lasted_us),
+        reason: match report.cause {
+            EndCause::Finished => "finished",
+            EndCause::Crashed => "crashed",
+            EndCause::Requested => "requested",
+            EndCause::KilledAfterTimeout => "killed_after_timeout",
+        },
+    }
+}
+
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
+#[derive(Serialize)]
+struct Operation {
+    components: Vec<PartOut>,
+}
+
+#[derive(Serialize)]
+struct PartOut {
+    id: String,
+    outcome: &'static str,
+    ok: bool,
+    run: Option<u64>,
+    pid: Option<u32>,
+    seconds: f64,
+    message: String,
+    hint: Option<String>,
+    exit: Option<LastExit>,
+    previous: Option<Run>,
+}
+
+#[derive(Serialize)]
+struct Run {
+    run: u64,
+    pid: u32,
+}
+
+fn part(part: &Part) -> PartOut {
+    let (run, previous, exit) = match &part.outcome {
+        Outcome::Started(run) | Outcome::AlreadyUp(run) => (Some(run), None, None),
+        Outcome::Restarted { before, after } => (Some(after), before.as_ref(), None),
+        Outcome::Completed(exit) | Outcome::Stopped(exit) | Outcome::FailedRun(exit) => {
+            (None, None, Some(exit))
+        }
+        Outcome::AlreadyDown
+        | Outcome::FailedSpawn(_)
+        | Outcome::Unkillable
+        | Outcome::Superseded
+        | Outcome::Refused(_) => (None, None, None),
+    };
+    let (message, hint) = match sentence::part(part) {
+        Ok(said) => (said, None),
+        Err(error) => (error.to_string(), error.hint),
+    };
+    PartOut {
+        id: part.component.to_string(),
+        outcome: outcome_name(&part.outcome),
+        ok: part.outcome.is_success(),
+        run: run.map(|run| run.run),
+        pid: run.map(|run| run.pid),
+        seconds: seconds(part.took_us),
+        message,
+        hint,
+        exit: exit.map(last_exit),
+        previous: previous.map(|RunInfo { run, pid }| Run { run: *run, pid: *pid }),
+    }
+}
+
+#[derive(Serialize)]
+struct Reload {
+    dry_run: bool,
+    changes: Vec<Change>,
+    warnings: Vec<Finding>,
+    components: Vec<PartOut>,
+}
+
+#[derive(Serialize)]
+struct Change {
+    id: String,
+    action: &'static str,
+    fields: Vec<String>,
+}
+
+fn reload(report: &ReloadReport) -> Reload {
+    let changes = report.changes.iter().map(|change| Change {
+        id: change.component.to_string(),
+        action: match change.action {
+            ReloadAction::AddedAndStarted => "added_and_started",
+            ReloadAction::Added => "added",
+            ReloadAction::Removed => "removed",
+            ReloadAction::Restarted => "restarted",
+            ReloadAction::NeedsRestart => "needs_restart",
+            ReloadAction::Updated => "updated",
+            ReloadAction::AppliedLive => "applied_live",
+        },
+        fields: change.fields.clone(),
+    });
+    Reload {
+        dry_run: report.dry_run,
+        changes: changes.collect(),
+        warnings: report.warnings.iter().map(finding).collect(),
+        components: report.parts.iter().map(part).collect(),
+    }
+}
+
+#[derive(Serialize)]
+struct Finding {
+    severity: &'static str,
+    file: String,
+    line: Option<u32>,
+    column: Option<u32>,
+    message: String,
+    hint: Option<String>,
+}
+
+fn finding(diagnostic: &Diagnostic) -> Finding {
+    Finding {
+        severity: match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        file: diagnostic.file.clone(),
+        line: (diagnostic.line > 0).then_some(diagnostic.line),
+        column: (diagnostic.column > 0).then_some(diagnostic.column),
+        message: diagnostic.message.clone(),
+        hint: diagnostic.hint.clone(),
+    }
+}
+
+#[derive(Serialize)]
+struct Check {
+    registry: String,
+    components: Vec<String>,
+    diagnostics: Vec<Finding>,
+}
+
+fn check(report: &CheckReport) -> Check {
+    Check {
+        registry: report.registry.clone(),
+        components: report.components.iter().map(ToString::to_string).collect(),
+        diagnostics: report.diagnostics.iter().map(finding).collect(),
+    }
+}
+
+#[derive(Serialize)]
+struct Logs {
+    components: Vec<Log>,
+}
+
+#[derive(Serialize)]
+struct Log {
+    id: String,
+    file: String,
+    text: String,
+    truncated: bool,
+    error: Option<String>,
+}
+
+fn log(tail: &LogTail) -> Log {
+    Log {
+        id: tail.component.to_string(),
+        file: tail.file.clone(),
+        // JSON has no bytes: what isn't UTF-8 becomes U+FFFD. The text form gives the bytes as they are.
+        text: String::from_utf8_lossy(&tail.bytes).into_owned(),
+        truncated: tail.truncated,
+        error: tail.error.clone(),
+    }
+}
+
+#[derive(Serialize)]
+struct Versions {
+    client: Client,
+    supervisor: Option<Daemon>,
+}
+
+#[derive(Serialize)]
+struct Client {
+    version: &'static str,
+    protocol: String,
+}
+
+#[derive(Serialize)]
+struct Daemon {
+    version: String,
+    pid: u32,
+    registry: String,
+}
+
+fn version(daemon: Option<&VersionInfo>) -> Versions {
+    Versions {
+        client: Client {
+            version: env!("CARGO_PKG_VERSION"),
+            protocol: PROTOCOL.to_string(),
+        },
+        supervisor: daemon.map(|info| Daemon {
+            version: info.version.clone(),
+            pid: info.pid,
+            registry: info.registry.clone(),
+        }),
+    }
+}

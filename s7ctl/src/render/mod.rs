@@ -1,0 +1,157 @@
+//! Views → bytes: the same [`View`] as text for people and as JSON for programs.
+
+pub mod clock;
+pub mod json;
+pub mod quantity;
+pub mod sentence;
+pub mod table;
+pub mod text;
+
+use crate::error::{CtlError, Kind};
+use s7proto::endpoint::Endpoint;
+use s7proto::reply::{CheckReport, LogTail, Outcome, Part, ReloadReport, VersionInfo};
+use s7proto::status::{ComponentStatus, Health, State, StatusReport, Wish};
+
+/// What a verb found out or did, before it becomes text or JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub enum View {
+    /// `status`.
+    Status {
+        /// What the supervisor said.
+        report: StatusReport,
+        /// Components were named on the command line, so each of them is to run.
+        named: bool,
+    },
+    /// `status` where no supervisor runs: where it was looked for.
+    NoSupervisor(Vec<Endpoint>),
+    /// `start`, `stop`, `restart`, `shutdown`.
+    Operation(Vec<Part>),
+    /// `stop` where no supervisor runs: there is nothing to stop.
+    NothingToStop(Vec<Endpoint>),
+    /// `reload`.
+    Reload(ReloadReport),
+    /// `logs`.
+    Logs(Vec<LogTail>),
+    /// `check` without a file.
+    Check(CheckReport),
+    /// `version`; `None` where no supervisor runs.
+    Version(Option<VersionInfo>),
+    /// Another program has said everything and ended with this code.
+    Passed(u8),
+}
+
+impl View {
+    /// Everything that makes this less than a success, in the order of the components.
+    #[must_use]
+    pub fn failures(&self) -> Vec<CtlError> {
+        match self {
+            Self::Status { report, named } => report
+                .components
+                .iter()
+                .filter(|component| !is_as_it_should_be(component, *named))
+                .map(not_running)
+                .collect(),
+            Self::NoSupervisor(tried) => vec![no_supervisor(tried)],
+            Self::Version(None) => vec![CtlError::new(Kind::NoSupervisor, "the supervisor is not running")],
+            Self::Operation(parts) => of_parts(parts),
+            Self::Reload(report) => of_parts(&report.parts),
+            Self::Logs(tails) => tails.iter().filter_map(unreadable).collect(),
+            Self::Check(report) if !report.ok => {
+                let found = sentence::findings(&report.diagnostics);
+                let message = format!("the registry {} would not load: {found}", report.registry);
+                vec![CtlError::new(Kind::RegistryBroken, message)]
+            }
+            Self::Check(_) | Self::Version(Some(_)) | Self::NothingToStop(_) | Self::Passed(_) => Vec::new(),
+        }
+    }
+
+    /// The exit code (DESIGN 8). Failures of different kinds together are 1.
+    #[must_use]
+    pub fn exit(&self) -> u8 {
+        if let Self::Passed(code) = self {
+            return *code;
+        }
+        let mut codes = self.failures().into_iter().map(|failure| failure.kind.exit());
+        match codes.next() {
+            None => 0,
+            Some(first) if codes.all(|code| code == first) => first,
+            Some(_) => 1,
+        }
+    }
+}
+
+fn of_parts(parts: &[Part]) -> Vec<CtlError> {
+    parts
+        .iter()
+        .filter_map(|part| sentence::part(part).err())
+        .collect()
+}
+
+/// DESIGN 8: every component wished up, and every one named, is RUNNING and not unhealthy, or EXITED by policy.
+fn is_as_it_should_be(component: &ComponentStatus, named: bool) -> bool {
+    let expected = named || component.wish == Wish::Up;
+    let up = match component.state {
+        State::Running => component.health != Health::Unhealthy,
+        State::Exited => true,
+        State::Stopped
+        | State::Waiting
+        | State::Starting
+        | State::Stopping
+        | State::Backoff
+        | State::Fatal
+        | State::Stuck => false,
+    };
+    up || !expected
+}
+
+fn not_running(component: &ComponentStatus) -> CtlError {
+    let id = &component.id;
+    let message = match component.state {
+        State::Running => format!("{id} runs, but its health checks fail"),
+        state => format!("{id} is {}", state.name()),
+    };
+    CtlError::new(Kind::NotRunning, message).about(id)
+}
+
+fn unreadable(tail: &LogTail) -> Option<CtlError> {
+    let cause = tail.error.as_ref()?;
+    let message = format!("{}: cannot read {}", tail.component, tail.file);
+    Some(
+        CtlError::new(Kind::Failed, message)
+            .because(cause)
+            .about(&tail.component),
+    )
+}
+
+/// Nobody answers at any of these places.
+#[must_use]
+pub fn no_supervisor(tried: &[Endpoint]) -> CtlError {
+    let places: Vec<String> = tried.iter().map(Endpoint::to_string).collect();
+    let message = format!(
+        "the supervisor is not running: nothing answers at {}",
+        places.join(" or at ")
+    );
+    CtlError::new(Kind::NoSupervisor, message)
+        .hint("s7ctl start brings it up; a supervisor elsewhere is named with --socket or S7_SOCKET")
+}
+
+/// The name of an outcome in JSON.
+#[must_use]
+pub fn outcome_name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Started(_) => "started",
+        Outcome::AlreadyUp(_) => "already_up",
+        Outcome::Completed(_) => "completed",
+        Outcome::Stopped(_) => "stopped",
+        Outcome::AlreadyDown => "already_down",
+        Outcome::Restarted { .. } => "restarted",
+        Outcome::FailedRun(_) => "failed_run",
+        Outcome::FailedSpawn(_) => "failed_spawn",
+        Outcome::Unkillable => "unkillable",
+        Outcome::Superseded => "superseded",
+        Outcome::Refused(_) => "refused",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! Views → text.
+
+use crate::render::clock::Clock;
+use crate::render::table::{self, Cell, visible};
+use crate::render::{View, no_supervisor, quantity, sentence};
+use anstyle::{AnsiColor, Style};
+use s7proto::name::ComponentName;
+use s7proto::reply::{CheckReport, LogTail, Part, ReloadReport, VersionInfo};
+use s7proto::status::{ComponentStatus, Health, State, StatusReport, SupervisorStatus};
+use s7proto::version::PROTOCOL;
+use std::time::Duration;
+
+/// Where the text goes.
+#[derive(Debug)]
+pub struct Page {
+    /// The terminal's width in columns; `None` where it is no terminal.
+    pub width: Option<usize>,
+    /// Whether colour is wanted.
+    pub colour: bool,
+    /// For times.
+    pub clock: Clock,
+    /// Components whose part of the operation has been shown already.
+    pub shown: Vec<ComponentName>,
+}
+
+/// The data of a view, for standard output. Failures are told apart, see [`View::failures`].
+#[must_use]
+pub fn render(view: &View, page: &Page) -> Vec<u8> {
+    match view {
+        View::Status { report, .. } => status(report, page).into_bytes(),
+        View::NoSupervisor(tried) => line(&sentence_case(&no_supervisor(tried).message)),
+        View::NothingToStop(_) => line("The supervisor is not running; there is nothing to stop."),
+        View::Operation(parts) => operation(parts, page).into_bytes(),
+        View::Reload(report) => reload(report, page).into_bytes(),
+        View::Logs(tails) => logs(tails),
+        View::Check(report) => check(report).into_bytes(),
+        View::Version(daemon) => version(daemon.as_ref()).into_bytes(),
+        View::Passed(_) => Vec::new(),
+    }
+}
+
+fn line(text: &str) -> Vec<u8> {
+    format!("{text}\n").into_bytes()
+}
+
+fn sentence_case(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(chars).chain(['.']).collect()
+}
+
+fn status(report: &StatusReport, page: &Page) -> String {
+    let title = Style::new().bold();
+    let titles = [
+        "COMPONENT",
+        "STATE",
+        "HEALTH",
+        "PID",
+        "UPTIME",
+        "RESTARTS",
+        "MEMORY",
+        "CPU",
+        "DESCRIPTION",
+    ];
+    let mut rows = vec![titles.map(|text| styled(text, title, page)).to_vec()];
+    rows.extend(report.components.iter().map(|component| row(component, page)));
+    let mut text = table::render(&rows, page.width);
+    text.push('\n');
+    text.push_str(&supervisor(&report.supervisor));
+    text
+}
+
+fn row(component: &ComponentStatus, page: &Page) -> Vec<Cell> {
+    let health = match component.health {
+        Health::None => Cell::new("-"),
+        health => styled(health.name(), colour_of_health(health), page),
+    };
+    let description = match (
+        component.description.as_str(),
+        sentence::detail(component, &page.clock),
+    ) {
+        ("", detail) => detail.unwrap_or_default(),
+        (description, None) => description.to_owned(),
+        (description, Some(detail)) => format!("{description} - {detail}"),
+    };
+    vec![
+        Cell::new(component.id.as_str()),
+        styled(component.state.name(), colour_of(component.state), page),
+        health,
+        or_dash(component.pid.map(|pid| pid.to_string())),
+        or_dash(
+            component
+                .uptime_us
+                .map(|us| quantity::age(Duration::from_micros(us))),
+        ),
+        Cell::new(component.restarts.to_string()),
+        or_dash(component.memory_bytes.map(quantity::size)),
+        or_dash(component.cpu_percent.map(|percent| format!("{percent:.1}%"))),
+        Cell::new(description),
+    ]
+}
+
+fn or_dash(value: Option<String>) -> Cell {
+    Cell::new(value.as_deref().unwrap_or("-"))
+}
+
+fn styled(text: &str, style: Style, page: &Page) -> Cell {
+    Cell::styled(text, if page.colour { style } else { Style::new() })
+}
+
+fn colour_of(state: State) -> Style {
+    let colour = match state {
+        State::Running => AnsiColor::Green,
+        State::Waiting | State::Starting | State::Stopping => AnsiColor::Yellow,
+        State::Backoff | State::Fatal | State::Stuck => AnsiColor::Red,
+        State::Stopped | State::Exited => return Style::new().dimmed(),
+    };
+    Style::new().fg_color(Some(colour.into()))
+}
+
+fn colour_of_health(health: Health) -> Style {
+    let colour = match health {
+        Health::Healthy => AnsiColor::Green,
+        Health::Unhealthy => AnsiColor::Red,
+        Health::None | Health::Unknown => return Style::new().dimmed(),
+    };
+    Style::new().fg_color(Some(colour.into()))
+}
+
+fn supervisor(daemon: &SupervisorStatus) -> String {
+    let mut text = format!(
+        "s7supervisord {}, pid {}, up {}, containment {}, registry {}\n",
+        visible(&daemon.version),
+        daemon.pid,
+        quantity::age(Duration::from_micros(daemon.uptime_us)),
+        visible(&daemon.containment),
+        visible(&daemon.registry),
+    );
+    if let Some(why) = &daemon.state_not_persisted {
+        text.push_str(&format!(
+            "warning: what runs cannot be recorded, so a next supervisor would not know of it: {}\n",
+            visible(why)
+        ));
+    }
+    text
+}
+
+fn operation(parts: &[Part], page: &Page) -> String {
+    let done = parts.iter().filter(|part| !page.shown.contains(&part.component));
+    let mut text: String = done
+        .filter_map(|part| sentence::part(part).ok())
+        .map(|said| said + "\n")
+        .collect();
+    if parts.is_empty() {
+        text.push_str("There is no component to do this with.\n");
+    }
+    text
+}
+
+fn reload(report: &ReloadReport, page: &Page) -> String {
+    let mut text = String::new();
+    for warning in &report.warnings {
+        text.push_str(warning.rendered.trim_end());
+        text.push('\n');
+    }
+    for change in &report.changes {
+        text.push_str(&sentence::change(change, report.dry_run));
+        text.push('\n');
+    }
+    match (report.changes.is_empty(), report.dry_run) {
+        (true, _) => text.push_str("The registry is loaded; no component has changed.\n"),
+        (false, true) => text.push_str("Nothing was done: this was a dry run.\n"),
+        (false, false) => {}
+    }
+    if !report.parts.is_empty() {
+        text.push_str(&operation(&report.parts, page));
+    }
+    text
+}
+
+/// The bytes as they are: what a component wrote is not ours to change.
+fn logs(tails: &[LogTail]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (at, tail) in tails.iter().filter(|tail| tail.error.is_none()).enumerate() {
+        if tails.len() > 1 {
+            let gap = if at > 0 { "\n" } else { "" };
+            out.extend_from_slice(format!("{gap}==> {} <==\n", tail.component).as_bytes());
+        }
+        if tail.truncated {
+            out.extend_from_slice(b"(... earlier lines are left out: more than fits into one answer)\n");
+        }
+        out.extend_from_slice(&tail.bytes);
+        if tail.bytes.last().is_some_and(|last| *last != b'\n') && tails.len() > 1 {
+            out.push(b'\n');
+        }
+    }
+    out
+}
+
+fn check(report: &CheckReport) -> String {
+    let mut text = String::new();
+    for diagnostic in &report.diagnostics {
+        text.push_str(diagnostic.rendered.trim_end());
+        text.push_str("\n\n");
+    }
+    if report.ok {
+        let names: Vec<&str> = report.components.iter().map(ComponentName::as_str).collect();
+        let number = quantity::count(names.len() as u64, "component", "components");
+        let found = sentence::findings(&report.diagnostics);
+        text.push_str(&format!(
+            "{}: {found}; {number}: {}\n",
+            report.registry,
+            names.join(", ")
+        ));
+    }
+    text
+}
+
+fn version(daemon: Option<&VersionInfo>) -> String {
+    let ours = format!("s7ctl {} (protocol {PROTOCOL})\n", env!("CARGO_PKG_VERSION"));
+    match daemon {
+        None => ours + "s7supervisord is not running\n",
+        Some(info) => format!(
+            "{ours}s7supervisord {}, pid {}, registry {}\n",
+            visible(&info.version),
+            info.pid,
+            visible(&info.registry)
+        ),
+    }
+}

@@ -1,0 +1,104 @@
+//! The command line of the daemon, as typed.
+
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Starts the components of a registry in order, keeps them running, and stops them cleanly.
+#[derive(Debug, Parser)]
+#[command(name = "s7supervisord", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What the daemon's binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Supervise, in the foreground
+    Run(Run),
+    /// Check a registry and print what it comes to; nothing is started or created
+    Check(Check),
+    /// Supervise three small servers of its own, to be played with
+    Demo(Demo),
+    /// One of the servers of the demo
+    #[command(hide = true)]
+    DemoServer(DemoServer),
+}
+
+/// Where the registry is, and what to put in place of its placeholders.
+#[derive(Debug, Args)]
+pub struct Registry {
+    /// The folder that relative paths are under [env: S7_INSTALL_FOLDER]
+    #[arg(long, value_name = "FOLDER")]
+    pub install_folder: Option<PathBuf>,
+    /// Put VALUE in place of a placeholder of the registry; may be given several times
+    #[arg(long = "set", value_name = "SV::NAME=VALUE", value_parser = setting)]
+    pub settings: Vec<(String, String)>,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The registry [default: conf/SupervisorRegistry.xml in the install folder]
+    #[arg(long, value_name = "FILE")]
+    pub registry: Option<PathBuf>,
+    /// Where it is, and its placeholders.
+    #[command(flatten)]
+    pub common: Registry,
+    /// The folder for the lock, the record of runs and the output pipes [default: the socket's]
+    #[arg(long, value_name = "FOLDER")]
+    pub runtime_dir: Option<PathBuf>,
+    /// Where clients connect [env: S7_SOCKET]
+    #[arg(long, value_name = "SOCKET")]
+    pub socket: Option<OsString>,
+    /// The group whose members may look at the status
+    #[arg(long, value_name = "GROUP")]
+    pub observe_group: Option<String>,
+    /// The group whose members may do everything
+    #[arg(long, value_name = "GROUP")]
+    pub control_group: Option<String>,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The registry [default: conf/SupervisorRegistry.xml in the install folder]
+    pub file: Option<PathBuf>,
+    /// Where it is, and its placeholders.
+    #[command(flatten)]
+    pub common: Registry,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Take warnings for errors
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where to put the demo's files [default: a new folder, removed at the end]
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+}
+
+/// `demo-server`.
+#[derive(Debug, Args)]
+pub struct DemoServer {
+    /// Its name
+    #[arg(long)]
+    pub name: String,
+    /// Its port on loopback
+    #[arg(long)]
+    pub port: u16,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected SV::NAME=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,120 @@
+//! One client: greeting, requests one after the other, notices, replies.
+
+use super::call::{Answer, Call, permission};
+use s7proto::channel::{ChannelError, Outgoing, ServerChannel};
+use s7proto::refusal::{Permission, Refusal};
+use s7proto::reply::{Reply, Response};
+use s7proto::request::Request;
+use s7proto::status::Actor;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// How long a client may take to greet (reliability B40).
+const GREETING: Duration = Duration::from_secs(5);
+/// How long a client may be silent between two requests (reliability B40).
+const IDLE: Duration = Duration::from_secs(60);
+/// How long a client may take to take what it is sent (reliability B39).
+const WRITE: Duration = Duration::from_secs(5);
+/// Longer than any operation: while one is under way only the end of the connection is listened for.
+const WHILE_WORKING: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Serves one client until it leaves.
+///
+/// # Errors
+/// The client broke the protocol, was too slow, or the connection failed.
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    who: Actor,
+    allowed: Option<Permission>,
+    inbox: mpsc::Sender<Call>,
+    working: mpsc::WeakSender<()>,
+) -> Result<(), ChannelError> {
+    let (mut incoming, mut outgoing) = ServerChannel::greet(stream, GREETING).await?.split();
+    // A request that came while another was under way; one more isn't read before this one is answered.
+    let mut next = None;
+    loop {
+        let received = match next.take() {
+            Some(received) => Some(received),
+            None => incoming.recv(IDLE).await?,
+        };
+        let Some((id, request)) = received else { return Ok(()) };
+        let request = match request {
+            Ok(request) => request,
+            Err(malformed) => {
+                let refusal = Refusal::Malformed { detail: malformed.to_string() };
+                send(&mut outgoing, id, Err(refusal)).await?;
+                continue;
+            }
+        };
+        let (answer, mut notices, mut reply) = Answer::new();
+        if let Some(refusal) = refuse(&request, &who, allowed) {
+            send(&mut outgoing, id, Err(refusal)).await?;
+            continue;
+        }
+        // Held until the answer is sent, so that the daemon doesn't end before.
+        let _working = working.upgrade();
+        match inbox.try_send(Call { request, who: who.clone(), answer }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                send(&mut outgoing, id, Err(Refusal::Busy)).await?;
+                continue;
+            }
+            Err(TrySendError::Closed(_)) => {
+                send(&mut outgoing, id, Err(Refusal::ShuttingDown)).await?;
+                continue;
+            }
+        }
+        let reply = loop {
+            tokio::select! {
+                biased;
+                Some(notice) = notices.recv() => outgoing.send(id, &Response::Notice(notice), WRITE).await?,
+                reply = &mut reply => break reply,
+                received = incoming.recv(WHILE_WORKING), if next.is_none() => match received? {
+                    Some(request) => next = Some(request),
+                    // The client has gone; the operation goes on without it.
+                    None => return Ok(()),
+                },
+            }
+        };
+        let lost = || Refusal::Internal { what: "the answer was lost".to_owned() };
+        send(&mut outgoing, id, reply.unwrap_or_else(|_| Err(lost()))).await?;
+    }
+}
+
+fn refuse(request: &Request, who: &Actor, allowed: Option<Permission>) -> Option<Refusal> {
+    let needed = permission(request);
+    let may = match allowed {
+        Some(Permission::Control) => true,
+        Some(Permission::Observe) => needed == Permission::Observe,
+        None => false,
+    };
+    if may {
+        return None;
+    }
+    let uid = match who {
+        Actor::Uid(uid) => Some(*uid),
+        Actor::Sid(_) | Actor::Supervisor => None,
+    };
+    log::warn!("{who:?}: refused, {request:?} needs {needed:?}");
+    Some(Refusal::NotPermitted { uid, needed })
+}
+
+async fn send<W: AsyncWrite + Unpin>(
+    outgoing: &mut Outgoing<W, Response>,
+    id: u64,
+    reply: Reply,
+) -> Result<(), ChannelError> {
+    let response = match reply {
+        Ok(done) => Response::Done(done),
+        Err(refusal) => Response::Refused(refusal),
+    };
+    match outgoing.send(id, &response, WRITE).await {
+        Err(error @ ChannelError::Frame(_)) => {
+            let what = format!("the answer is too long: {error}");
+            outgoing.send(id, &Response::Refused(Refusal::Internal { what }), WRITE).await
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,5 @@
+//! Where a **command** comes in and the **reply** goes out.
+
+pub mod call;
+pub mod connection;
+pub mod listen;

@@ -1,0 +1,60 @@
+//! What takes time and must not hold the loop: one piece of work of each kind at a time, on a thread of the runtime.
+
+use super::reload::Loads;
+use crate::machine::input::RunId;
+use crate::platform::host::Usage;
+use crate::registry::LoadFailure;
+use crate::registry::plan::Plan;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What came of a piece of work.
+pub enum Found {
+    /// What an earlier daemon left is gone, but for these.
+    LeftoversEnded(Vec<u32>),
+    /// The registry was read.
+    Loaded(Box<Result<Plan, LoadFailure>>),
+    /// Memory and CPU of the runs were measured.
+    Measured(HashMap<RunId, Usage>),
+    /// The work broke off.
+    Failed,
+}
+
+/// The work under way, and the registry that is in force, which some of it is compared with.
+pub struct Background {
+    found: mpsc::UnboundedReceiver<Found>,
+    tell: mpsc::UnboundedSender<Found>,
+    /// The registry in force.
+    pub plan: Arc<Plan>,
+    /// What loads of the registry are for.
+    pub loads: Loads,
+}
+
+impl Background {
+    /// Nothing under way.
+    #[must_use]
+    pub fn new(plan: Plan) -> Self {
+        // Each kind of work is begun only when the one before has come back, so a handful lies here at most.
+        let (tell, found) = mpsc::unbounded_channel();
+        Self { found, tell, plan: Arc::new(plan), loads: Loads::default() }
+    }
+
+    /// Begins `work`.
+    pub fn run(&mut self, work: impl FnOnce() -> Found + Send + 'static) {
+        let tell = self.tell.clone();
+        tokio::spawn(async move {
+            let found = tokio::task::spawn_blocking(work).await.unwrap_or(Found::Failed);
+            let _ = tell.send(found);
+        });
+    }
+
+    /// Waits for a result.
+    pub async fn next(&mut self) -> Found {
+        match self.found.recv().await {
+            Some(found) => found,
+            // `tell` lives as long as `self`.
+            None => std::future::pending().await,
+        }
+    }
+}

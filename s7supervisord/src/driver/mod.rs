@@ -1,0 +1,211 @@
+//! The acting side: one loop that hears what happens, asks the machine, and carries out what it says.
+//!
+//! The loop never waits for anything but its own `select!`: disks, look-ups, other processes' memory and clients are for
+//! other threads and tasks, whose results come back as one more thing that happens.
+
+mod background;
+mod calls;
+pub mod clock;
+mod operations;
+mod perform;
+mod reload;
+mod roster;
+mod statistics;
+
+use crate::control::call::Call;
+use crate::daemon_log::DaemonLog;
+use crate::machine::effect::Effect;
+use crate::machine::fleet::Fleet;
+use crate::machine::input::{Command, Order, Slot};
+use crate::platform::host::Host;
+use crate::platform::leftovers;
+use crate::platform::output::Capture;
+use crate::platform::signals::{Asked, Signals};
+use crate::registry::LoadOptions;
+use crate::registry::plan::Plan;
+use crate::state::journal::{Journal, StartedRun};
+use background::{Background, Found};
+use clock::Clock;
+use operations::Operations;
+use roster::Roster;
+use s7proto::name::ComponentName;
+use s7proto::status::Actor;
+use statistics::Statistics;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long what an earlier daemon left running may take to end politely; after that it is killed.
+const LEFTOVER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Everything that the loop is made of.
+pub struct Driver {
+    fleet: Fleet,
+    roster: Roster,
+    host: Host,
+    capture: Capture,
+    clock: Clock,
+    operations: Operations,
+    background: Background,
+    statistics: Statistics,
+    signals: Signals,
+    inbox: mpsc::Receiver<Call>,
+    load: LoadOptions,
+    log: DaemonLog,
+    effects: Vec<Effect>,
+    state_fault: Option<String>,
+    terminations: u32,
+    end: Option<End>,
+    then: End,
+}
+
+/// How the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Everything is stopped, as somebody wished.
+    Stopped,
+    /// Everything is stopped, and the daemon is to begin anew.
+    Again,
+}
+
+/// What the loop is given.
+pub struct Parts {
+    /// The registry.
+    pub plan: Plan,
+    /// How it was loaded, to load it again.
+    pub load: LoadOptions,
+    /// The processes.
+    pub host: Host,
+    /// Their output.
+    pub capture: Capture,
+    /// The record of runs.
+    pub journal: Arc<Journal>,
+    /// Why the record can't be written, if so.
+    pub state_fault: Option<String>,
+    /// What an earlier daemon left.
+    pub leftovers: Vec<StartedRun>,
+    /// How the supervisor is told apart from others.
+    pub instance: String,
+    /// Clients' requests.
+    pub inbox: mpsc::Receiver<Call>,
+    /// The daemon's own log.
+    pub log: DaemonLog,
+    /// Signals to the daemon.
+    pub signals: Signals,
+}
+
+impl Driver {
+    /// Sets everything up; nothing is started yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let slots: HashMap<ComponentName, Slot> =
+            parts.plan.components.iter().map(|component| component.id.clone()).zip((0..).map(Slot)).collect();
+        let slot_of = |name: &ComponentName| slots.get(name).copied();
+        let policies = parts.plan.components.iter().map(|plan| roster::policy(plan, slot_of)).collect();
+        let mut roster = Roster::default();
+        roster.set(&parts.plan, slot_of);
+        let clock = Clock::start();
+        let statistics = Statistics::new(parts.plan.supervisor.stats_interval, clock.now());
+        let mut background = Background::new(parts.plan);
+        let (runs, instance, journal) = (parts.leftovers, parts.instance, Arc::clone(&parts.journal));
+        background.run(move || {
+            let alive = leftovers::end_all(&runs, &instance, LEFTOVER_PATIENCE);
+            if alive.is_empty() {
+                for run in &runs {
+                    journal.ended(&run.component, run.run);
+                }
+            }
+            Found::LeftoversEnded(alive)
+        });
+        Self {
+            fleet: Fleet::new(policies, clock::seed()),
+            roster,
+            host: parts.host,
+            capture: parts.capture,
+            clock,
+            operations: Operations::default(),
+            background,
+            statistics,
+            signals: parts.signals,
+            inbox: parts.inbox,
+            load: parts.load,
+            log: parts.log,
+            effects: Vec::new(),
+            state_fault: parts.state_fault,
+            terminations: 0,
+            end: None,
+            then: End::Stopped,
+        }
+    }
+
+    /// Runs until everything is stopped.
+    pub async fn run(mut self) -> End {
+        loop {
+            let wake = self.fleet.next_deadline().map(|at| self.clock.instant(at));
+            let statistics = self.statistics.deadline().map(|at| self.clock.instant(at));
+            tokio::select! {
+                events = self.host.next() => {
+                    let stamp = self.clock.stamp();
+                    for (run, event) in events {
+                        self.fleet.event(stamp, run, event, &mut self.effects);
+                    }
+                }
+                Some(call) = self.inbox.recv() => self.call(call),
+                found = self.background.next() => self.found(found),
+                asked = self.signals.next() => self.asked(asked),
+                () = at(wake) => self.fleet.tick(self.clock.stamp(), &mut self.effects),
+                () = at(statistics) => self.begin_statistics(),
+            }
+            self.perform();
+            if let Some(end) = self.end {
+                return end;
+            }
+        }
+    }
+
+    fn asked(&mut self, asked: Asked) {
+        match asked {
+            Asked::Reload => {
+                log::info!("SIGHUP: loading the registry anew");
+                self.begin_reload(None, false, true);
+            }
+            Asked::Stop => {
+                self.terminations += 1;
+                let command = if self.terminations == 1 {
+                    log::info!(target: "lifecycle", "asked to stop: stopping everything in order");
+                    Command::Shutdown
+                } else {
+                    log::warn!("asked to stop again: killing what is left");
+                    Command::Hurry
+                };
+                self.command(None, Actor::Supervisor, command);
+            }
+        }
+    }
+
+    fn command(&mut self, ticket: Option<crate::machine::input::Ticket>, who: Actor, command: Command) {
+        self.fleet.command(self.clock.stamp(), Order { ticket, who, command }, &mut self.effects);
+    }
+
+    fn found(&mut self, found: Found) {
+        match found {
+            Found::LeftoversEnded(alive) => {
+                for pid in alive {
+                    log::error!("process {pid} of an earlier supervisor can't be ended; its component may not start");
+                }
+                self.command(None, Actor::Supervisor, Command::StartAll);
+            }
+            Found::Loaded(loaded) => self.loaded(loaded),
+            Found::Measured(usages) => self.measured(&usages),
+            Found::Failed => log::error!("a task in the background has failed; what it was for is given up"),
+        }
+    }
+}
+
+async fn at(when: Option<tokio::time::Instant>) {
+    match when {
+        Some(when) => tokio::time::sleep_until(when).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,133 @@
+//! Carrying out what the machine says: one arm for each effect, no other branching.
+
+use super::Driver;
+use crate::machine::effect::Effect;
+use crate::machine::input::{RunId, Slot, Ticket};
+use s7proto::refusal::Refusal;
+use s7proto::reply::{Notice, Outcome, Part};
+use s7proto::status::{EndCause, Exit, ExitReport, State};
+use std::collections::HashMap;
+
+impl Driver {
+    /// Carries out all effects that have come up.
+    pub(super) fn perform(&mut self) {
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::Spawn(run) => {
+                    if let Some(plan) = self.roster.plan(run.slot).cloned() {
+                        self.host.spawn(run, plan);
+                    }
+                }
+                Effect::Ask(run) => {
+                    if let Some(plan) = self.roster.plan(run.slot) {
+                        self.host.ask(run, &plan.stop);
+                    }
+                }
+                Effect::AskRest(run) => self.host.ask_rest(run),
+                Effect::Kill(run) => self.host.kill(run),
+                Effect::Entered { slot, state } => self.entered(slot, state),
+                Effect::Ended { run, report } => {
+                    self.host.forget(run);
+                    self.log_end(run, &report);
+                }
+                Effect::Part { ticket, slot, outcome, took_us } => self.part(ticket, slot, outcome, took_us),
+                Effect::DependencyDown { ticket, slot, on } => {
+                    if let (Some(component), Some(dependency)) = (self.roster.name(slot), self.roster.name(on)) {
+                        let refusal = Refusal::DependencyDown {
+                            component: component.clone(),
+                            dependency: dependency.clone(),
+                        };
+                        self.part(ticket, slot, Outcome::Refused(refusal), 0);
+                    }
+                }
+                Effect::Reply(ticket) => {
+                    let places: HashMap<Slot, usize> =
+                        self.roster.order().iter().enumerate().map(|(place, slot)| (*slot, place)).collect();
+                    self.operations.reply(ticket, |slot| places.get(&slot).copied().unwrap_or(usize::MAX));
+                }
+                Effect::Refuse(ticket) => self.operations.refuse(ticket, Self::shutting_down()),
+                Effect::GateTimedOut { tier, laggards } => {
+                    let names: Vec<String> = laggards.iter().filter_map(|slot| self.label(*slot)).collect();
+                    log::warn!("tier {tier} starts although these are not ready: {}", names.join(", "));
+                }
+                Effect::SpawnOverdue(run) => {
+                    let label = self.label(run.slot).unwrap_or_default();
+                    log::error!("{label}: creating run {} takes very long; is its file system there?", run.run);
+                }
+                Effect::Forget(slot) => {
+                    if let Some(plan) = self.roster.plan(slot) {
+                        self.capture.forget(&plan.id);
+                    }
+                    self.roster.forget(slot);
+                }
+                Effect::Halt => self.end = Some(self.then),
+            }
+        }
+    }
+
+    fn label(&self, slot: Slot) -> Option<String> {
+        self.roster.name(slot).map(ToString::to_string)
+    }
+
+    fn part(&mut self, ticket: Ticket, slot: Slot, outcome: Outcome, took_us: u64) {
+        if let Some(component) = self.roster.name(slot).cloned() {
+            self.operations.part(ticket, slot, Part { component, outcome, took_us });
+        }
+    }
+
+    fn entered(&self, slot: Slot, state: State) {
+        let Some(component) = self.roster.name(slot) else { return };
+        self.operations.notice(slot, &Notice::Entered { component: component.clone(), state });
+        let Some(view) = self.fleet.view(slot, self.clock.now()) else { return };
+        let pid = view.pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
+        match state {
+            State::Running => log::info!(target: "lifecycle", "{component}: ready, run {}{pid}", view.run),
+            State::Backoff => match &view.why {
+                crate::machine::view::Why::SpawnFailed(failure) => log::warn!(
+                    "{component}: cannot start: {:?}: {}: {}; next try in {:.1} s",
+                    failure.stage,
+                    failure.subject,
+                    failure.cause,
+                    seconds(view.next_try_us.unwrap_or(0))
+                ),
+                _ => log::debug!("{component}: BACKOFF"),
+            },
+            State::Fatal => log::error!("{component}: given up after {} tries", view.run),
+            State::Stuck => log::error!("{component}: killed, and still there{pid}; trying again each minute"),
+            State::Stopped | State::Waiting | State::Starting | State::Stopping | State::Exited => {
+                log::debug!("{component}: {}{pid}", state.name());
+            }
+        }
+    }
+
+    fn log_end(&self, run: RunId, report: &ExitReport) {
+        let Some(component) = self.roster.name(run.slot) else { return };
+        let how = match &report.exit {
+            Exit::Code(code) => format!("with code {code}"),
+            Exit::Signal { name, core: false } => format!("by {name}"),
+            Exit::Signal { name, core: true } => format!("by {name}, core dumped"),
+            Exit::Unknown => "in an unknown way".to_owned(),
+        };
+        let lasted = seconds(report.lasted_us);
+        let run = run.run;
+        match report.cause {
+            EndCause::Crashed => {
+                log::warn!("{component}: run {run} ended {how} after {lasted:.1} s, unexpectedly");
+            }
+            EndCause::Finished => {
+                log::info!(target: "lifecycle", "{component}: run {run} ended {how} after {lasted:.1} s");
+            }
+            EndCause::Requested => {
+                log::info!(target: "lifecycle", "{component}: stopped, run {run} ended {how} after {lasted:.1} s");
+            }
+            EndCause::KilledAfterTimeout => {
+                log::warn!("{component}: did not stop in time and was killed, run {run}, {lasted:.1} s");
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a duration is shown with one digit")]
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}

@@ -1,0 +1,215 @@
+//! Loading the registry while everything runs: read beside the loop, compared, applied whole or not at all.
+
+use super::background::Found;
+use super::calls::name;
+use super::operations::Kind;
+use super::{Driver, End, roster};
+use crate::control::call::Answer;
+use crate::machine::input::{Change, Command, Slot};
+use crate::registry::diff::{self, ChangeKind};
+use crate::registry::plan::Plan;
+use crate::registry::{self, LoadFailure};
+use s7proto::name::ComponentName;
+use s7proto::refusal::Refusal;
+use s7proto::reply::{CheckReport, Done, ReloadAction, ReloadChange, ReloadReport};
+use s7proto::status::{Actor, Wish};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Reloads and checks that wait for the one under way; one more is refused as busy.
+const QUEUE: usize = 16;
+
+/// What a load of the registry is for.
+pub enum Purpose {
+    /// Apply it, or only say what would be applied.
+    Reload {
+        /// Who waits; `None` for SIGHUP.
+        asker: Option<(Actor, Answer)>,
+        dry_run: bool,
+        restart: bool,
+    },
+    /// Only look.
+    Check { answer: Answer },
+    /// See that it is good before everything is stopped.
+    Restart { who: Actor, answer: Answer },
+}
+
+/// Loads under way and waiting: the first is under way.
+#[derive(Default)]
+pub struct Loads(VecDeque<(Purpose, bool)>);
+
+impl Driver {
+    pub(super) fn begin_reload(&mut self, asker: Option<(Actor, Answer)>, dry_run: bool, restart: bool) {
+        self.queue_load(Purpose::Reload { asker, dry_run, restart }, false);
+    }
+
+    pub(super) fn begin_check(&mut self, strict: bool, answer: Answer) {
+        self.queue_load(Purpose::Check { answer }, strict);
+    }
+
+    pub(super) fn begin_restart(&mut self, who: Actor, answer: Answer) {
+        self.queue_load(Purpose::Restart { who, answer }, false);
+    }
+
+    fn queue_load(&mut self, purpose: Purpose, strict: bool) {
+        if self.background.loads.0.len() >= QUEUE {
+            return purpose.refuse(Refusal::Busy);
+        }
+        self.background.loads.0.push_back((purpose, strict));
+        if self.background.loads.0.len() == 1 {
+            self.load_next();
+        }
+    }
+
+    fn load_next(&mut self) {
+        let Some((_, strict)) = self.background.loads.0.front() else { return };
+        let mut options = self.load.clone();
+        options.strict |= *strict;
+        self.background.run(move || Found::Loaded(Box::new(registry::load(&options))));
+    }
+
+    /// A load has come back.
+    pub(super) fn loaded(&mut self, loaded: Box<Result<Plan, LoadFailure>>) {
+        if let Some((purpose, _)) = self.background.loads.0.pop_front() {
+            self.use_load(purpose, *loaded);
+        }
+        self.load_next();
+    }
+
+    fn use_load(&mut self, purpose: Purpose, loaded: Result<Plan, LoadFailure>) {
+        match (purpose, loaded) {
+            (Purpose::Check { answer }, loaded) => answer.reply(Ok(Done::Check(self.check_report(loaded)))),
+            (purpose, Err(failure)) => {
+                log::error!("the registry can't be loaded, nothing is changed:\n{failure}");
+                let file = failure.file.display().to_string();
+                purpose.refuse(Refusal::RegistryBroken { file, diagnostics: failure.diagnostics });
+            }
+            (purpose, Ok(_)) if self.fleet.is_shutting_down() => purpose.refuse(Self::shutting_down()),
+            (Purpose::Restart { who, answer }, Ok(_)) => {
+                self.then = End::Again;
+                let ticket = self.operations.open(Kind::Restarting, None, answer);
+                self.command(Some(ticket), who, Command::Shutdown);
+            }
+            (Purpose::Reload { asker, dry_run, restart }, Ok(plan)) => self.reload(asker, dry_run, restart, plan),
+        }
+    }
+
+    fn check_report(&self, loaded: Result<Plan, LoadFailure>) -> CheckReport {
+        let registry = self.load.file.display().to_string();
+        match loaded {
+            Ok(plan) => {
+                let mut order: Vec<(i32, usize, ComponentName)> = plan
+                    .components
+                    .iter()
+                    .enumerate()
+                    .map(|(place, component)| (component.tier, place, component.id.clone()))
+                    .collect();
+                order.sort();
+                let components = order.into_iter().map(|(_, _, id)| id).collect();
+                CheckReport { registry, ok: true, diagnostics: plan.warnings, components }
+            }
+            Err(failure) => {
+                CheckReport { registry, ok: false, diagnostics: failure.diagnostics, components: Vec::new() }
+            }
+        }
+    }
+
+    fn reload(&mut self, asker: Option<(Actor, Answer)>, dry_run: bool, restart: bool, plan: Plan) {
+        let differences = diff::diff(&self.background.plan, &plan);
+        let report = ReloadReport {
+            dry_run,
+            changes: differences.iter().map(|change| self.describe(change, restart, &plan)).collect(),
+            warnings: plan.warnings.clone(),
+            parts: Vec::new(),
+        };
+        if dry_run {
+            if let Some((_, answer)) = asker {
+                answer.reply(Ok(Done::Reload(report)));
+            }
+            return;
+        }
+        for change in &report.changes {
+            log::info!("{}: {:?}: {}", change.component, change.action, change.fields.join(", "));
+        }
+        let changes = self.changes(&differences, &plan);
+        let supervisor = plan.supervisor.clone();
+        self.log.set_trace_level(supervisor.trace_level);
+        self.statistics.set_interval(supervisor.stats_interval, self.clock.now());
+        self.background.plan = Arc::new(plan);
+        let (who, ticket) = match asker {
+            Some((who, answer)) => (who, Some(self.operations.open(Kind::Reload(report), None, answer))),
+            None => (Actor::Supervisor, None),
+        };
+        log::info!(target: "lifecycle", "registry loaded anew for {}", name(&who));
+        self.command(ticket, who, Command::Reload { changes, restart });
+    }
+
+    /// What the machine is told, after the roster was brought up to date.
+    fn changes(&mut self, differences: &[diff::Change], plan: &Plan) -> Vec<Change> {
+        let mut slots: HashMap<ComponentName, Slot> = HashMap::new();
+        let mut next = self.fleet.next_slot();
+        let first_new = next;
+        for component in &plan.components {
+            // A component that was removed and is still on its way out is not a new one: it is changed once more.
+            if let Some(slot) = self.roster.slot(&component.id) {
+                slots.insert(component.id.clone(), slot);
+            } else {
+                slots.insert(component.id.clone(), next);
+                next = Slot(next.0 + 1);
+            }
+        }
+        let removed: Vec<Slot> = differences
+            .iter()
+            .filter(|change| change.kind == ChangeKind::Removed)
+            .filter_map(|change| self.roster.slot(&change.component))
+            .collect();
+        let slot_of = |name: &ComponentName| slots.get(name).copied();
+        self.roster.set(plan, slot_of);
+
+        let mut changes: Vec<Change> = removed.into_iter().map(Change::Remove).collect();
+        for component in &plan.components {
+            let Some(slot) = slot_of(&component.id) else { continue };
+            let policy = roster::policy(component, slot_of);
+            if slot >= first_new {
+                changes.push(Change::Add(policy));
+            } else {
+                let renewed = [ChangeKind::NeedsRun, ChangeKind::Added];
+                let needs_run = differences
+                    .iter()
+                    .any(|change| change.component == component.id && renewed.contains(&change.kind));
+                changes.push(Change::Alter { slot, policy, needs_run });
+            }
+        }
+        changes
+    }
+
+    fn describe(&self, change: &diff::Change, restart: bool, plan: &Plan) -> ReloadChange {
+        let view = self.roster.slot(&change.component).and_then(|slot| self.fleet.view(slot, self.clock.now()));
+        let up = view.as_ref().is_some_and(|view| view.wish == Wish::Up);
+        let alive = view.as_ref().is_some_and(|view| view.pid.is_some());
+        let auto_start =
+            plan.components.iter().any(|component| component.id == change.component && component.auto_start);
+        let action = match change.kind {
+            ChangeKind::Added if auto_start => ReloadAction::AddedAndStarted,
+            ChangeKind::Added => ReloadAction::Added,
+            ChangeKind::Removed => ReloadAction::Removed,
+            ChangeKind::NeedsRun if up && restart => ReloadAction::Restarted,
+            ChangeKind::NeedsRun if up && alive => ReloadAction::NeedsRestart,
+            ChangeKind::NeedsRun => ReloadAction::Updated,
+            ChangeKind::Live => ReloadAction::AppliedLive,
+        };
+        let fields = change.fields.iter().map(|field| (*field).to_owned()).collect();
+        ReloadChange { component: change.component.clone(), action, fields }
+    }
+}
+
+impl Purpose {
+    fn refuse(self, refusal: Refusal) {
+        match self {
+            Self::Reload { asker: Some((_, answer)), .. } | Self::Check { answer } | Self::Restart { answer, .. } => {
+                answer.refuse(refusal);
+            }
+            Self::Reload { asker: None, .. } => log::warn!("the reload was not carried out: {refusal:?}"),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Names and plans of the components, by their slots in the machine.
+
+use crate::machine::fleet::Fleet;
+use crate::machine::input::{Policy, Restart, Slot};
+use crate::machine::moment::Moment;
+use crate::machine::view::{View, Why};
+use crate::registry::plan::{ComponentPlan, Plan, RestartPolicy};
+use s7proto::name::ComponentName;
+use s7proto::refusal::Refusal;
+use s7proto::request::Selection;
+use s7proto::status::{ComponentStatus, Reason};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// Members of a tier that a reason names at most; more would not be read.
+const NAMED_MEMBERS: usize = 8;
+
+/// Who is who.
+#[derive(Debug, Default)]
+pub struct Roster {
+    plans: HashMap<Slot, Arc<ComponentPlan>>,
+    by_name: HashMap<ComponentName, Slot>,
+    /// Slots by tier, then in the order of the registry. Those that were removed and still stop come last.
+    order: Vec<Slot>,
+}
+
+impl Roster {
+    /// Puts down which slot each component of `plan` has.
+    pub fn set(&mut self, plan: &Plan, slot_of: impl Fn(&ComponentName) -> Option<Slot>) {
+        let mut order: Vec<(i32, usize, Slot)> = Vec::new();
+        for (place, component) in plan.components.iter().enumerate() {
+            if let Some(slot) = slot_of(&component.id) {
+                order.push((component.tier, place, slot));
+                self.by_name.insert(component.id.clone(), slot);
+                self.plans.insert(slot, Arc::new(component.clone()));
+            }
+        }
+        order.sort_unstable();
+        let mut order: Vec<Slot> = order.into_iter().map(|(_, _, slot)| slot).collect();
+        let listed: HashSet<Slot> = order.iter().copied().collect();
+        let rest: Vec<Slot> = self.order.iter().filter(|slot| !listed.contains(slot)).copied().collect();
+        order.extend(rest);
+        self.order = order;
+    }
+
+    /// The machine no longer has it.
+    pub fn forget(&mut self, slot: Slot) {
+        if let Some(plan) = self.plans.remove(&slot) {
+            if self.by_name.get(&plan.id) == Some(&slot) {
+                self.by_name.remove(&plan.id);
+            }
+        }
+        self.order.retain(|other| *other != slot);
+    }
+
+    /// All slots, by tier, then in the order of the registry.
+    #[must_use]
+    pub fn order(&self) -> &[Slot] {
+        &self.order
+    }
+
+    /// The plan of a component.
+    #[must_use]
+    pub fn plan(&self, slot: Slot) -> Option<&Arc<ComponentPlan>> {
+        self.plans.get(&slot)
+    }
+
+    /// The slot of a component.
+    #[must_use]
+    pub fn slot(&self, name: &ComponentName) -> Option<Slot> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The name of a component; a slot without one is one that was just forgotten.
+    #[must_use]
+    pub fn name(&self, slot: Slot) -> Option<&ComponentName> {
+        self.plans.get(&slot).map(|plan| &plan.id)
+    }
+
+    /// The slots that are meant, each once, in the order of [`Roster::order`].
+    ///
+    /// # Errors
+    /// One of the names is neither a component nor a server with instances.
+    pub fn resolve(&self, selection: &Selection) -> Result<Vec<Slot>, Refusal> {
+        let Selection::Named(names) = selection else { return Ok(self.order.clone()) };
+        let mut meant = HashSet::new();
+        for name in names {
+            let before = meant.len();
+            if let Some(slot) = self.by_name.get(name) {
+                meant.insert(*slot);
+            } else {
+                let instances = self.plans.iter().filter(|(_, plan)| {
+                    plan.instance_of.as_ref().is_some_and(|(server, _)| server == name)
+                });
+                meant.extend(instances.map(|(slot, _)| *slot));
+                if meant.len() == before && !self.is_server(name) {
+                    return Err(self.unknown(name));
+                }
+            }
+        }
+        Ok(self.order.iter().filter(|slot| meant.contains(slot)).copied().collect())
+    }
+
+    fn is_server(&self, name: &ComponentName) -> bool {
+        let is = |plan: &Arc<ComponentPlan>| plan.instance_of.as_ref().is_some_and(|(server, _)| server == name);
+        self.plans.values().any(is)
+    }
+
+    fn unknown(&self, name: &ComponentName) -> Refusal {
+        let known = self.plans.values().flat_map(|plan| {
+            std::iter::once(&plan.id).chain(plan.instance_of.as_ref().map(|(server, _)| server))
+        });
+        let mut similar: Vec<(f64, &ComponentName)> = known
+            .map(|known| (strsim::jaro_winkler(&known.as_str().to_lowercase(), &name.as_str().to_lowercase()), known))
+            // Below this names have little in common; clap draws the line for its own suggestions at 0.7 too.
+            .filter(|(score, _)| *score > 0.7)
+            .collect();
+        similar.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        similar.dedup_by(|a, b| a.1 == b.1);
+        let similar = similar.into_iter().take(3).map(|(_, name)| name.clone()).collect();
+        Refusal::NoSuchComponent { name: name.clone(), similar }
+    }
+
+    /// One component for people, without what has to be measured.
+    #[must_use]
+    pub fn status(&self, fleet: &Fleet, slot: Slot, now: Moment) -> Option<ComponentStatus> {
+        let (plan, view) = (self.plans.get(&slot)?, fleet.view(slot, now)?);
+        let reason = self.reason(&view);
+        Some(ComponentStatus {
+            id: plan.id.clone(),
+            description: plan.description.clone(),
+            tier: view.tier,
+            wish: view.wish,
+            state: view.state,
+            health: view.health,
+            pid: view.pid,
+            run: view.run,
+            uptime_us: view.uptime_us,
+            restarts: view.restarts,
+            memory_bytes: None,
+            cpu_percent: None,
+            last_exit: view.last_exit,
+            next_try_us: view.next_try_us,
+            reason,
+            output_dropped_bytes: 0,
+        })
+    }
+
+    fn reason(&self, view: &View) -> Option<Reason> {
+        Some(match view.why.clone() {
+            Why::Nothing => return None,
+            Why::NotAutoStarted => Reason::NotAutoStarted,
+            Why::StoppedBy(who, at_ms) => Reason::StoppedBy { who, at_ms },
+            Why::Tier { tier, members } => Reason::WaitingForTier {
+                tier,
+                members: members.iter().filter_map(|slot| self.name(*slot)).take(NAMED_MEMBERS).cloned().collect(),
+            },
+            Why::Dependency(slot) => Reason::WaitingForDependency(self.name(slot)?.clone()),
+            Why::Crashed(in_a_row) => Reason::Crashed { in_a_row, crash_loop: Why::is_crash_loop(in_a_row) },
+            Why::SpawnFailed(failure) => Reason::SpawnFailed(failure),
+            Why::GaveUp(in_a_row) => Reason::GaveUp { in_a_row },
+            Why::Completed => Reason::Completed,
+            Why::Unkillable(left) => Reason::Unkillable { left },
+            Why::NeedsRestart => Reason::NeedsRestart,
+            Why::Removed => Reason::Removed,
+        })
+    }
+}
+
+/// What the machine has to know of a component. A dependency without a slot is one that the registry no longer has.
+#[must_use]
+pub fn policy(plan: &ComponentPlan, slot_of: impl Fn(&ComponentName) -> Option<Slot>) -> Policy {
+    Policy {
+        auto_start: plan.auto_start,
+        tier: plan.tier,
+        ready_after: Some(plan.start_delay),
+        stop_timeout: plan.stop_timeout,
+        restart: match plan.restart.policy {
+            RestartPolicy::Always => Restart::Always,
+            RestartPolicy::OnFailure => Restart::OnFailure,
+            RestartPolicy::Never => Restart::Never,
+        },
+        max_retries: plan.restart.max_retries,
+        success: plan.restart.success.clone(),
+        depends_on: plan.depends_on.iter().filter_map(|dependency| slot_of(&dependency.on)).collect(),
+    }
+}

@@ -1,0 +1,162 @@
+//! Memory and CPU of the trees: measured when somebody asks, or for the log, never more than once a second.
+
+use super::Driver;
+use super::background::Found;
+use crate::control::call::Answer;
+use crate::machine::input::{RunId, Slot};
+use crate::machine::moment::Moment;
+use crate::platform::host::{self, Usage};
+use s7proto::status::ComponentStatus;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// A sample serves every question for this long (DESIGN 5).
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The last sample, and who waits for the next.
+pub struct Statistics {
+    sample: HashMap<RunId, Sample>,
+    taken: Option<Moment>,
+    under_way: bool,
+    waiting: Vec<(Vec<Slot>, Answer)>,
+    interval: Option<Duration>,
+    next_log: Option<Moment>,
+    log_it: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Sample {
+    usage: Usage,
+    at: Moment,
+    cpu_percent: Option<f64>,
+}
+
+impl Statistics {
+    /// Statistics that are logged each `interval`.
+    #[must_use]
+    pub fn new(interval: Option<Duration>, now: Moment) -> Self {
+        Self {
+            sample: HashMap::new(),
+            taken: None,
+            under_way: false,
+            waiting: Vec::new(),
+            interval,
+            next_log: interval.map(|interval| now + interval),
+            log_it: false,
+        }
+    }
+
+    /// The registry has another interval.
+    pub fn set_interval(&mut self, interval: Option<Duration>, now: Moment) {
+        if interval != self.interval {
+            self.interval = interval;
+            self.next_log = interval.map(|interval| now + interval);
+        }
+    }
+
+    /// When the log is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Moment> {
+        self.next_log
+    }
+
+    fn add_to(&self, status: &mut ComponentStatus, slot: Slot) {
+        if status.pid.is_none() {
+            return;
+        }
+        if let Some(sample) = self.sample.get(&RunId { slot, run: status.run }) {
+            status.memory_bytes = Some(sample.usage.memory_bytes);
+            status.cpu_percent = sample.cpu_percent;
+        }
+    }
+}
+
+impl Driver {
+    /// Answers with the status of `slots`, after a new sample if the last is old.
+    pub(super) fn status(&mut self, slots: Vec<Slot>, answer: Answer) {
+        let now = self.clock.now();
+        let fresh = self.statistics.taken.is_some_and(|taken| now.since(taken) < FRESH);
+        if fresh || self.host.pids().next().is_none() {
+            let report = self.report(&slots);
+            return answer.reply(Ok(s7proto::reply::Done::Status(report)));
+        }
+        self.statistics.waiting.push((slots, answer));
+        self.measure();
+    }
+
+    /// The log is due.
+    pub(super) fn begin_statistics(&mut self) {
+        let now = self.clock.now();
+        self.statistics.next_log = self.statistics.interval.map(|interval| now + interval);
+        self.statistics.log_it = true;
+        self.measure();
+    }
+
+    fn measure(&mut self) {
+        if self.statistics.under_way {
+            return;
+        }
+        self.statistics.under_way = true;
+        let pids: Vec<(RunId, u32)> = self.host.pids().collect();
+        self.background.run(move || Found::Measured(host::usage(&pids)));
+    }
+
+    /// A sample is there.
+    pub(super) fn measured(&mut self, usages: &HashMap<RunId, Usage>) {
+        let now = self.clock.now();
+        let before = std::mem::take(&mut self.statistics.sample);
+        for (run, usage) in usages {
+            // Without an earlier sample the average over the life of the run is as good as can be had.
+            let (since, used_before) = match before.get(run) {
+                Some(sample) => (now.since(sample.at), sample.usage.cpu_us),
+                None => {
+                    let uptime = self.fleet.view(run.slot, now).and_then(|view| view.uptime_us);
+                    (Duration::from_micros(uptime.unwrap_or(0)), 0)
+                }
+            };
+            #[expect(clippy::cast_precision_loss, reason = "a percentage is shown with one digit")]
+            let cpu_percent = (!since.is_zero()).then(|| {
+                usage.cpu_us.saturating_sub(used_before) as f64 / since.as_micros().max(1) as f64 * 100.0
+            });
+            self.statistics.sample.insert(*run, Sample { usage: *usage, at: now, cpu_percent });
+        }
+        self.statistics.taken = Some(now);
+        self.statistics.under_way = false;
+        for (slots, answer) in std::mem::take(&mut self.statistics.waiting) {
+            let report = self.report(&slots);
+            answer.reply(Ok(s7proto::reply::Done::Status(report)));
+        }
+        if std::mem::take(&mut self.statistics.log_it) {
+            self.log_statistics();
+        }
+    }
+
+    fn log_statistics(&self) {
+        for slot in self.roster.order() {
+            let Some(mut status) = self.roster.status(&self.fleet, *slot, self.clock.now()) else { continue };
+            self.statistics.add_to(&mut status, *slot);
+            if let (Some(pid), Some(memory)) = (status.pid, status.memory_bytes) {
+                log::info!(
+                    "{}: statistics: pid {pid}, memory {memory} bytes, cpu {:.1} %, restarts {}",
+                    status.id,
+                    status.cpu_percent.unwrap_or(0.0),
+                    status.restarts
+                );
+            }
+        }
+    }
+
+    fn report(&self, slots: &[Slot]) -> s7proto::status::StatusReport {
+        let now = self.clock.now();
+        let components = slots
+            .iter()
+            .filter_map(|slot| {
+                let mut status = self.roster.status(&self.fleet, *slot, now)?;
+                self.statistics.add_to(&mut status, *slot);
+                status.output_dropped_bytes = self.capture.dropped_bytes(&status.id);
+                Some(status)
+            })
+            .collect();
+        s7proto::status::StatusReport { supervisor: self.supervisor(), components }
+    }
+}

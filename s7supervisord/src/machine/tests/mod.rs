@@ -1,0 +1,6 @@
+//! The machine without a system: time is handed in, effects are read, and nothing sleeps.
+
+mod desk;
+mod states;
+mod stories;
+mod table;

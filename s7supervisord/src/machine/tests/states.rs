@@ -1,0 +1,174 @@
+//! Every state that a component can be in, with a way to drive one there.
+
+use super::desk::{Desk, failure, policy};
+use crate::machine::input::{Change, Command, Event, Policy, Restart, Slot};
+use s7proto::status::Exit;
+
+/// The component that the table is about.
+pub const WEB: Slot = Slot(0);
+/// What it depends on, in the tier before.
+pub const GATE: Slot = Slot(1);
+
+/// How to get there: a story in as few words as possible.
+pub type Way = fn(&mut Desk);
+
+/// The states, by the words that [`place`] has for them, and a way to each.
+pub const STATES: &[(&str, Way)] = &[
+    ("Stopped", |_| {}),
+    ("Waiting for a dependency", |desk| {
+        desk.order(Command::Start(vec![GATE, WEB]));
+    }),
+    ("Waiting for its tier", |desk| {
+        desk.order(Command::StartAll);
+    }),
+    ("Spawning", spawning),
+    ("Spawning, not wished", |desk| {
+        spawning(desk);
+        desk.order(Command::Stop(vec![WEB]));
+    }),
+    ("Spawning, overdue", |desk| {
+        spawning(desk);
+        wake(desk);
+    }),
+    ("Starting, ready when old enough", starting),
+    ("Starting, ready when told", |desk| {
+        desk.order(alter(Policy {
+            ready_after: None,
+            ..web()
+        }));
+        starting(desk);
+    }),
+    ("Running", running),
+    ("Running, row over", |desk| {
+        running(desk);
+        wake(desk);
+    }),
+    ("Ending by itself, killing 1", crashing),
+    ("Ending by itself, stuck", |desk| {
+        crashing(desk);
+        (0..3).for_each(|_| wake(desk));
+    }),
+    ("Ending as asked, asked", asked),
+    ("Ending as asked, asked, first process gone", |desk| {
+        asked(desk);
+        desk.report(WEB, Event::Exited(Exit::Code(0)));
+    }),
+    ("Ending as asked, killing 1", |desk| {
+        asked(desk);
+        wake(desk);
+    }),
+    ("Ending as asked, killing 2, first process gone", |desk| {
+        asked(desk);
+        (0..2).for_each(|_| wake(desk));
+        desk.report(WEB, Event::Exited(Exit::Code(0)));
+    }),
+    ("Ending as asked, killing 3", |desk| {
+        asked(desk);
+        (0..3).for_each(|_| wake(desk));
+    }),
+    ("Ending as asked, stuck", |desk| {
+        asked(desk);
+        (0..4).for_each(|_| wake(desk));
+    }),
+    ("Ending as asked, stuck, first process gone", |desk| {
+        asked(desk);
+        (0..4).for_each(|_| wake(desk));
+        desk.report(WEB, Event::Exited(Exit::Code(0)));
+    }),
+    ("Ending as asked, asked, wished up", |desk| {
+        running(desk);
+        desk.order(Command::Restart(vec![WEB]));
+    }),
+    ("Ending as hung, asked", hung),
+    ("Ending as hung, killing 1", |desk| {
+        hung(desk);
+        wake(desk);
+    }),
+    ("Ending as hung, stuck", |desk| {
+        hung(desk);
+        (0..4).for_each(|_| wake(desk));
+    }),
+    ("Backoff", |desk| {
+        spawning(desk);
+        desk.report(WEB, Event::SpawnFailed(failure(true)));
+    }),
+    ("Exited", |desk| {
+        running(desk);
+        desk.order(alter(Policy {
+            restart: Restart::OnFailure,
+            ..web()
+        }));
+        desk.report(WEB, Event::Exited(Exit::Code(0)));
+        desk.report(WEB, Event::Emptied);
+    }),
+    ("Fatal", |desk| {
+        spawning(desk);
+        desk.order(alter(Policy {
+            restart: Restart::Never,
+            ..web()
+        }));
+        desk.report(WEB, Event::SpawnFailed(failure(false)));
+    }),
+];
+
+pub fn web() -> Policy {
+    Policy {
+        tier: 2,
+        depends_on: vec![GATE],
+        ..policy()
+    }
+}
+
+pub fn alter(policy: Policy) -> Command {
+    reload(Change::Alter {
+        slot: WEB,
+        policy,
+        needs_run: false,
+    })
+}
+
+pub fn reload(change: Change) -> Command {
+    Command::Reload {
+        changes: vec![change],
+        restart: true,
+    }
+}
+
+fn spawning(desk: &mut Desk) {
+    desk.order(Command::Start(vec![GATE]));
+    desk.report(GATE, Event::Spawned { pid: 9 });
+    desk.report(GATE, Event::Ready);
+    desk.order(Command::Start(vec![WEB]));
+}
+
+fn starting(desk: &mut Desk) {
+    spawning(desk);
+    desk.report(WEB, Event::Spawned { pid: 10 });
+}
+
+fn running(desk: &mut Desk) {
+    starting(desk);
+    desk.report(WEB, Event::Ready);
+}
+
+fn crashing(desk: &mut Desk) {
+    running(desk);
+    desk.report(WEB, Event::Exited(Exit::Code(1)));
+}
+
+fn asked(desk: &mut Desk) {
+    running(desk);
+    desk.order(Command::Stop(vec![WEB]));
+}
+
+fn hung(desk: &mut Desk) {
+    running(desk);
+    desk.report(WEB, Event::Hung);
+}
+
+/// Lets the timer of `WEB` come, and gives its effects.
+fn wake(desk: &mut Desk) {
+    let due = desk.fleet.component(WEB).life.deadline();
+    desk.now = due.expect("a state that is waited in has a timer");
+    desk.tick();
+}

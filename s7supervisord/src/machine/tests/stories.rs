@@ -1,0 +1,306 @@
+//! Stories: one file each, a line for a moment, what happens, and everything that follows from it.
+//!
+//! ```text
+//! component web tier=2 ready=event stop=5s restart=onFailure retries=3 success=0,3 after=db manual
+//!
+//! 0s         | start web   | spawn web/1; web STARTING
+//! +10ms      | web spawned |
+//! ~+1s       |             | web RUNNING
+//! ```
+//! Times are absolute or, with `+`, counted from the line before. `~` means "at the next deadline, which is to be then"
+//! (also `~+0.8s..+1.2s`); no story can jump over a deadline. A line without a time goes on with the one above.
+//! Commands carry tickets, numbered from `#1`; each has to be answered once, or to be named by `open #2` at the end.
+//! An event is of the present run; `web/1 exits 0` names another.
+
+use super::desk::{Desk, failure, killed_from_outside, policy};
+use crate::machine::input::{Change, Command, Event, Policy, Restart, RunId, Slot};
+use crate::machine::moment::Moment;
+use s7proto::status::Exit;
+use std::time::Duration;
+
+macro_rules! stories {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            tell(include_str!(concat!("stories/", stringify!($name), ".txt")));
+        })*
+
+        #[test]
+        fn every_story_in_the_folder_is_told() {
+            let told = [$(stringify!($name)),*];
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/machine/tests/stories");
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let file = entry.unwrap().file_name().into_string().unwrap();
+                let name = file.strip_suffix(".txt").unwrap();
+                assert!(told.contains(&name), "{file} is in no list");
+            }
+        }
+    };
+}
+
+stories! {
+    a_broken_component_holds_up_the_boot_once
+    a_command_ends_a_row
+    a_crash_that_meets_a_stop
+    a_dependency_comes_first
+    a_dependency_that_a_reload_takes_away_is_not_waited_for
+    a_failed_spawn_counts_as_a_crash
+    a_first_crash_is_answered_at_once
+    a_hung_run_is_stopped_and_counts_as_a_crash
+    a_kill_in_time_is_told
+    a_minute_of_running_ends_a_row
+    a_reload_in_the_middle_of_a_boot
+    a_reload_in_the_middle_of_a_stop_of_everything
+    a_reload_retries_what_was_given_up
+    a_reload_touches_what_has_changed
+    a_reload_with_no_restart_leaves_runs_alone
+    a_restart_is_one_operation
+    a_restart_of_everything
+    a_restart_of_everything_overtaken_by_name
+    a_restart_while_starting_ends_that_run
+    a_shutdown_does_not_wait_for_an_overdue_spawn
+    a_shutdown_stops_everything_then_halts
+    a_start_by_name_ignores_tiers
+    a_start_during_the_clean_up_gets_its_run
+    a_start_in_the_middle_of_a_stop_of_everything
+    a_start_is_refused_naming_the_dependency_that_is_down
+    a_start_of_everything_keeps_the_order_of_what_is_still_ending
+    a_stop_does_not_wait_for_an_overdue_spawn
+    a_stop_in_backoff_is_done_at_once
+    a_stop_that_is_ignored_becomes_a_kill
+    a_stop_while_spawning_waits_for_the_process
+    each_component_is_named_once_however_often_it_was_asked_for
+    host_faults_have_their_own_schedule
+    hurry_ends_a_shutdown_by_force
+    hurry_kills_what_comes_into_being_late
+    more_commands_do_not_make_a_tier_wait_longer
+    nobody_waits_for_what_can_not_come
+    nothing_of_a_run_is_left_before_the_next
+    retries_end_in_fatal_and_a_command_begins_anew
+    starts_are_spaced_from_the_start_before
+    stop_goes_through_tiers_in_reverse
+    the_last_wish_wins
+    tiers_open_one_after_the_other
+    time_spent_running_counts_as_space
+    what_comes_late_or_twice_changes_nothing
+    what_is_removed_never_comes_back
+}
+
+/// One line of a story.
+struct Line<'a> {
+    number: usize,
+    time: &'a str,
+    input: &'a str,
+    effects: Vec<&'a str>,
+}
+
+fn tell(story: &str) {
+    let (mut components, mut lines, mut open) = (Vec::new(), Vec::<Line>::new(), Vec::new());
+    for (number, line) in story.lines().enumerate() {
+        if let Some(component) = line.strip_prefix("component ") {
+            let (name, rest) = component.split_once(' ').unwrap_or((component, ""));
+            components.push((name, rest));
+        } else if let Some(tickets) = line.strip_prefix("open ") {
+            open.extend(tickets.split_whitespace().map(str::to_owned));
+        } else if line.contains('|') {
+            let cells: Vec<&str> = line.splitn(3, '|').map(str::trim).collect();
+            let [time, input, effects] = cells[..] else {
+                panic!("line {}: three columns are needed", number + 1);
+            };
+            let effects = effects.split(';').map(str::trim).filter(|text| !text.is_empty());
+            match lines.last_mut() {
+                Some(above) if time.is_empty() => above.effects.extend(effects),
+                _ => lines.push(Line {
+                    number: number + 1,
+                    time,
+                    input,
+                    effects: effects.collect(),
+                }),
+            }
+        }
+    }
+    assert!(!lines.is_empty(), "a story tells something");
+    let names: Vec<String> = components.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let policies = components
+        .iter()
+        .map(|(name, words)| (*name, policy_of(words, &names)))
+        .collect();
+    let mut desk = Desk::new(policies);
+    for line in &lines {
+        step(&mut desk, line);
+    }
+    let mut unanswered: Vec<String> = desk
+        .fleet
+        .open_tickets()
+        .iter()
+        .map(|ticket| format!("#{}", ticket.0))
+        .collect();
+    unanswered.sort();
+    assert_eq!(
+        unanswered, open,
+        "tickets that aren't answered at the end of the story"
+    );
+}
+
+fn step(desk: &mut Desk, line: &Line<'_>) {
+    let number = line.number;
+    let due = desk.fleet.next_deadline();
+    if let Some(window) = line.time.strip_prefix('~') {
+        let (from, to) = window.split_once("..").unwrap_or((window, window));
+        let (from, to) = (moment(from, desk.now), moment(to, desk.now));
+        let due = due.unwrap_or_else(|| panic!("line {number}: nothing is awaited"));
+        assert!(
+            (from..=to).contains(&due),
+            "line {number}: the next deadline is {due}"
+        );
+        desk.now = due;
+        assert_eq!(line.input, "", "line {number}: a deadline is its own input");
+    } else {
+        let at = moment(line.time, desk.now);
+        assert!(at >= desk.now, "line {number}: time runs forward");
+        if let Some(due) = due {
+            assert!(
+                at <= due,
+                "line {number}: the story jumps over the deadline at {due}"
+            );
+        }
+        desk.now = at;
+    }
+    let effects = if line.input.is_empty() {
+        desk.tick()
+    } else {
+        act(desk, line.input).unwrap_or_else(|| panic!("line {number}: what is {:?}?", line.input))
+    };
+    let words = desk.words(&effects);
+    assert!(
+        words == line.effects,
+        "line {number}, at {}: {}\n happened: {}\n was told: {}\n",
+        desk.now,
+        line.input,
+        words.join("; "),
+        line.effects.join("; ")
+    );
+}
+
+/// Carries out the middle column; `None` if it can't be read.
+fn act(desk: &mut Desk, input: &str) -> Option<Vec<crate::machine::effect::Effect>> {
+    let words: Vec<&str> = input.split_whitespace().collect();
+    let slots = |names: &[&str]| -> Vec<Slot> { names.iter().map(|name| desk.slot(name)).collect() };
+    let command = match words[..] {
+        ["start", "all"] => Command::StartAll,
+        ["stop", "all"] => Command::StopAll,
+        ["restart", "all"] => Command::RestartAll,
+        ["shutdown"] => Command::Shutdown,
+        ["hurry"] => Command::Hurry,
+        ["start", ref names @ ..] => Command::Start(slots(names)),
+        ["stop", ref names @ ..] => Command::Stop(slots(names)),
+        ["restart", ref names @ ..] => Command::Restart(slots(names)),
+        [verb, ..] if verb.starts_with("reload") => reload(desk, input.strip_prefix("reload")?)?,
+        [subject, ref what @ ..] => {
+            let (name, run) = subject.split_once('/').unwrap_or((subject, ""));
+            let (slot, event) = (desk.slot(name), event(what)?);
+            return Some(match run.parse() {
+                Ok(run) => desk.report_of(RunId { slot, run }, event),
+                Err(_) => desk.report(slot, event),
+            });
+        }
+        [] => return None,
+    };
+    Some(desk.order(command))
+}
+
+fn event(words: &[&str]) -> Option<Event> {
+    Some(match *words {
+        ["spawned"] => Event::Spawned { pid: 100 },
+        ["can't", "be", "spawned"] => Event::SpawnFailed(failure(false)),
+        ["meets", "a", "host", "fault"] => Event::SpawnFailed(failure(true)),
+        ["exits", code] => Event::Exited(Exit::Code(code.parse().ok()?)),
+        ["is", "killed"] => Event::Exited(killed_from_outside()),
+        ["is", "empty"] => Event::Emptied,
+        ["leaves", left] => Event::Survivors(left.parse().ok()?),
+        ["can't", "be", "asked"] => Event::CannotAsk,
+        ["is", "ready"] => Event::Ready,
+        ["is", "hung"] => Event::Hung,
+        _ => return None,
+    })
+}
+
+/// `reload [--no-restart]: add web tier=2, remove db, run web …, alter web …`
+fn reload(desk: &mut Desk, text: &str) -> Option<Command> {
+    let (option, changes) = text.split_once(':')?;
+    let mut list = Vec::new();
+    for change in changes
+        .split(',')
+        .map(str::trim)
+        .filter(|change| !change.is_empty())
+    {
+        let (verb, rest) = change.split_once(' ')?;
+        let (name, words) = rest.split_once(' ').unwrap_or((rest, ""));
+        list.push(match verb {
+            "add" => {
+                desk.names.push(name.to_owned());
+                Change::Add(policy_of(words, &desk.names))
+            }
+            "remove" => Change::Remove(desk.slot(name)),
+            "run" | "alter" => Change::Alter {
+                slot: desk.slot(name),
+                policy: policy_of(words, &desk.names),
+                needs_run: verb == "run",
+            },
+            _ => return None,
+        });
+    }
+    Some(Command::Reload {
+        changes: list,
+        restart: option.trim() != "--no-restart",
+    })
+}
+
+fn policy_of(words: &str, names: &[String]) -> Policy {
+    let mut policy = policy();
+    for word in words.split_whitespace() {
+        match word.split_once('=').unwrap_or((word, "")) {
+            ("manual", _) => policy.auto_start = false,
+            ("tier", tier) => policy.tier = tier.parse().unwrap(),
+            ("ready", "event") => policy.ready_after = None,
+            ("ready", span) => policy.ready_after = Some(duration(span)),
+            ("stop", span) => policy.stop_timeout = duration(span),
+            ("restart", "always") => policy.restart = Restart::Always,
+            ("restart", "onFailure") => policy.restart = Restart::OnFailure,
+            ("restart", "never") => policy.restart = Restart::Never,
+            ("retries", limit) => policy.max_retries = limit.parse().unwrap(),
+            ("success", codes) => {
+                policy.success = codes.split(',').map(|code| code.parse().unwrap()).collect();
+            }
+            ("after", on) => {
+                let place = |name: &str| names.iter().rposition(|known| known == name).unwrap();
+                policy.depends_on = on
+                    .split(',')
+                    .map(|name| Slot(u32::try_from(place(name)).unwrap()))
+                    .collect();
+            }
+            other => panic!("what is {other:?}?"),
+        }
+    }
+    policy
+}
+
+fn moment(text: &str, now: Moment) -> Moment {
+    match text.strip_prefix('+') {
+        Some(span) => now + duration(span),
+        None => Moment::default() + duration(text),
+    }
+}
+
+/// `500ms`, `1.5s`, `0`.
+fn duration(text: &str) -> Duration {
+    let (number, unit) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(number), _) => (number, 0.001),
+        (None, Some(number)) => (number, 1.0),
+        (None, None) => (text, 1.0),
+    };
+    let number: f64 = number
+        .parse()
+        .unwrap_or_else(|_| panic!("{text:?} is no span of time"));
+    Duration::from_micros((number * unit * 1e6).round() as u64)
+}

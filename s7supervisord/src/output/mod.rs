@@ -1,0 +1,5 @@
+//! What is portable about output and log files: reading their end, their dated names, errors that say what was done.
+
+pub mod dated;
+pub mod failure;
+pub mod tail;

@@ -1,0 +1,171 @@
+//! Who is there: reading `/proc` about processes, without ever waiting for one of them.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+/// Enough for the children of a daemon with many orphans; a longer list is read in several turns.
+const FIRST_READ: usize = 4096;
+
+/// The children that the kernel has given to this daemon because their own parent ended (it is a subreaper).
+///
+/// They land with the daemon's first thread, and no run is created from that thread, so its list holds nothing else.
+pub struct Orphans {
+    list: File,
+}
+
+impl Orphans {
+    /// Opens the list.
+    ///
+    /// # Errors
+    /// The kernel was built without `CONFIG_PROC_CHILDREN`, or `/proc` isn't mounted.
+    pub fn open() -> std::io::Result<Self> {
+        let pid = std::process::id();
+        Ok(Self { list: File::open(format!("/proc/self/task/{pid}/children"))? })
+    }
+
+    /// Their process ids, now.
+    #[must_use]
+    pub fn list(&self) -> Vec<u32> {
+        let mut text = vec![0u8; FIRST_READ];
+        let mut length = 0;
+        loop {
+            match self.list.read_at(&mut text[length..], length as u64) {
+                Ok(0) | Err(_) => break,
+                Ok(read) => {
+                    length += read;
+                    if length == text.len() {
+                        text.resize(length * 2, 0);
+                    }
+                }
+            }
+        }
+        numbers(&text[..length])
+    }
+}
+
+fn numbers(text: &[u8]) -> Vec<u32> {
+    String::from_utf8_lossy(text).split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+/// The children of all threads of `pid`; none if it is gone.
+#[must_use]
+pub fn children(pid: u32) -> Vec<u32> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    tasks
+        .flatten()
+        .filter_map(|task| std::fs::read(task.path().join("children")).ok())
+        .flat_map(|text| numbers(&text))
+        .collect()
+}
+
+/// The fields of `/proc/<pid>/stat` that matter here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// 'Z' for a process that has ended and wasn't reaped yet. Only shown, never taken for a death.
+    pub state: char,
+    /// Its parent.
+    pub parent: u32,
+    /// Its process group.
+    pub group: u32,
+    /// Its session.
+    pub session: u32,
+    /// CPU time in user and kernel mode, in clock ticks.
+    pub ticks: u64,
+    /// When it was created, in clock ticks since the machine's boot.
+    pub started: u64,
+}
+
+/// Looks at one process; `None` if it is gone.
+#[must_use]
+pub fn stat(pid: u32) -> Option<Stat> {
+    parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    // The name in parentheses may hold anything, parentheses and newlines included, so from the last one on.
+    let after = text.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(text.get(after + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    let id = |index: usize| number(index).and_then(|value| u32::try_from(value).ok());
+    Some(Stat {
+        state: fields.first()?.chars().next()?,
+        parent: id(1)?,
+        group: id(2)?,
+        session: id(3)?,
+        ticks: number(11)? + number(12)?,
+        started: number(19)?,
+    })
+}
+
+/// The component and run in the environment of a process that the supervisor `instance` has started.
+///
+/// It may wait for that process's memory, so never on the core loop.
+#[must_use]
+pub fn marker(pid: u32, instance: &str) -> Option<(String, u64)> {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let value = |name: &str| {
+        environment.split(|byte| *byte == 0).find_map(|variable| {
+            std::str::from_utf8(variable).ok()?.strip_prefix(name)?.strip_prefix('=').map(str::to_owned)
+        })
+    };
+    // Other supervisors on this machine have components of the same names.
+    value("S7_INSTANCE").filter(|of| of == instance)?;
+    Some((value("S7_COMPONENT")?, value("S7_RUN")?.parse().ok()?))
+}
+
+/// The paths of the files that `pid` holds open, as far as they can be seen.
+pub fn open_files(pid: u32) -> impl Iterator<Item = std::path::PathBuf> {
+    std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+}
+
+/// All processes of the machine. Only where a daemon begins or something is known to be wrong.
+pub fn everyone() -> impl Iterator<Item = u32> {
+    std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The process and all its descendants that can be reached now, itself first.
+#[must_use]
+pub fn tree(pid: u32) -> Vec<u32> {
+    let mut found = vec![pid];
+    let mut next = 0;
+    // A tree this large is a fork bomb; the rest is found in the next turn.
+    while next < found.len() && found.len() < 65_536 {
+        let born = children(found[next]);
+        found.extend(born);
+        next += 1;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
+        let text = b"42 (a) b (c)) S 7 8 9 0 -1 4194304 1 2 3 4 11 12 0 0 20 0 1 0 777 1 2 3";
+        let stat = parse_stat(text).unwrap();
+        assert_eq!((stat.state, stat.parent, stat.group, stat.session), ('S', 7, 8, 9));
+        assert_eq!((stat.ticks, stat.started), (23, 777));
+        assert_eq!(parse_stat(b"42 (x"), None);
+    }
+
+    #[test]
+    fn this_process_is_found_with_its_child() {
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        let own = std::process::id();
+        assert!(children(own).contains(&child.id()));
+        assert_eq!(stat(child.id()).unwrap().parent, own);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}

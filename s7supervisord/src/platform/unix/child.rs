@@ -1,0 +1,191 @@
+//! Between the creation of the process and its program: only system calls, no allocation, no locks, no panic.
+//!
+//! The child shares the memory of the daemon until it executes (CLONE_VM | CLONE_VFORK), and the thread that created it
+//! stands still meanwhile. So everything is prepared before, and what goes wrong is written straight into [`Plan`].
+
+use super::inherited::Inherited;
+use s7proto::status::SpawnStage;
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+
+/// Everything that the child needs, and the place where it says what went wrong.
+pub struct Plan<'a> {
+    pub program: *const c_char,
+    pub argv: *const *const c_char,
+    pub envp: *const *const c_char,
+    pub directory: *const c_char,
+    pub output: c_int,
+    pub null: c_int,
+    /// Stays open in the component; -1 for none.
+    pub lock: c_int,
+    /// Where the run's record is appended; -1 for none.
+    pub journal: c_int,
+    pub record: &'a Record,
+    pub limits: &'a [(c_int, libc::rlimit64)],
+    /// Supplementary groups, group and user; `None` to stay who the daemon is.
+    pub identity: Option<(&'a [libc::gid_t], libc::gid_t, libc::uid_t)>,
+    pub umask: libc::mode_t,
+    pub inherited: &'a Inherited,
+    pub failure: &'a Failure,
+}
+
+/// What went wrong, written by the child.
+#[derive(Default)]
+pub struct Failure {
+    /// 0 for nothing, else one more than the position in [`STAGES`].
+    stage: AtomicU8,
+    errno: AtomicI32,
+    /// Which of the limits could not be set.
+    limit: AtomicU8,
+    /// Why the record could not be written, or 0. That keeps nothing from running.
+    record: AtomicI32,
+}
+
+const STAGES: [SpawnStage; 7] = [
+    SpawnStage::CreatingSession,
+    SpawnStage::SettingLimits,
+    SpawnStage::SettingGroup,
+    SpawnStage::SettingUser,
+    SpawnStage::ChangingDirectory,
+    SpawnStage::ConnectingOutput,
+    SpawnStage::Executing,
+];
+
+impl Failure {
+    /// The stage that failed, its error number, and the index of the limit if that was the stage.
+    pub fn get(&self) -> Option<(SpawnStage, i32, usize)> {
+        let stage = STAGES.get(usize::from(self.stage.load(Ordering::Acquire)).checked_sub(1)?)?;
+        Some((*stage, self.errno.load(Ordering::Relaxed), usize::from(self.limit.load(Ordering::Relaxed))))
+    }
+
+    /// Why the record of the run could not be written.
+    pub fn record_errno(&self) -> Option<i32> {
+        Some(self.record.load(Ordering::Relaxed)).filter(|errno| *errno != 0)
+    }
+
+    fn set(&self, stage: usize, errno: i32) {
+        self.errno.store(errno, Ordering::Relaxed);
+        self.stage.store(u8::try_from(stage + 1).unwrap_or(u8::MAX), Ordering::Release);
+    }
+}
+
+/// The record of a run: text with two holes of 20 digits that the child fills in.
+pub struct Record {
+    pub text: std::cell::UnsafeCell<Vec<u8>>,
+    pub pid_at: usize,
+    pub time_at: usize,
+}
+
+/// Digits of the widest u64.
+pub const DIGITS: usize = 20;
+
+/// Runs in the child. Returns only if something failed.
+///
+/// # Safety
+/// `plan` points to a [`Plan`] whose pointers are all valid, and the creating thread stands still (CLONE_VFORK).
+pub unsafe extern "C" fn child_main(plan: *mut c_void) -> c_int {
+    // SAFETY: the caller's promise; the shared reference ends before the parent goes on.
+    let plan = unsafe { &*plan.cast::<Plan<'_>>() };
+    // SAFETY: the caller's promise.
+    let stage = unsafe { become_component(plan) };
+    plan.failure.set(stage, errno());
+    127
+}
+
+fn errno() -> i32 {
+    // SAFETY: the location is that of the creating thread, which stands still.
+    unsafe { *libc::__errno_location() }
+}
+
+/// Returns the index in [`STAGES`] of what failed.
+///
+/// # Safety
+/// As for [`child_main`].
+unsafe fn become_component(plan: &Plan<'_>) -> usize {
+    // SAFETY: plain system calls on values that the plan owns. `libc::syscall` is used where glibc's own function would
+    // speak to the other threads of the daemon (setuid and its kin).
+    unsafe {
+        if libc::setsid() < 0 {
+            return 0;
+        }
+        append_record(plan);
+        for (index, (resource, limit)) in plan.limits.iter().enumerate() {
+            if libc::syscall(libc::SYS_prlimit64, 0, *resource, limit, std::ptr::null::<c_void>()) != 0 {
+                plan.failure.limit.store(u8::try_from(index).unwrap_or(u8::MAX), Ordering::Relaxed);
+                return 1;
+            }
+        }
+        if let Some((groups, gid, uid)) = plan.identity {
+            if libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) != 0
+                || libc::syscall(libc::SYS_setresgid, gid, gid, gid) != 0
+            {
+                return 2;
+            }
+            if libc::syscall(libc::SYS_setresuid, uid, uid, uid) != 0 {
+                return 3;
+            }
+        }
+        libc::umask(plan.umask);
+        if libc::chdir(plan.directory) != 0 {
+            return 4;
+        }
+        if libc::dup2(plan.null, 0) < 0 || libc::dup2(plan.output, 1) < 0 || libc::dup2(plan.output, 2) < 0 {
+            return 5;
+        }
+        // Everything is close-on-exec already; this catches what a library may have opened otherwise. It is absent
+        // before Linux 5.11, and then the first guard has to do.
+        libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        if plan.lock >= 0 && libc::fcntl(plan.lock, libc::F_SETFD, 0) < 0 {
+            return 5;
+        }
+        for signal in Inherited::signals() {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction =
+                if plan.inherited.ignored(signal) { libc::SIG_IGN } else { libc::SIG_DFL };
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        }
+        libc::sigprocmask(libc::SIG_SETMASK, plan.inherited.mask(), std::ptr::null_mut());
+        libc::execve(plan.program, plan.argv, plan.envp);
+        6
+    }
+}
+
+/// One write, so that the record is whole or absent. It comes before the program can do anything at all.
+///
+/// # Safety
+/// As for [`child_main`].
+unsafe fn append_record(plan: &Plan<'_>) {
+    if plan.journal < 0 {
+        return;
+    }
+    // SAFETY: nobody else looks at the text while the creating thread stands still.
+    let text = unsafe { &mut *plan.record.text.get() };
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: plain system calls; `now` is ours.
+    let pid = unsafe {
+        libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now);
+        libc::getpid()
+    };
+    let nanos = u64::try_from(now.tv_sec)
+        .unwrap_or(0)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(u64::try_from(now.tv_nsec).unwrap_or(0));
+    fill(text, plan.record.pid_at, u64::try_from(pid).unwrap_or(0));
+    fill(text, plan.record.time_at, nanos);
+    // SAFETY: the text is valid for its length.
+    let written = unsafe { libc::write(plan.journal, text.as_ptr().cast(), text.len()) };
+    if written < 0 {
+        plan.failure.record.store(errno(), Ordering::Relaxed);
+    } else if usize::try_from(written).ok() != Some(text.len()) {
+        plan.failure.record.store(libc::ENOSPC, Ordering::Relaxed);
+    }
+}
+
+fn fill(text: &mut [u8], at: usize, mut number: u64) {
+    if let Some(hole) = text.get_mut(at..at + DIGITS) {
+        for digit in hole.iter_mut().rev() {
+            *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+            number /= 10;
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The control socket: making it, and knowing who is at the other end.
+
+use interprocess::local_socket::tokio::prelude::*;
+use interprocess::local_socket::tokio::{Listener, Stream};
+use interprocess::local_socket::{GenericFilePath, ListenerOptions};
+use interprocess::os::unix::local_socket::ListenerOptionsExt;
+use s7proto::endpoint::Endpoint;
+use s7proto::refusal::Permission;
+use s7proto::status::Actor;
+use std::fs::Permissions;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+/// Who may connect, beside root and the daemon's own user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Groups {
+    /// May look: the socket belongs to this group.
+    pub observe: Option<u32>,
+    /// May do everything that the daemon's own user may, but replace its binary.
+    pub control: Option<u32>,
+}
+
+impl Groups {
+    /// Finds the groups by name or number.
+    ///
+    /// # Errors
+    /// There is no such group.
+    pub fn find(observe: Option<&str>, control: Option<&str>) -> Result<Self, String> {
+        let find = |group: &str| match group.parse() {
+            Ok(gid) => Ok(gid),
+            Err(_) => match nix::unistd::Group::from_name(group) {
+                Ok(Some(entry)) => Ok(entry.gid.as_raw()),
+                Ok(None) => Err(format!("there is no group {group}")),
+                Err(errno) => Err(format!("looking up the group {group}: {}", errno.desc())),
+            },
+        };
+        Ok(Self { observe: observe.map(find).transpose()?, control: control.map(find).transpose()? })
+    }
+}
+
+/// Makes the folder for the socket and the state, if it isn't there, and checks that it is ours.
+///
+/// # Errors
+/// It can't be made, or somebody else owns it or may write to it.
+pub fn prepare_folder(folder: &Path) -> io::Result<()> {
+    let own = rustix::process::geteuid();
+    // Others of the socket's group must get through to the socket; nobody else has anything to list.
+    let mode = if own.is_root() { 0o711 } else { 0o700 };
+    match std::fs::DirBuilder::new().recursive(true).mode(mode).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let about = std::fs::symlink_metadata(folder)?;
+    if !about.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a folder"));
+    }
+    if about.uid() != own.as_raw() || about.mode() & 0o022 != 0 {
+        let why = format!(
+            "it belongs to uid {} with mode {:o}; it must belong to uid {} and be writable by nobody else",
+            about.uid(),
+            about.mode() & 0o777,
+            own.as_raw()
+        );
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    Ok(())
+}
+
+/// Listens at `endpoint`. The caller holds the lock, so a socket that lies there belongs to nobody.
+///
+/// # Errors
+/// The socket can't be made.
+pub fn listen(endpoint: &Endpoint, groups: Groups) -> io::Result<Listener> {
+    let path = Path::new(endpoint.as_os_str());
+    let name = path.to_fs_name::<GenericFilePath>()?;
+    let options = ListenerOptions::new().name(name).mode(0o600).try_overwrite(true);
+    let listener = options.create_tokio()?;
+    // Who connects is looked at once more by its credentials, so two groups can share what has only one owner.
+    let mode = match (groups.observe, groups.control) {
+        (None, None) => 0o600,
+        (Some(a), Some(b)) if a != b => 0o666,
+        (Some(group), _) | (None, Some(group)) => {
+            std::os::unix::fs::chown(path, None, Some(group))?;
+            0o660
+        }
+    };
+    std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+    Ok(listener)
+}
+
+/// Who is at the other end of `stream`, and what they may do.
+///
+/// # Errors
+/// The system doesn't say.
+pub fn peer(stream: &Stream, groups: Groups) -> io::Result<(Actor, Option<Permission>)> {
+    let credentials = stream.peer_creds()?;
+    let uid = credentials
+        .euid()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "the system doesn't name the peer's user"))?;
+    let member = |group: Option<u32>| {
+        group.is_some_and(|group| {
+            credentials.egid() == Some(group) || supplementary_groups(stream).contains(&group)
+        })
+    };
+    let permission = if uid == 0 || uid == rustix::process::geteuid().as_raw() || member(groups.control) {
+        Some(Permission::Control)
+    } else {
+        member(groups.observe).then_some(Permission::Observe)
+    };
+    Ok((Actor::Uid(uid), permission))
+}
+
+/// The peer's other groups as of its connect (SO_PEERGROUPS); none where the system doesn't say.
+fn supplementary_groups(stream: &Stream) -> Vec<libc::gid_t> {
+    let Stream::UdSocket(socket) = stream;
+    let mut groups: Vec<libc::gid_t> = vec![0; 1024];
+    let mut length = libc::socklen_t::try_from(std::mem::size_of_val(groups.as_slice())).unwrap_or(0);
+    let descriptor = std::os::fd::AsFd::as_fd(socket).as_raw_fd();
+    // SAFETY: the buffer is as long as said and of the type that the option writes.
+    let result = unsafe {
+        libc::getsockopt(
+            descriptor,
+            libc::SOL_SOCKET,
+            libc::SO_PEERGROUPS,
+            groups.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    let count = if result == 0 { length as usize / std::mem::size_of::<libc::gid_t>() } else { 0 };
+    groups.truncate(count);
+    groups
+}

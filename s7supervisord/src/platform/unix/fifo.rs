@@ -1,0 +1,142 @@
+//! The output pipe of one run: a FIFO with a name, so that the next daemon finds it again (reliability E3).
+
+use crate::output::failure::doing;
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::process::{Gid, Uid};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// What a pipe holds where the kernel allows (DESIGN 6); 1 MiB is also the kernel's own default for the most that an
+/// unprivileged user may ask for (`/proc/sys/fs/pipe-max-size`).
+const CAPACITY: usize = 1024 * 1024;
+
+/// What a pipe holds by default: 16 pages (pipe(7)).
+const DEFAULT_CAPACITY: usize = 64 * 1024;
+
+/// Both ends of a new pipe.
+pub(super) struct Ends {
+    /// The daemon's: non-blocking.
+    pub(super) read: OwnedFd,
+    /// The component's: blocking, and open for reading too, so that it lives without the daemon.
+    pub(super) child: OwnedFd,
+    /// How many bytes it holds.
+    pub(super) capacity: usize,
+}
+
+/// Makes and opens the FIFO `name` in `folder`, owned by `owner` (uid, gid) where given.
+///
+/// A leftover of that name is replaced: a process that still has it open keeps it, without a name.
+pub(super) fn make(folder: BorrowedFd<'_>, name: &str, owner: Option<(u32, u32)>) -> io::Result<Ends> {
+    let mode = Mode::RUSR | Mode::WUSR;
+    match rustix::fs::mkfifoat(folder, name, mode) {
+        Err(rustix::io::Errno::EXIST) => {
+            rustix::fs::unlinkat(folder, name, AtFlags::empty())?;
+            rustix::fs::mkfifoat(folder, name, mode)?;
+        }
+        made => made?,
+    }
+    open(folder, name, owner).inspect_err(|_| {
+        // The pipe is of no use to anybody, and the error that counts is the one being returned.
+        let _ = rustix::fs::unlinkat(folder, name, AtFlags::empty());
+    })
+}
+
+fn open(folder: BorrowedFd<'_>, name: &str, owner: Option<(u32, u32)>) -> io::Result<Ends> {
+    let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;
+    let read = rustix::fs::openat(
+        folder,
+        name,
+        OFlags::RDONLY | OFlags::NONBLOCK | flags,
+        Mode::empty(),
+    )?;
+    let child = rustix::fs::openat(folder, name, OFlags::RDWR | flags, Mode::empty())?;
+    for end in [&read, &child] {
+        let stat = rustix::fs::fstat(end)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo {
+            return Err(io::Error::other(
+                "it was replaced by something that is not a FIFO while it was being opened",
+            ));
+        }
+    }
+    if let Some((uid, gid)) = owner {
+        // A component opens /dev/stdout again (nginx does), and that asks for the rights of the FIFO's owner.
+        rustix::fs::fchown(&read, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+            .map_err(|errno| doing(format_args!("giving it to uid {uid}, gid {gid}"), errno.into()))?;
+    }
+    // Past the user's share (pipe-user-pages-soft) the kernel says no, and the pipe stays as it is.
+    let asked = rustix::pipe::fcntl_setpipe_size(&read, CAPACITY);
+    let capacity = asked
+        .or_else(|_| rustix::pipe::fcntl_getpipe_size(&read))
+        .unwrap_or(DEFAULT_CAPACITY);
+    Ok(Ends {
+        read,
+        child,
+        capacity,
+    })
+}
+
+/// Removes the name, if it is still that of `read`.
+pub(super) fn remove(folder: BorrowedFd<'_>, name: &str, read: BorrowedFd<'_>) {
+    let named = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+    let (Ok(named), Ok(ours)) = (named, rustix::fs::fstat(read)) else {
+        return;
+    };
+    if (named.st_dev, named.st_ino) != (ours.st_dev, ours.st_ino) {
+        return;
+    }
+    if let Err(errno) = rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
+        log::debug!("the output pipe {name} could not be removed: {errno}");
+    }
+}
+
+/// Whether everybody who could write has closed the pipe. What they wrote may still be in it.
+pub(super) fn has_no_writer(read: BorrowedFd<'_>) -> bool {
+    state(read).contains(PollFlags::HUP)
+}
+
+/// Whether there is something to read.
+pub(super) fn holds_bytes(read: BorrowedFd<'_>) -> bool {
+    state(read).contains(PollFlags::IN)
+}
+
+fn state(read: BorrowedFd<'_>) -> PollFlags {
+    let mut asked = [PollFd::from_borrowed_fd(read, PollFlags::IN)];
+    let now = rustix::event::Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    match rustix::event::poll(&mut asked, Some(&now)) {
+        Ok(1..) => asked[0].revents(),
+        _ => PollFlags::empty(),
+    }
+}
+
+/// Makes the folder of the FIFOs and opens it. Its mode lets nobody but the daemon's user list it or create in it; a
+/// daemon of root lets others pass, so that a component of another user can open its own FIFO again.
+pub(super) fn folder(path: &Path) -> io::Result<OwnedFd> {
+    let told = |errno: rustix::io::Errno| doing(format_args!("making {}", path.display()), errno.into());
+    let root = rustix::process::geteuid().is_root();
+    let mode = Mode::from_raw_mode(if root { 0o711 } else { 0o700 });
+    match rustix::fs::mkdirat(rustix::fs::CWD, path, mode) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        Err(errno) => return Err(told(errno)),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty()).map_err(told)?;
+    let stat = rustix::fs::fstat(&folder).map_err(told)?;
+    if stat.st_uid != rustix::process::geteuid().as_raw() {
+        let why = format!(
+            "it belongs to uid {}; remove it or choose another runtime folder",
+            stat.st_uid
+        );
+        return Err(doing(
+            format_args!("using {}", path.display()),
+            io::Error::new(io::ErrorKind::PermissionDenied, why),
+        ));
+    }
+    // It may have been there before, and the umask may have narrowed it.
+    rustix::fs::fchmod(folder.as_fd(), mode).map_err(told)?;
+    Ok(folder)
+}

@@ -1,0 +1,333 @@
+//! The processes of all runs: orders go in, events come out.
+
+use super::census::{self, Orphans};
+use super::inherited::Inherited;
+use super::output::Capture;
+use super::spawner::{Order, Spawned, Spawner};
+use super::sweeper::{Job, Leader, Leaders, Manner, Swept, Sweeper};
+use super::watch::Watch;
+use crate::machine::input::{Event, RunId};
+use crate::registry::plan::{ComponentPlan, StopPlan, StopSignal};
+use crate::state::journal::Journal;
+use rustix::process::{Signal, WaitId, WaitIdOptions, WaitIdStatus};
+use s7proto::name::ComponentName;
+use s7proto::status::Exit;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// What the threads tell the core loop. At most a few lie in the queue for each run, since each is answered before the
+/// next is ordered.
+enum Told {
+    Spawned(Spawned),
+    Swept(Swept),
+    CannotAsk(RunId),
+}
+
+/// All processes that this daemon has created and not yet seen the end of.
+pub struct Host {
+    runs: HashMap<RunId, Process>,
+    keys: HashMap<u64, RunId>,
+    next_key: u64,
+    watch: Watch,
+    spawner: Spawner,
+    sweeper: Sweeper,
+    leaders: Leaders,
+    orphans: Option<Orphans>,
+    told: mpsc::UnboundedReceiver<Told>,
+    tell: mpsc::UnboundedSender<Told>,
+    children: SignalStream,
+    record_fault: Option<String>,
+}
+
+/// The first process of a run.
+struct Process {
+    component: ComponentName,
+    pid: u32,
+    pidfd: OwnedFd,
+    key: u64,
+    /// It has ended; its remains are kept until the tree is empty, so that its number stays its own.
+    ended: bool,
+}
+
+impl Host {
+    /// Makes this process the one that orphans come to, and starts the threads that create and sweep processes.
+    ///
+    /// To be called inside the runtime. `instance` is told to every component as `S7_INSTANCE`.
+    ///
+    /// # Errors
+    /// What could not be set up.
+    pub fn start(
+        runtime_dir: &Path,
+        instance: String,
+        capture: Capture,
+        journal: Arc<Journal>,
+        inherited: Inherited,
+    ) -> io::Result<Self> {
+        rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1))?;
+        let children = signal(SignalKind::child())?;
+        let (tell, told) = mpsc::unbounded_channel();
+        let leaders = Leaders::default();
+        let orphans = Orphans::open();
+        if let Err(error) = &orphans {
+            log::warn!("opening the list of orphans ({error}): what leaves its session can't be found");
+        }
+        let swept = tell.clone();
+        let sweeper =
+            Sweeper::start(instance.clone(), Arc::clone(&leaders), Orphans::open().ok(), move |fact| {
+                let _ = swept.send(Told::Swept(fact));
+            })?;
+        let done = tell.clone();
+        let spawner = Spawner::new(runtime_dir, instance, capture, journal, inherited, move |fact| {
+            let _ = done.send(Told::Spawned(fact));
+        })?;
+        Ok(Self {
+            runs: HashMap::new(),
+            keys: HashMap::new(),
+            next_key: 0,
+            watch: Watch::new()?,
+            spawner,
+            sweeper,
+            leaders,
+            orphans: orphans.ok(),
+            told,
+            tell,
+            children,
+            record_fault: None,
+        })
+    }
+
+    /// How trees are held together.
+    #[must_use]
+    pub fn containment(&self) -> &'static str {
+        "group"
+    }
+
+    /// Why records of runs could not be written lately, if so.
+    #[must_use]
+    pub fn record_fault(&self) -> Option<&str> {
+        self.record_fault.as_deref()
+    }
+
+    /// Creates a run. Answered by `Spawned` or `SpawnFailed`.
+    pub fn spawn(&mut self, run: RunId, plan: Arc<ComponentPlan>) {
+        self.spawner.submit(Order::Create { run, plan });
+    }
+
+    /// Asks the first process of a run to end, and wakes it should it be stopped.
+    pub fn ask(&mut self, run: RunId, stop: &StopPlan) {
+        let Some(process) = self.runs.get(&run) else { return };
+        match stop {
+            StopPlan::Signal(name) => process.send(unix_signal(*name)),
+            StopPlan::Console => process.send(Signal::INT),
+            StopPlan::Tcp { host, port, text } => {
+                super::ask::by_tcp(host.clone(), *port, text.clone(), self.cannot_ask(run));
+            }
+            StopPlan::Command { program, arguments } => {
+                super::ask::by_command(program, arguments, self.cannot_ask(run));
+            }
+        }
+        // A stopped process would take the signal only after it is continued (reliability A2).
+        process.send(Signal::CONT);
+    }
+
+    fn cannot_ask(&self, run: RunId) -> impl FnOnce() + Send + 'static {
+        let tell = self.tell.clone();
+        move || {
+            let _ = tell.send(Told::CannotAsk(run));
+        }
+    }
+
+    /// Asks what the first process has left. Answered by `Emptied` once nothing is left.
+    pub fn ask_rest(&mut self, run: RunId) {
+        self.empty(run, Manner::Ask);
+    }
+
+    /// Kills the tree of a run. Answered by `Emptied` once its first process has ended and nothing is left.
+    pub fn kill(&mut self, run: RunId) {
+        self.empty(run, Manner::Kill);
+    }
+
+    /// The run is over: its number may be anybody's now. Called after `Emptied`.
+    pub fn forget(&mut self, run: RunId) {
+        let Some(process) = self.runs.remove(&run) else { return };
+        self.keys.remove(&process.key);
+        self.watch.remove(process.pidfd.as_fd());
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let _ = rustix::process::waitid(WaitId::PidFd(process.pidfd.as_fd()), options);
+        self.leaders.lock().unwrap_or_else(PoisonError::into_inner).remove(&process.pid);
+        self.spawner.submit(Order::NoteEnded { component: process.component, run: run.run });
+    }
+
+    /// The first processes of all runs that live.
+    pub fn pids(&self) -> impl Iterator<Item = (RunId, u32)> + '_ {
+        self.runs.iter().filter(|(_, process)| !process.ended).map(|(run, process)| (*run, process.pid))
+    }
+
+    /// Waits for something to happen. Can be dropped at any time without losing anything.
+    pub async fn next(&mut self) -> Vec<(RunId, Event)> {
+        let mut facts = Vec::new();
+        tokio::select! {
+            _ = self.told.recv_many(&mut facts, 256) => self.heard(facts),
+            keys = self.watch.next() => self.deaths(&keys),
+            _ = self.children.recv() => {
+                // A run's first process is noticed by its descriptor; this is about everybody else.
+                if self.has_orphans() {
+                    self.sweeper.order(Job::Look);
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    fn heard(&mut self, facts: Vec<Told>) -> Vec<(RunId, Event)> {
+        let mut events = Vec::with_capacity(facts.len());
+        for fact in facts {
+            events.push(match fact {
+                Told::Spawned(Spawned::Yes { run, pid, pidfd, component, record_errno }) => {
+                    self.record_fault = record_errno
+                        .map(|errno| format!("writing it: {}", io::Error::from_raw_os_error(errno)));
+                    self.add(run, component, pid, pidfd);
+                    (run, Event::Spawned { pid })
+                }
+                Told::Spawned(Spawned::No { run, failure }) => (run, Event::SpawnFailed(failure)),
+                Told::Swept(Swept::Empty(run)) => (run, Event::Emptied),
+                Told::Swept(Swept::Survivors(run, left)) => (run, Event::Survivors(left)),
+                Told::CannotAsk(run) => (run, Event::CannotAsk),
+            });
+        }
+        events
+    }
+
+    fn add(&mut self, run: RunId, component: ComponentName, pid: u32, pidfd: OwnedFd) {
+        let key = self.next_key;
+        self.next_key += 1;
+        if let Err(error) = self.watch.add(pidfd.as_fd(), key) {
+            // Its death would go unnoticed until it is stopped; the system is out of memory for 200 bytes.
+            log::error!("{component}: watching process {pid}: {error}");
+        }
+        let leader = Leader { run, component: component.clone() };
+        self.leaders.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, leader);
+        self.keys.insert(key, run);
+        self.runs.insert(run, Process { component, pid, pidfd, key, ended: false });
+    }
+
+    fn deaths(&mut self, keys: &[u64]) -> Vec<(RunId, Event)> {
+        let mut events = Vec::with_capacity(keys.len());
+        for key in keys {
+            let Some(run) = self.keys.get(key).copied() else { continue };
+            let Some(process) = self.runs.get_mut(&run) else { continue };
+            process.ended = true;
+            let exit = process.exit();
+            events.push((run, Event::Exited(exit)));
+        }
+        events
+    }
+
+    fn empty(&mut self, run: RunId, manner: Manner) {
+        let Some(process) = self.runs.get(&run) else { return };
+        // By the time its first process can be seen to have ended, the kernel has given us all that it left. If there is
+        // nothing, no thread need be asked: that is the way of every component that behaves.
+        if process.ended && !self.has_orphans() {
+            let _ = self.tell.send(Told::Swept(Swept::Empty(run)));
+            return;
+        }
+        self.sweeper.order(Job::Sweep {
+            run,
+            leader: process.pid,
+            manner,
+            leader_ended: process.ended,
+        });
+    }
+
+    fn has_orphans(&self) -> bool {
+        self.orphans.as_ref().is_some_and(|orphans| !orphans.list().is_empty())
+    }
+}
+
+impl Process {
+    fn send(&self, signal: Signal) {
+        // It may have ended by itself meanwhile, and then there is nobody to ask.
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, signal);
+    }
+
+    /// How it ended; its remains stay.
+    fn exit(&self) -> Exit {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options) {
+            Ok(Some(status)) => exit_of(&status),
+            _ => Exit::Unknown,
+        }
+    }
+}
+
+fn exit_of(status: &WaitIdStatus) -> Exit {
+    if let Some(code) = status.exit_status() {
+        return Exit::Code(code);
+    }
+    match status.terminating_signal() {
+        Some(number) => Exit::Signal { name: signal_name(number), core: status.dumped() },
+        None => Exit::Unknown,
+    }
+}
+
+/// The name of a signal as people know it.
+#[must_use]
+pub fn signal_name(number: i32) -> String {
+    const NAMES: [&str; 31] = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
+        "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
+        "WINCH", "IO", "PWR", "SYS",
+    ];
+    let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+    match index.and_then(|index| NAMES.get(index)) {
+        Some(name) => format!("SIG{name}"),
+        None => format!("signal {number}"),
+    }
+}
+
+fn unix_signal(signal: StopSignal) -> Signal {
+    match signal {
+        StopSignal::Term => Signal::TERM,
+        StopSignal::Int => Signal::INT,
+        StopSignal::Quit => Signal::QUIT,
+        StopSignal::Hup => Signal::HUP,
+        StopSignal::Usr1 => Signal::USR1,
+        StopSignal::Usr2 => Signal::USR2,
+        StopSignal::Winch => Signal::WINCH,
+        StopSignal::Kill => Signal::KILL,
+    }
+}
+
+/// Memory and CPU time of one tree.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Resident memory in bytes, pages that several processes share counted in each.
+    pub memory_bytes: u64,
+    /// CPU time used so far, in microseconds.
+    pub cpu_us: u64,
+}
+
+/// Adds up the tree of each process. It reads many small files, so never on the core loop.
+#[must_use]
+pub fn usage(pids: &[(RunId, u32)]) -> HashMap<RunId, Usage> {
+    let page = rustix::param::page_size() as u64;
+    let tick_us = 1_000_000 / rustix::param::clock_ticks_per_second().max(1);
+    let mut sums = HashMap::with_capacity(pids.len());
+    for (run, pid) in pids {
+        let mut sum = Usage::default();
+        for member in census::tree(*pid) {
+            let resident = std::fs::read_to_string(format!("/proc/{member}/statm"))
+                .ok()
+                .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
+            sum.memory_bytes += resident.unwrap_or(0) * page;
+            sum.cpu_us += census::stat(member).map_or(0, |stat| stat.ticks * tick_us);
+        }
+        sums.insert(*run, sum);
+    }
+    sums
+}

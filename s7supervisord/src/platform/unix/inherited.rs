@@ -1,0 +1,71 @@
+//! What the daemon found at its own start, so that components get it unchanged.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bit n-1 is set if signal n was ignored when the process began.
+static IGNORED: AtomicU64 = AtomicU64::new(0);
+
+/// The highest signal of the classic set; the real-time signals above it are never changed by this daemon.
+const LAST_SIGNAL: i32 = 31;
+
+/// Runs before `main`: the Rust runtime ignores SIGPIPE before any code of ours, and what was ignored before that
+/// can't be told afterwards.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOOK: extern "C" fn() = look;
+
+extern "C" fn look() {
+    let mut ignored = 0u64;
+    for signal in 1..=LAST_SIGNAL {
+        // SAFETY: an all-zero sigaction is a valid value to be written to, and a null new action only reads.
+        let handler = unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            if libc::sigaction(signal, std::ptr::null(), &raw mut action) != 0 {
+                continue;
+            }
+            action.sa_sigaction
+        };
+        if handler == libc::SIG_IGN {
+            ignored |= 1 << (signal - 1);
+        }
+    }
+    IGNORED.store(ignored, Ordering::Relaxed);
+}
+
+/// What a component inherits from the world that the daemon was started in.
+#[derive(Clone, Copy)]
+pub struct Inherited {
+    ignored: u64,
+    mask: libc::sigset_t,
+}
+
+impl Inherited {
+    /// To be called from `main` before any thread changes its signal mask.
+    #[must_use]
+    pub fn take() -> Self {
+        // SAFETY: an all-zero set is a valid value to be written to; a null new set only reads the present mask.
+        let mask = unsafe {
+            let mut mask: libc::sigset_t = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &raw mut mask);
+            mask
+        };
+        Self { ignored: IGNORED.load(Ordering::Relaxed), mask }
+    }
+
+    /// The signal mask.
+    #[must_use]
+    pub fn mask(&self) -> &libc::sigset_t {
+        &self.mask
+    }
+
+    /// Whether `signal` was ignored.
+    #[must_use]
+    pub fn ignored(&self, signal: i32) -> bool {
+        (1..=LAST_SIGNAL).contains(&signal) && self.ignored & (1 << (signal - 1)) != 0
+    }
+
+    /// Every signal whose disposition can be set.
+    pub fn signals() -> impl Iterator<Item = i32> {
+        (1..=LAST_SIGNAL).filter(|signal| *signal != libc::SIGKILL && *signal != libc::SIGSTOP)
+    }
+}

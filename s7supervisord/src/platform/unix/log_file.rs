@@ -1,0 +1,184 @@
+//! Opening log files so that nobody can turn them into something else.
+//!
+//! The folder is opened as a descriptor and the file relative to it, without following a link; what was opened must be
+//! a regular file with one name only. A daemon of root that appends to whatever lies under a name would else be a
+//! tool to write into any file of the machine.
+
+use crate::output::failure::doing;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+/// Owner reads and writes, group reads (DESIGN 6).
+const MODE: Mode = Mode::from_raw_mode(0o640);
+
+/// Opens or creates `file` to write at positions of one's own: without O_APPEND, because splice(2) refuses it, and
+/// readable, because the last byte tells whether a line is open. A missing folder is made.
+///
+/// # Errors
+/// The file or its folder can't be opened or made, or it isn't a regular file with one name. The text names the path.
+pub fn open_to_place(file: &Path) -> io::Result<File> {
+    open_to_write(file, OFlags::empty())
+}
+
+/// Opens or creates `file` so that each write goes to its end. A missing folder is made.
+///
+/// # Errors
+/// As with [`open_to_place`].
+pub fn open_to_append(file: &Path) -> io::Result<File> {
+    open_to_write(file, OFlags::APPEND)
+}
+
+/// Opens an existing `file` to read it.
+///
+/// # Errors
+/// The file can't be opened, or it isn't a regular file. The text names the path.
+pub fn open_to_read(file: &Path) -> io::Result<File> {
+    let told = |why| doing(format_args!("opening {}", file.display()), why);
+    let (folder, name) = split(file).map_err(told)?;
+    let folder = open_folder(folder).map_err(told)?;
+    // O_NONBLOCK keeps a FIFO that someone put there from blocking us; a regular file doesn't know it.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let open =
+        rustix::fs::openat(&folder, name, flags, Mode::empty()).map_err(|errno| told(refusal(errno)))?;
+    regular(&open).map_err(told)?;
+    Ok(open.into())
+}
+
+/// Whether `file` is still what `path` names: not renamed, not deleted, not replaced.
+#[must_use]
+pub fn is_still_named(file: &File, path: &Path) -> bool {
+    let Ok(ours) = rustix::fs::fstat(file) else {
+        return false;
+    };
+    let named = rustix::fs::statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW);
+    named.is_ok_and(|named| (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino))
+}
+
+fn open_to_write(file: &Path, more: OFlags) -> io::Result<File> {
+    let told = |why| doing(format_args!("opening {}", file.display()), why);
+    let (folder, name) = split(file).map_err(told)?;
+    let folder = match open_folder(folder) {
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(folder)
+                .map_err(told)?;
+            open_folder(folder)
+        }
+        opened => opened,
+    }
+    .map_err(told)?;
+    let flags = OFlags::RDWR
+        | OFlags::CREATE
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::NOCTTY
+        | OFlags::CLOEXEC;
+    let open = rustix::fs::openat(&folder, name, flags | more, MODE).map_err(|errno| told(refusal(errno)))?;
+    let links = regular(&open).map_err(told)?;
+    if links != 1 {
+        return Err(told(refused(format!(
+            "the file has {links} names (hard links), and a log has one; remove the others or choose another log"
+        ))));
+    }
+    Ok(open.into())
+}
+
+fn split(file: &Path) -> io::Result<(&Path, &OsStr)> {
+    let name = file
+        .file_name()
+        .ok_or_else(|| refused("the path doesn't end in a file name".to_owned()))?;
+    match file.parent() {
+        Some(parent) if parent != Path::new("") => Ok((parent, name)),
+        _ => Ok((Path::new("."), name)),
+    }
+}
+
+fn open_folder(folder: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(rustix::fs::CWD, folder, flags, Mode::empty())?)
+}
+
+/// The number of names of a regular file; anything else is refused.
+fn regular(open: impl AsFd) -> io::Result<u64> {
+    let stat = rustix::fs::fstat(open)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(stat.st_nlink),
+        other => Err(refused(format!(
+            "it is not a regular file but {other:?}; remove it or choose another log"
+        ))),
+    }
+}
+
+fn refusal(errno: Errno) -> io::Error {
+    match errno {
+        Errno::LOOP => {
+            refused("it is a symbolic link, and a log is never one; remove it or choose another log".into())
+        }
+        Errno::ISDIR => refused("it is a folder; remove it or choose another log".into()),
+        other => other.into(),
+    }
+}
+
+fn refused(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    #[test]
+    fn a_log_is_created_with_its_folder_and_its_mode() {
+        let temp = tempfile::tempdir().unwrap();
+        let file = temp.path().join("a/b/c.log");
+        let open = open_to_place(&file).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777 & !0o640, 0);
+        assert!(is_still_named(&open, &file));
+        fs::rename(&file, temp.path().join("moved")).unwrap();
+        assert!(!is_still_named(&open, &file));
+        fs::write(&file, "").unwrap();
+        assert!(!is_still_named(&open, &file));
+    }
+
+    #[test]
+    fn links_folders_and_pipes_in_place_of_a_log_are_refused_by_name_and_reason() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        fs::write(at("target"), "secret").unwrap();
+        symlink(at("target"), at("symlink")).unwrap();
+        fs::hard_link(at("target"), at("hardlink")).unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), Mode::RUSR | Mode::WUSR).unwrap();
+        symlink(at("nowhere"), at("dangling")).unwrap();
+        let table = [
+            ("symlink", "symbolic link"),
+            ("hardlink", "2 names"),
+            ("folder", "folder"),
+            ("pipe", "regular"),
+            ("dangling", "symbolic link"),
+        ];
+        for (name, reason) in table {
+            for open in [open_to_place, open_to_append] {
+                let text = open(&at(name)).unwrap_err().to_string();
+                assert!(
+                    text.contains(reason) && text.contains(&at(name).display().to_string()),
+                    "{text}"
+                );
+            }
+        }
+        assert!(!at("nowhere").exists());
+        for name in ["symlink", "folder", "pipe"] {
+            assert!(open_to_read(&at(name)).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Linux.
+
+mod ask;
+mod census;
+mod child;
+mod fifo;
+mod identity;
+mod inherited;
+mod launch;
+pub mod log_file;
+mod pump;
+mod sink;
+mod spawner;
+mod sweeper;
+mod watch;
+
+pub mod endpoint;
+pub mod host;
+pub mod leftovers;
+pub mod output;
+pub mod process;
+pub mod signals;
+
+pub use inherited::Inherited;
+pub use process::reserve;

@@ -1,0 +1,110 @@
+//! Capture of the components' output: a FIFO for each run, and two threads that splice what comes to the log files.
+//!
+//! The bytes never enter the daemon's memory, so that a kill at any moment loses and doubles nothing (DESIGN 6). The
+//! component's end is open for reading as well, so that it gets no SIGPIPE when the daemon is gone (reliability E3).
+
+use super::pump::Pumps;
+use crate::output::failure::doing;
+use crate::registry::plan::LogPlan;
+use s7proto::name::ComponentName;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A handle on the capture of all components' output; cheap to clone. With the last one the threads end.
+#[derive(Clone)]
+pub struct Capture(Arc<Running>);
+
+struct Running {
+    pumps: Arc<Pumps>,
+    folder: PathBuf,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.pumps.stop();
+    }
+}
+
+/// The component's end of its output pipe, for stdout and stderr. It is close-on-exec, and dup2(2) onto 1 and 2 makes
+/// the two that aren't.
+///
+/// Dropped once the process is there, or could not be created: without any writer the pipe is emptied and removed.
+#[derive(Debug)]
+pub struct ChildOutput(OwnedFd);
+
+impl AsFd for ChildOutput {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<ChildOutput> for OwnedFd {
+    fn from(output: ChildOutput) -> Self {
+        output.0
+    }
+}
+
+impl Capture {
+    /// Makes the folder `out` in `runtime_dir` and starts two threads, which sleep where there is no output.
+    ///
+    /// # Errors
+    /// The folder can't be made or belongs to somebody else, or the machine has no descriptors or threads left.
+    pub fn start(runtime_dir: &Path) -> io::Result<Self> {
+        let folder = runtime_dir.join("out");
+        let pumps =
+            Arc::new(Pumps::new(&folder).map_err(|why| doing("preparing the capture of output", why))?);
+        let capture = Self(Arc::new(Running { pumps, folder }));
+        capture.0.pumps.start()?;
+        Ok(capture)
+    }
+
+    /// Makes the pipe of `component`'s run number `run`, owned by `owner` (uid, gid; `None` for the daemon's own), and
+    /// opens or creates its log. May touch the disk, so it is not for the core loop.
+    ///
+    /// A log that can't be opened doesn't keep the component from starting: a warning says so, the pipe pushes back for
+    /// 1 s, then output is dropped and counted, and the log is tried again each second while output comes.
+    ///
+    /// # Errors
+    /// The pipe can't be made. [`crate::output::failure::os_code`] tells a host fault (EMFILE, ENFILE, ENOMEM, ENOSPC).
+    pub fn attach(
+        &self,
+        component: &ComponentName,
+        run: u64,
+        owner: Option<(u32, u32)>,
+        log: &LogPlan,
+    ) -> io::Result<ChildOutput> {
+        let made = self.0.pumps.attach(component, run, owner, log);
+        let folder = self.0.folder.display();
+        made.map(ChildOutput).map_err(|why| {
+            doing(
+                format_args!("making the output pipe {folder}/{component}.{run}"),
+                why,
+            )
+        })
+    }
+
+    /// How many bytes of `component`'s output were dropped since it was first attached. Never waits for a disk.
+    #[must_use]
+    pub fn dropped_bytes(&self, component: &ComponentName) -> u64 {
+        self.0.pumps.dropped_bytes(component)
+    }
+
+    /// Lets go of a component that left the registry, once its last pipe is empty.
+    pub fn forget(&self, component: &ComponentName) {
+        self.0.pumps.forget(component);
+    }
+
+    /// Waits, `deadline` at most, until every pipe that nobody can write to any more is in its file. `false` where time
+    /// ran out.
+    #[must_use]
+    pub fn drain(&self, deadline: Duration) -> bool {
+        self.0.pumps.drain(deadline)
+    }
+}
+
+#[cfg(test)]
+#[path = "output_tests.rs"]
+mod tests;

@@ -1,0 +1,45 @@
+//! The daemon's own process.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+
+/// Whether the daemon runs for the whole machine: as root.
+#[must_use]
+pub fn is_privileged() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether this build can supervise at all on this system.
+///
+/// # Errors
+/// Why not.
+pub fn can_supervise() -> Result<(), String> {
+    Ok(())
+}
+
+/// Makes the modes of what the daemon creates independent of who has started it.
+pub fn set_file_mode_mask() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+}
+
+/// Reserves `bytes` of space behind the end of `file`, where the file system can.
+pub fn reserve(file: &File, bytes: u64) {
+    // Without the reservation a full disk may cost a record; that is told when it happens.
+    let _ = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, bytes);
+}
+
+/// Begins anew in the same process, with the same arguments. Comes back only if that fails.
+///
+/// # Errors
+/// The binary can't be executed.
+pub fn begin_anew() -> io::Result<Infallible> {
+    // The path, not /proc/self/exe: the binary may have been replaced, and then the new one is wanted.
+    let binary = std::env::current_exe()?;
+    let gone = binary.to_string_lossy().ends_with(" (deleted)");
+    let binary = if gone { Path::new(binary.to_string_lossy().trim_end_matches(" (deleted)")).to_owned() } else { binary };
+    Err(std::process::Command::new(binary).args(std::env::args_os().skip(1)).exec())
+}
+

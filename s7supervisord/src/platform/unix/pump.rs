@@ -1,0 +1,542 @@
+//! The threads that move output from pipes to files, and what wakes them.
+//!
+//! One epoll for all, each pipe armed for one event at a time, so that only one thread is ever at a pipe. Where nothing
+//! happens, both threads sleep in epoll_wait without a timeout.
+
+use super::fifo;
+use super::sink::{Poured, Sink};
+use crate::output::failure::doing;
+use crate::registry::plan::LogPlan;
+use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
+use s7proto::name::ComponentName;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// One thread may hang in a slow disk while the other goes on; more would only contend on a machine of few cores.
+pub(super) const THREADS: usize = 2;
+
+/// A turn needs two or three small frames and a formatted warning, some 10 KiB with a debug build. Only pages that were
+/// touched cost memory; glibc's smallest stack is 16 KiB.
+const STACK: usize = 128 * 1024;
+
+/// How much of one pipe is moved before another one that is ready gets its turn.
+const QUANTUM: usize = 4 * 1024 * 1024;
+
+/// How long an old run's pipe that still has a writer keeps the next run's output waiting. The next run only starts when
+/// the old tree is gone, so that writer is a stranger who was handed the pipe, and mustn't block the component.
+const STRANGER: Duration = Duration::from_secs(1);
+
+const QUIT: u64 = 0;
+const TIMER: u64 = 1;
+const FIRST_PIPE: u64 = 2;
+
+pub(super) struct Pumps {
+    epoll: OwnedFd,
+    timer: OwnedFd,
+    quit: OwnedFd,
+    nowhere: OwnedFd,
+    folder: OwnedFd,
+    next_key: AtomicU64,
+    components: Mutex<HashMap<ComponentName, Arc<Stream>>>,
+    pipes: Mutex<HashMap<u64, Arc<Pipe>>>,
+    ended: Condvar,
+    appointments: Mutex<BinaryHeap<Reverse<(Instant, u64, Then)>>>,
+}
+
+/// The output of one component, over all its runs.
+struct Stream {
+    component: ComponentName,
+    dropped: AtomicU64,
+    /// Held while the disk is worked on; nobody but pump threads waits for it.
+    sink: Mutex<Sink>,
+    /// Held for moments only.
+    queue: Mutex<Queue>,
+}
+
+/// The pipes of a component's runs, oldest first. Only the head is read, so that runs come one after the other.
+struct Queue {
+    plan: Arc<LogPlan>,
+    head: Option<Arc<Pipe>>,
+    waiting: VecDeque<Arc<Pipe>>,
+    forgotten: bool,
+}
+
+struct Pipe {
+    key: u64,
+    run: u64,
+    stream: Arc<Stream>,
+    read: OwnedFd,
+    capacity: usize,
+    pace: Mutex<Pace>,
+}
+
+/// What is due at an appointed time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Then {
+    /// The pipe is looked at again.
+    Watch,
+    /// The pipe gives way to the next run's if it still has a writer.
+    GiveWay,
+}
+
+/// What a thread does after a turn.
+enum Next {
+    /// The quantum is used up, and there is more.
+    More,
+    /// The pipe is empty.
+    Rest(usize),
+    /// The file isn't to be tried before.
+    Later(Instant),
+    /// Nothing will come any more.
+    End,
+}
+
+impl Pumps {
+    pub(super) fn new(folder: &Path) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let timer = rustix::time::timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
+        )?;
+        let quit = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        // Edge-triggered: each time it goes off one thread wakes up, and nobody has to read it.
+        epoll::add(
+            &epoll,
+            &timer,
+            EventData::new_u64(TIMER),
+            EventFlags::IN | EventFlags::ET,
+        )?;
+        epoll::add(&epoll, &quit, EventData::new_u64(QUIT), EventFlags::IN)?;
+        let nowhere = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| doing("opening /dev/null", errno.into()))?;
+        Ok(Self {
+            epoll,
+            timer,
+            quit,
+            nowhere,
+            folder: fifo::folder(folder)?,
+            next_key: AtomicU64::new(FIRST_PIPE),
+            components: Mutex::default(),
+            pipes: Mutex::default(),
+            ended: Condvar::new(),
+            appointments: Mutex::default(),
+        })
+    }
+
+    /// Starts the threads.
+    pub(super) fn start(self: &Arc<Self>) -> io::Result<()> {
+        for number in 1..=THREADS {
+            let pumps = Arc::clone(self);
+            let thread = std::thread::Builder::new()
+                .name(format!("s7-output-{number}"))
+                .stack_size(STACK);
+            thread
+                .spawn(move || pumps.run())
+                .map_err(|why| doing("starting an output thread", why))?;
+        }
+        Ok(())
+    }
+
+    /// Lets the threads end after what they are at.
+    pub(super) fn stop(&self) {
+        // A new eventfd takes 1 without blocking, and more than once makes no difference.
+        let _ = rustix::io::write(&self.quit, &1_u64.to_ne_bytes());
+    }
+
+    /// Makes the pipe of a run and returns the component's end.
+    pub(super) fn attach(
+        &self,
+        component: &ComponentName,
+        run: u64,
+        owner: Option<(u32, u32)>,
+        log: &LogPlan,
+    ) -> io::Result<OwnedFd> {
+        let ends = fifo::make(self.folder.as_fd(), &fifo_name(component, run), owner)?;
+        let plan = Arc::new(log.clone());
+        let key = self.next_key.fetch_add(1, Ordering::Relaxed);
+        let stream = {
+            let mut components = lock(&self.components);
+            let stream = components.entry(component.clone()).or_insert_with(|| {
+                Arc::new(Stream {
+                    component: component.clone(),
+                    dropped: AtomicU64::new(0),
+                    sink: Mutex::new(Sink::new(Arc::clone(&plan))),
+                    queue: Mutex::new(Queue {
+                        plan: Arc::clone(&plan),
+                        head: None,
+                        waiting: VecDeque::new(),
+                        forgotten: false,
+                    }),
+                })
+            });
+            let stream = Arc::clone(stream);
+            // Under both locks, so that a stream can't be forgotten between being found and being used.
+            let mut queue = lock(&stream.queue);
+            queue.forgotten = false;
+            queue.plan = Arc::clone(&plan);
+            let pace = Mutex::new(Pace::new(Instant::now()));
+            let pipe = Arc::new(Pipe {
+                key,
+                run,
+                stream: Arc::clone(&stream),
+                read: ends.read,
+                capacity: ends.capacity,
+                pace,
+            });
+            lock(&self.pipes).insert(key, Arc::clone(&pipe));
+            queue.waiting.push_back(pipe);
+            drop(queue);
+            stream
+        };
+        // Where a pump is at the file, it is open already or being opened.
+        if let Ok(mut sink) = stream.sink.try_lock() {
+            sink.prepare(plan, component.as_str());
+        }
+        self.advance(&stream, |head| head.is_none());
+        Ok(ends.child)
+    }
+
+    /// Bytes of a component that were dropped.
+    pub(super) fn dropped_bytes(&self, component: &ComponentName) -> u64 {
+        lock(&self.components)
+            .get(component)
+            .map_or(0, |stream| stream.dropped.load(Ordering::Relaxed))
+    }
+
+    /// Forgets a component as soon as its last pipe is drained.
+    pub(super) fn forget(&self, component: &ComponentName) {
+        let mut components = lock(&self.components);
+        let Some(stream) = components.get(component) else {
+            return;
+        };
+        let mut queue = lock(&stream.queue);
+        queue.forgotten = true;
+        let idle = queue.is_idle();
+        drop(queue);
+        if idle {
+            components.remove(component);
+        }
+    }
+
+    /// Waits until no pipe is left that nobody can write to.
+    pub(super) fn drain(&self, deadline: Duration) -> bool {
+        let start = Instant::now();
+        let mut pipes = lock(&self.pipes);
+        while pipes.values().any(|pipe| fifo::has_no_writer(pipe.read.as_fd())) {
+            let left = deadline.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            pipes = self
+                .ended
+                .wait_timeout(pipes, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        true
+    }
+
+    fn run(&self) {
+        block_signals();
+        let mut held: Option<Arc<Pipe>> = None;
+        loop {
+            // With a pipe in hand whose quantum is used up, one look is taken at who else is ready.
+            let ready = self.ready(held.is_some());
+            let pipe = match ready {
+                None => held.take(),
+                Some(QUIT) => return,
+                Some(TIMER) => {
+                    self.keep_appointments();
+                    continue;
+                }
+                Some(key) => {
+                    if let Some(pipe) = held.take() {
+                        self.watch(&pipe);
+                    }
+                    lock(&self.pipes).get(&key).cloned()
+                }
+            };
+            let Some(pipe) = pipe else { continue };
+            let started = Instant::now();
+            match self.turn(&pipe) {
+                Next::More => held = Some(pipe),
+                Next::Later(when) => self.appoint(when, pipe.key, Then::Watch),
+                Next::End => self.end(&pipe),
+                Next::Rest(moved) => {
+                    let now = Instant::now();
+                    let delay = lock(&pipe.pace).after_turn(started, now, moved, pipe.capacity);
+                    if delay.is_zero() {
+                        self.watch(&pipe);
+                    } else {
+                        self.appoint(now + delay, pipe.key, Then::Watch);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The key of something that is ready; `None` where nothing is, which is only said to those who don't wait.
+    fn ready(&self, only_look: bool) -> Option<u64> {
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let patience = only_look.then_some(&now);
+        loop {
+            // One at a time, so that a thread that is stuck in a disk keeps nobody else's event.
+            let mut events = [MaybeUninit::<Event>::uninit(); 1];
+            match epoll::wait(&self.epoll, &mut events, patience) {
+                Ok((events, _)) => match events.first() {
+                    Some(event) => return Some(event.data.u64()),
+                    None if only_look => return None,
+                    None => {}
+                },
+                Err(Errno::INTR) => {}
+                Err(errno) => {
+                    log::error!("an output thread ends, because waiting for output failed: {errno}");
+                    return Some(QUIT);
+                }
+            }
+        }
+    }
+
+    /// Moves what is in a pipe, at most a quantum.
+    fn turn(&self, pipe: &Pipe) -> Next {
+        let mut sink = lock(&pipe.stream.sink);
+        sink.follow(Arc::clone(&lock(&pipe.stream.queue).plan));
+        let mut moved = 0;
+        while moved < QUANTUM {
+            let poured = sink.pour(
+                pipe.read.as_fd(),
+                self.nowhere.as_fd(),
+                pipe.stream.component.as_str(),
+            );
+            let bytes = match poured {
+                Poured::Moved(bytes) => bytes,
+                Poured::Dropped(bytes) => {
+                    pipe.stream.dropped.fetch_add(bytes as u64, Ordering::Relaxed);
+                    bytes
+                }
+                Poured::Empty => return Next::Rest(moved),
+                Poured::Wait(until) => return Next::Later(until),
+                Poured::Ended => return Next::End,
+            };
+            moved += bytes;
+            // A call takes all there is, so less than half a pipe means that it is empty now, and epoll sees the end.
+            if bytes < pipe.capacity / 2 {
+                return Next::Rest(moved);
+            }
+        }
+        Next::More
+    }
+
+    /// Arms a pipe for one event, at once if there is something already.
+    fn watch(&self, pipe: &Pipe) {
+        let flags = EventFlags::IN | EventFlags::ONESHOT;
+        let data = EventData::new_u64(pipe.key);
+        let watched = match epoll::modify(&self.epoll, &pipe.read, data, flags) {
+            Err(Errno::NOENT) => epoll::add(&self.epoll, &pipe.read, data, flags),
+            modified => modified,
+        };
+        if let Err(errno) = watched {
+            // The kernel is out of memory or watches: until it has some, the pipe holds what comes.
+            log::warn!(
+                "{}: its output can't be watched for a second: {errno}",
+                pipe.stream.component
+            );
+            self.appoint(Instant::now() + Duration::from_secs(1), pipe.key, Then::Watch);
+        }
+    }
+
+    /// Closes a pipe that is done, and turns to the next run's.
+    fn end(&self, pipe: &Arc<Pipe>) {
+        let stream = &pipe.stream;
+        let _ = epoll::delete(&self.epoll, &pipe.read);
+        fifo::remove(
+            self.folder.as_fd(),
+            &fifo_name(&stream.component, pipe.run),
+            pipe.read.as_fd(),
+        );
+        self.advance(stream, |head| head.is_some_and(|head| head.key == pipe.key));
+        if lock(&stream.queue).is_idle() {
+            lock(&stream.sink).close();
+        }
+        let mut components = lock(&self.components);
+        let queue = lock(&stream.queue);
+        let over = queue.forgotten && queue.is_idle();
+        drop(queue);
+        if over {
+            components.remove(&stream.component);
+        }
+        drop(components);
+        lock(&self.pipes).remove(&pipe.key);
+        self.ended.notify_all();
+    }
+
+    /// Makes the next waiting pipe the head, where `outdated` says so of the one that is.
+    fn advance(&self, stream: &Stream, outdated: impl FnOnce(Option<&Pipe>) -> bool) {
+        let mut queue = lock(&stream.queue);
+        if outdated(queue.head.as_deref()) {
+            queue.head = queue.waiting.pop_front();
+            if let Some(head) = &queue.head {
+                self.watch(head);
+            }
+        }
+        if let Some(head) = &queue.head
+            && !queue.waiting.is_empty()
+        {
+            self.appoint(Instant::now() + STRANGER, head.key, Then::GiveWay);
+        }
+    }
+
+    fn give_way(&self, pipe: &Arc<Pipe>) {
+        // Without a writer only a bounded rest is in it, which is worth waiting for.
+        if fifo::has_no_writer(pipe.read.as_fd()) {
+            return;
+        }
+        let mut gave_way = false;
+        self.advance(&pipe.stream, |head| {
+            gave_way = head.is_some_and(|head| head.key == pipe.key);
+            gave_way
+        });
+        if gave_way {
+            log::warn!(
+                "{}: somebody outside its process tree still holds the output of run {}; the next run doesn't wait for it",
+                pipe.stream.component,
+                pipe.run
+            );
+        }
+    }
+
+    fn appoint(&self, when: Instant, key: u64, then: Then) {
+        let mut appointments = lock(&self.appointments);
+        appointments.push(Reverse((when, key, then)));
+        if appointments
+            .peek()
+            .is_some_and(|first| first.0 == (when, key, then))
+        {
+            self.set_timer(when);
+        }
+    }
+
+    fn keep_appointments(&self) {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        {
+            let mut appointments = lock(&self.appointments);
+            while appointments.peek().is_some_and(|first| first.0.0 <= now) {
+                due.extend(appointments.pop().map(|Reverse((_, key, then))| (key, then)));
+            }
+            if let Some(Reverse((when, ..))) = appointments.peek() {
+                self.set_timer(*when);
+            }
+        }
+        for (key, then) in due {
+            let Some(pipe) = lock(&self.pipes).get(&key).cloned() else {
+                continue;
+            };
+            match then {
+                Then::Watch => self.watch(&pipe),
+                Then::GiveWay => self.give_way(&pipe),
+            }
+        }
+    }
+
+    fn set_timer(&self, when: Instant) {
+        // Zero would switch it off.
+        let left = when
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_nanos(1));
+        let it_value = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        let it_interval = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let set = Itimerspec {
+            it_interval,
+            it_value,
+        };
+        if let Err(errno) = rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &set) {
+            log::error!("the timer of the output threads can't be set: {errno}");
+        }
+    }
+}
+
+impl Queue {
+    fn is_idle(&self) -> bool {
+        self.head.is_none() && self.waiting.is_empty()
+    }
+}
+
+/// Lets a pipe that is written to all the time fill a little, so that one turn moves much instead of one line.
+struct Pace {
+    delay: Duration,
+    rested: Instant,
+}
+
+impl Pace {
+    /// Nobody who reads along notices this, and a pipe of 1 MiB doesn't fill in it below 250 MB/s.
+    const MOST: Duration = Duration::from_millis(4);
+    const LEAST: Duration = Duration::from_micros(250);
+    /// After so long without output the next line is moved at once.
+    const QUIET: Duration = Duration::from_millis(2);
+
+    fn new(now: Instant) -> Self {
+        Self {
+            delay: Duration::ZERO,
+            rested: now,
+        }
+    }
+
+    /// How long to let it be, after a turn from `started` to `now` that moved `moved` bytes out of `capacity`.
+    fn after_turn(&mut self, started: Instant, now: Instant, moved: usize, capacity: usize) -> Duration {
+        let waited = started
+            .saturating_duration_since(self.rested)
+            .saturating_sub(self.delay);
+        self.rested = now;
+        self.delay = if waited >= Self::QUIET {
+            Duration::ZERO
+        } else if moved < capacity / 4 {
+            (self.delay * 2).clamp(Self::LEAST, Self::MOST)
+        } else if moved > capacity / 2 {
+            self.delay / 2
+        } else {
+            self.delay
+        };
+        self.delay
+    }
+}
+
+fn fifo_name(component: &ComponentName, run: u64) -> String {
+    format!("{component}.{run}")
+}
+
+/// Nobody panics with one of these locks, and if somebody did, the others had better go on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Signals are for other threads; above all SIGXFSZ, which a log that reaches the daemon's own file size limit would
+/// send to the thread that writes it, and which would end the daemon.
+fn block_signals() {
+    // SAFETY: sigfillset initialises the set it is given, and pthread_sigmask only reads it.
+    unsafe {
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
+    }
+}

@@ -1,0 +1,63 @@
+//! Capture of the components' output: not here yet, and it says so.
+
+use crate::registry::plan::LogPlan;
+use s7proto::name::ComponentName;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// A handle on the capture of all components' output; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Capture {
+    never: std::convert::Infallible,
+}
+
+/// The component's end of its output pipe.
+#[derive(Debug)]
+pub struct ChildOutput {
+    _never: std::convert::Infallible,
+}
+
+impl Capture {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always [`io::ErrorKind::Unsupported`].
+    pub fn start(_runtime_dir: &Path) -> io::Result<Self> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "capturing the output of components is not supported on Windows yet",
+        ))
+    }
+
+    /// Never called: there is no [`Capture`].
+    ///
+    /// # Errors
+    /// None.
+    pub fn attach(
+        &self,
+        _component: &ComponentName,
+        _run: u64,
+        _owner: Option<(u32, u32)>,
+        _log: &LogPlan,
+    ) -> io::Result<ChildOutput> {
+        match self.never {}
+    }
+
+    /// Never called: there is no [`Capture`].
+    #[must_use]
+    pub fn dropped_bytes(&self, _component: &ComponentName) -> u64 {
+        match self.never {}
+    }
+
+    /// Never called: there is no [`Capture`].
+    pub fn forget(&self, _component: &ComponentName) {
+        match self.never {}
+    }
+
+    /// Never called: there is no [`Capture`].
+    #[must_use]
+    pub fn drain(&self, _deadline: Duration) -> bool {
+        match self.never {}
+    }
+}

@@ -1,0 +1,247 @@
+//! From the command line to the running loop, and out again.
+
+use crate::cli;
+use crate::control::call::INBOX;
+use crate::control::listen;
+use crate::daemon_log::{self, DaemonLog, LogOptions};
+use crate::driver::{Driver, End, Parts};
+use crate::platform::endpoint::{self, Groups};
+use crate::platform::host::Host;
+use crate::platform::output::Capture;
+use crate::platform::signals::Signals;
+use crate::platform::{Inherited, leftovers, process};
+use crate::registry::plan::Plan;
+use crate::registry::{self, LoadOptions, Os, places, trust};
+use crate::state::journal::Journal;
+use crate::{Failure, exit};
+use s7proto::endpoint::{Endpoint, Surroundings};
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long the last answers and the last output may take at the end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Own log files older than this are removed (the documented `TC::maxDays`, windows-and-scene7.md A.1).
+const KEEP_DAYS: u32 = 10;
+
+/// `check`: exit 0 or 78.
+///
+/// # Errors
+/// There is no registry to be found.
+pub fn check(options: &cli::Check) -> Result<u8, Failure> {
+    let mut load = load_options(options.file.as_deref(), &options.common)?;
+    load.strict = options.strict;
+    match registry::check::run(&load, options.json, &mut std::io::stdout().lock()) {
+        Ok(code) => Ok(code),
+        // Whoever reads has heard enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(exit::OK),
+        Err(error) => Err(Failure::new(exit::INTERNAL, format!("printing what was found: {error}"))),
+    }
+}
+
+/// `run`: supervises until it is asked to stop.
+///
+/// # Errors
+/// It could not begin.
+pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
+    process::set_file_mode_mask();
+    process::can_supervise().map_err(|why| Failure::new(exit::INTERNAL, why))?;
+    let load = load_options(options.registry.as_deref(), &options.common)?;
+    let binary = std::env::current_exe().ok();
+    let obeyed = [load.file.clone(), registry::profile_folder(&load.install_folder)];
+    trust::check(obeyed.iter().chain(&binary).map(PathBuf::as_path))
+        .map_err(|why| Failure::new(exit::PERMISSION, why.to_string()))?;
+    let plan = registry::load(&load).map_err(|failure| Failure::new(exit::REGISTRY, failure.to_string()))?;
+    let groups = Groups::find(options.observe_group.as_deref(), options.control_group.as_deref())
+        .map_err(|why| Failure::new(exit::USAGE, why))?;
+    let endpoint = Endpoint::of_daemon(
+        options.socket.as_deref(),
+        process::is_privileged(),
+        &Surroundings::of_this_process(),
+    )
+    .map_err(|error| Failure::new(exit::USAGE, error.to_string()))?;
+    let runtime_dir = runtime_dir(options.runtime_dir, &endpoint)?;
+    let lock = take_lock(&runtime_dir)?;
+    prepare_folders(&plan)?;
+    let log = start_log(&plan)?;
+    for warning in &plan.warnings {
+        log::warn!("{}:{}:{}: {}", warning.file, warning.line, warning.column, warning.message);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(exit::INTERNAL, format!("starting the runtime: {error}")))?;
+    let begin = Begin { plan, load, endpoint, runtime_dir, groups, inherited, log: log.clone() };
+    let end = runtime.block_on(supervise(begin));
+    runtime.shutdown_timeout(LAST_WORDS);
+    match &end {
+        Ok(_) => log::info!(target: "lifecycle", "everything is stopped, ending"),
+        Err(failure) => log::error!("{}", failure.message),
+    }
+    let _ = log.flush(LAST_WORDS);
+    drop(lock);
+    if end? == End::Again {
+        let Err(error) = process::begin_anew();
+        return Err(Failure::new(exit::INTERNAL, format!("beginning anew: executing this program again: {error}")));
+    }
+    Ok(exit::OK)
+}
+
+struct Begin {
+    plan: Plan,
+    load: LoadOptions,
+    endpoint: Endpoint,
+    runtime_dir: PathBuf,
+    groups: Groups,
+    inherited: Inherited,
+    log: DaemonLog,
+}
+
+async fn supervise(begin: Begin) -> Result<End, Failure> {
+    let Begin { plan, load, endpoint, runtime_dir, groups, inherited, log } = begin;
+    let cannot = |what: &str, error: std::io::Error| Failure::new(exit::CANNOT_CREATE, format!("{what}: {error}"));
+    let signals = Signals::listen().map_err(|error| cannot("listening to signals", error))?;
+    let capture = Capture::start(&runtime_dir)
+        .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
+    let boot_id = leftovers::boot_id();
+    let left = Journal::leftovers(&runtime_dir, &boot_id).unwrap_or_else(|error| {
+        log::error!("reading the record of an earlier supervisor in {}: {error}", runtime_dir.display());
+        Vec::new()
+    });
+    let (journal, fault) = Journal::begin(&runtime_dir, &boot_id, &left);
+    let state_fault = fault.map(|error| format!("writing {}: {error}", journal.path().display()));
+    if let Some(fault) = &state_fault {
+        log::error!("{fault}: a next supervisor won't know what runs");
+    }
+    let journal = Arc::new(journal);
+    let instance = runtime_dir.display().to_string();
+    let host = Host::start(&runtime_dir, instance.clone(), capture.clone(), Arc::clone(&journal), inherited)
+        .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
+    let listener = endpoint::listen(&endpoint, groups)
+        .map_err(|error| cannot(&format!("listening at {endpoint}"), error))?;
+    let (calls, inbox) = mpsc::channel(INBOX);
+    // Nothing is ever sent: the receiver learns when the last sender is gone.
+    let (working, mut idle) = mpsc::channel::<()>(1);
+    let accepting = tokio::spawn(listen::accept(listener, groups, calls, working.downgrade()));
+    log::info!(
+        target: "lifecycle",
+        "s7supervisord {} begins, pid {}, registry {}, listening at {endpoint}",
+        env!("CARGO_PKG_VERSION"),
+        std::process::id(),
+        load.file.display()
+    );
+    let driver = Driver::new(Parts {
+        plan,
+        load,
+        host,
+        capture: capture.clone(),
+        journal,
+        state_fault,
+        leftovers: left,
+        instance,
+        inbox,
+        log,
+        signals,
+    });
+    let end = driver.run().await;
+    // Dropping the listener removes the socket; whoever waits for an answer gets it before the daemon goes.
+    accepting.abort();
+    let _ = accepting.await;
+    drop(working);
+    let _ = tokio::time::timeout(LAST_WORDS, idle.recv()).await;
+    let drained = tokio::task::spawn_blocking(move || capture.drain(LAST_WORDS)).await;
+    if !matches!(drained, Ok(true)) {
+        log::warn!("some output could not be written in time");
+    }
+    Ok(end)
+}
+
+fn load_options(file: Option<&Path>, common: &cli::Registry) -> Result<LoadOptions, Failure> {
+    let given = places::Given::new(common.install_folder.clone(), file.map(Path::to_owned));
+    let places = places::find(&given).map_err(|why| Failure::new(exit::USAGE, why.to_string()))?;
+    Ok(LoadOptions {
+        file: places.registry,
+        install_folder: places.install_folder,
+        settings: common.settings.clone(),
+        strict: false,
+        os: Os::current(),
+    })
+}
+
+fn runtime_dir(option: Option<PathBuf>, endpoint: &Endpoint) -> Result<PathBuf, Failure> {
+    let folder = option
+        .or_else(|| endpoint.runtime_dir().map(Path::to_owned))
+        .ok_or_else(|| Failure::new(exit::USAGE, "no runtime folder is known; name one with --runtime-dir"))?;
+    let folder = std::path::absolute(&folder)
+        .map_err(|error| Failure::new(exit::USAGE, format!("{}: {error}", folder.display())))?;
+    let mut needed = vec![folder.as_path()];
+    needed.extend(endpoint.runtime_dir().filter(|of_socket| *of_socket != folder));
+    for folder in needed {
+        endpoint::prepare_folder(folder).map_err(|error| {
+            let code = if error.kind() == std::io::ErrorKind::PermissionDenied {
+                exit::PERMISSION
+            } else {
+                exit::CANNOT_CREATE
+            };
+            Failure::new(code, format!("preparing the runtime folder {}: {error}", folder.display()))
+        })?;
+    }
+    Ok(folder)
+}
+
+/// The lock is the truth about who supervises here; a socket that lies about is nobody's.
+fn take_lock(runtime_dir: &Path) -> Result<File, Failure> {
+    let path = runtime_dir.join("lock");
+    let cannot = |error: &dyn std::fmt::Display| {
+        Failure::new(exit::CANNOT_CREATE, format!("opening the lock {}: {error}", path.display()))
+    };
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|error| cannot(&error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let holder = std::fs::read_to_string(&path).unwrap_or_default();
+            return Err(Failure::new(
+                exit::TAKEN,
+                format!(
+                    "another supervisor (pid {}) runs in {}; ask it with: s7ctl status",
+                    holder.trim(),
+                    runtime_dir.display()
+                ),
+            ));
+        }
+        Err(std::fs::TryLockError::Error(error)) => return Err(cannot(&error)),
+    }
+    let written = file.set_len(0).and_then(|()| write!(file, "{}\n", std::process::id()));
+    if let Err(error) = written {
+        // The number is for people; the lock holds without it.
+        eprintln!("s7supervisord: writing the process id to {}: {error}", path.display());
+    }
+    Ok(file)
+}
+
+fn prepare_folders(plan: &Plan) -> Result<(), Failure> {
+    for (what, folder) in [("log", &plan.supervisor.logs_folder), ("temp", &plan.supervisor.temp)] {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Failure::new(exit::CANNOT_CREATE, format!("creating the {what} folder {}: {error}", folder.display()))
+        })?;
+    }
+    Ok(())
+}
+
+fn start_log(plan: &Plan) -> Result<DaemonLog, Failure> {
+    let file = plan.supervisor.log.clone();
+    let shown = file.display().to_string();
+    let options =
+        LogOptions { file, trace_level: plan.supervisor.trace_level, also_stderr: true, keep_days: KEEP_DAYS };
+    daemon_log::start(options)
+        .map_err(|error| Failure::new(exit::CANNOT_CREATE, format!("opening the log {shown}: {error}")))
+}

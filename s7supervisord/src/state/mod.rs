@@ -1,0 +1,3 @@
+//! What the next daemon has to know.
+
+pub mod journal;

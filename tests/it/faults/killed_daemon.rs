@@ -1,0 +1,187 @@
+//! The daemon is killed while it starts something: the next one must neither lose nor double it.
+
+use rustix::process::Signal;
+use s7tests::eventually::{SOON, eventually, when};
+use s7tests::processes::{self, is_alive, send};
+use s7tests::registry::Server;
+use s7tests::sandbox::Sandbox;
+use std::collections::HashSet;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The pids that have recorded a start and live.
+fn living(sandbox: &Sandbox) -> HashSet<u32> {
+    sandbox
+        .starts("starts")
+        .iter()
+        .map(|start| start.pid)
+        .filter(|pid| is_alive(*pid))
+        .collect()
+}
+
+/// Starts the next daemon and asserts that one copy runs, and that it is the one that the daemon speaks of.
+fn one_copy_runs(sandbox: &Sandbox, when_killed: &str) {
+    let daemon = sandbox.start();
+    let seen = daemon.wait_for("one", "RUNNING");
+    let copies = eventually("the record of the start is there", SOON, || {
+        let copies = living(sandbox);
+        if copies.is_empty() {
+            Err("nobody lives".into())
+        } else {
+            Ok(copies)
+        }
+    });
+    assert_eq!(copies.len(), 1, "copies after a kill {when_killed}: {copies:?}");
+    assert_eq!(
+        seen["pid"].as_u64(),
+        copies.iter().next().map(|pid| u64::from(*pid)),
+        "{seen}"
+    );
+    let marked = sandbox.processes();
+    assert_eq!(
+        marked.len(),
+        2,
+        "the daemon and one copy, after a kill {when_killed}: {marked:?}"
+    );
+    sandbox.ctl(&["stop", "one"]).exits(0);
+    daemon.stop();
+    assert_eq!(living(sandbox), HashSet::new());
+}
+
+#[test]
+fn a_daemon_killed_at_any_moment_of_a_start_leaves_one_copy() {
+    let sandbox = Sandbox::with(&[Server::new("one", "record starts wait")]);
+    // How long a start takes here, so that the moments fall into it.
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    sandbox.ctl(&["stop", "one"]).exits(0);
+    let begun = Instant::now();
+    sandbox.ctl(&["start", "one"]).exits(0);
+    let span = begun.elapsed();
+    daemon.stop();
+    for round in 0..24 {
+        let daemon = sandbox.start();
+        sandbox.ctl(&["stop", "one"]).exits(0);
+        let mut client = s7tests::ctl::start(sandbox.ctl_command().args(["start", "one"]));
+        let moment = span * round / 20;
+        let begun = Instant::now();
+        while begun.elapsed() < moment {
+            std::hint::spin_loop();
+        }
+        daemon.kill();
+        client.wait().expect("the client is ours");
+        processes::forget(&client);
+        // The wish was up, or the command never came; then "one" may be down, and is started here.
+        let next = sandbox.start();
+        sandbox.ctl(&["start", "one"]).exits(0);
+        next.kill();
+        one_copy_runs(&sandbox, &format!("{moment:?} after the command"));
+        std::fs::remove_file(sandbox.path("starts")).expect("the sandbox is ours");
+    }
+}
+
+#[test]
+fn a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace() {
+    let test = "a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace";
+    if Command::new("strace")
+        .arg("-V")
+        .stdout(Stdio::null())
+        .status()
+        .is_err()
+    {
+        return s7tests::not_run(test, "strace is not installed");
+    }
+    let sandbox =
+        Sandbox::with(&[Server::new("one", "record starts wait").with("<autoStart>false</autoStart>")]);
+    let daemon = sandbox.start();
+    let mut strace = Command::new("strace");
+    // Whichever call it is that makes the process, SIGKILL comes when it returns in the daemon.
+    strace.args(["-qq", "-f", "-o"]).arg(sandbox.path("strace.out"));
+    strace.args([
+        "-e",
+        "trace=clone,clone3,fork,vfork",
+        "-e",
+        "inject=clone,clone3,fork,vfork:signal=KILL",
+    ]);
+    strace
+        .args(["-p", &daemon.pid().to_string()])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    let mut strace = processes::spawn(&mut strace);
+    let traced = format!("/proc/{}/status", daemon.pid());
+    let attached = eventually("strace holds the daemon", SOON, || {
+        if let Ok(Some(status)) = strace.try_wait() {
+            return Ok(Err(status));
+        }
+        let status = std::fs::read_to_string(&traced).unwrap_or_default();
+        let pid = status
+            .lines()
+            .find_map(|line| line.strip_prefix("TracerPid:"))
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+        if pid == strace.id().to_string() {
+            Ok(Ok(()))
+        } else {
+            Err(pid)
+        }
+    });
+    if let Err(status) = attached {
+        processes::forget(&strace);
+        return s7tests::not_run(test, &format!("strace may not trace here ({status})"));
+    }
+    let said = sandbox.ctl(&["--timeout", "20", "start", "one"]);
+    assert_ne!(
+        said.code,
+        Some(0),
+        "the daemon was killed while it started the component: {said}"
+    );
+    let mut daemon = daemon;
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&daemon.wait()),
+        Some(Signal::KILL.as_raw())
+    );
+    drop(daemon);
+    send(strace.id(), Signal::TERM);
+    strace.wait().expect("strace is our child");
+    processes::forget(&strace);
+    let calls = sandbox.read("strace.out");
+    assert!(
+        calls.contains("(INJECTED)") || calls.contains("SIGKILL"),
+        "nothing was injected: {calls}"
+    );
+    let next = sandbox.start();
+    sandbox.ctl(&["start", "one"]).exits(0);
+    next.kill();
+    one_copy_runs(&sandbox, "right after the fork");
+}
+
+#[test]
+fn no_line_is_lost_or_doubled_when_the_daemon_is_killed() {
+    let sandbox = Sandbox::with(&[Server::new("talker", "tick 1")]);
+    let mut daemon = sandbox.start();
+    let mut reached = 0;
+    for round in 1..=10 {
+        eventually("the talker is heard", SOON, || {
+            let lines = sandbox.log_of("talker").lines().count();
+            when(lines > reached, || format!("{lines} lines"))
+        });
+        reached = sandbox.log_of("talker").lines().count();
+        let moment = Instant::now();
+        while moment.elapsed() < Duration::from_millis(7 * round) {
+            std::hint::spin_loop();
+        }
+        daemon.kill();
+        daemon = sandbox.start();
+    }
+    sandbox.ctl(&["stop", "talker"]).exits(0);
+    let log = sandbox.log_of("talker");
+    for (number, line) in log.lines().enumerate() {
+        assert_eq!(
+            line,
+            format!("line {number:08}"),
+            "line {number} of {}",
+            log.lines().count()
+        );
+    }
+}

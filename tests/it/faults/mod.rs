@@ -1,0 +1,46 @@
+//! What goes wrong, and what must come of it.
+//!
+//! The fault matrix, row by row: the fault, and the tests that answer for it (here, in the machine, in the registry
+//! or in the protocol). `it/tidy.rs` checks that every row is here and every test exists.
+//!
+//! | row | fault | tests |
+//! |---|---|---|
+//! | 1 | exits at once, every time | `a_component_that_ends_at_once_is_started_ever_more_seldom` |
+//! | 2 | exec fails | `a_start_that_fails_names_its_stage_and_cause`, `a_program_that_appears_later_is_started_by_itself` |
+//! | 3 | never ready | `a_tier_that_never_gets_ready_holds_the_next_one_for_a_minute` |
+//! | 5 | ignores SIGTERM | `a_component_that_ignores_the_polite_stop_is_killed_after_its_time` |
+//! | 6 | stopped by SIGSTOP at stop time | `a_frozen_component_is_woken_to_hear_the_polite_stop` |
+//! | 7 | grandchild that left the group | `nothing_of_a_tree_survives_a_stop`, `nothing_of_a_tree_survives_a_crash_into_the_next_run` |
+//! | 10 | thread leader ends, threads live | `a_process_whose_first_thread_ended_is_still_running` |
+//! | 12 | pid reused | `a_bystander_with_a_reused_pid_is_left_alone_needs_root` |
+//! | 13 | 500 children die at once | `five_hundred_deaths_at_once_are_each_counted_once` |
+//! | 15 | dies between stop request and signal | `a_component_that_ends_while_it_is_stopped_stays_stopped` |
+//! | 16 | exits 0 or with an expected code | `what_follows_an_exit_is_what_the_policy_says` |
+//! | 23 | second daemon | `of_many_daemons_started_at_once_one_remains` |
+//! | 24 | stale socket | `a_socket_that_a_dead_daemon_left_is_taken_over` |
+//! | 25 | death between fork and record | `a_daemon_killed_at_any_moment_of_a_start_leaves_one_copy`, `a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace` |
+//! | 26 | SIGTERM twice, at start, during reload | `a_second_sigterm_shortens_every_grace`, `a_daemon_told_to_end_at_any_moment_ends_in_order` |
+//! | 30 | fork fails | `a_machine_without_processes_to_spare_delays_a_start_and_blames_nobody_needs_root` |
+//! | 37 | length prefix of 4 GiB | `a_frame_that_claims_too_much_is_refused_before_it_is_read` |
+//! | 38 | garbage, truncated, old or new version | `garbage_ends_its_own_connection_alone`, `a_foreign_version_is_told_the_own_one` |
+//! | 42 | concurrent commands | `concurrent_commands_each_get_one_answer_and_the_last_wish_holds` |
+//! | 43 | client killed while it waits | `a_client_that_is_killed_while_it_waits_changes_nothing` |
+//! | 45 | broken registry at reload | `a_broken_registry_harms_nothing_that_runs`, `a_registry_that_changes_all_the_time_is_loaded_whole_or_not_at_all` |
+//! | 46 | entity bomb, huge file, not UTF-8 | `a_hostile_registry_is_refused_with_78` |
+//! | 47 | duplicate names, bad numbers, ties | `all_errors_of_a_registry_come_at_once`, `ties_start_in_the_order_of_the_file` |
+//! | 48 | component changed while it runs | `a_reload_does_to_each_component_what_its_change_needs`, `a_reload_without_restart_marks_what_has_changed` |
+
+mod daemon_signals;
+mod hostile_bytes;
+mod killed_daemon;
+mod many_clients;
+mod many_deaths;
+mod no_processes;
+mod permissions;
+mod pid_reuse;
+mod registry_broken;
+mod second_daemon;
+mod spawn_fails;
+mod stop_races;
+mod thread_leader;
+mod tree_survives;

@@ -1,0 +1,126 @@
+//! Who may do what.
+
+use s7tests::ctl::Output;
+use s7tests::programs;
+use s7tests::registry::Server;
+use s7tests::sandbox::Sandbox;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// The client as user `nobody` with this group only.
+fn as_nobody(sandbox: &Sandbox, group: u32, arguments: &[&str]) -> Output {
+    let client = sandbox.path("bin/s7ctl");
+    if !client.exists() {
+        // A copy: the target folder may lie where nobody else may go.
+        fs::copy(programs::path_of(programs::CTL), &client).expect("the sandbox is ours");
+    }
+    let mut command = Command::new("setpriv");
+    sandbox.clean(&mut command);
+    command.args([
+        "--reuid=65534",
+        &format!("--regid={group}"),
+        "--clear-groups",
+        "--",
+    ]);
+    command.arg(client).arg("--socket").arg(sandbox.socket());
+    s7tests::ctl::run(command.args(arguments))
+}
+
+#[test]
+fn the_sockets_group_may_observe_and_others_may_nothing_needs_root() {
+    let test = "the_sockets_group_may_observe_and_others_may_nothing_needs_root";
+    if !is_root() {
+        return s7tests::not_run(test, "only root may become another user");
+    }
+    let sandbox = Sandbox::with(&[Server::new("one", "print private record starts wait")]);
+    let daemon = sandbox.start();
+    let pid = daemon.wait_for("one", "RUNNING")["pid"].clone();
+    as_nobody(&sandbox, 0, &["status"]).exits(0);
+    for forbidden in [
+        &["stop", "one"][..],
+        &["start", "one"],
+        &["restart", "one"],
+        &["reload"],
+        &["shutdown"],
+        &["logs", "one"],
+        &["check"],
+        &["stop"],
+        &["restart"],
+    ] {
+        let said = as_nobody(&sandbox, 0, forbidden);
+        assert_eq!(said.code, Some(5), "{forbidden:?}: {said}");
+        assert!(!said.stdout.contains("private"), "{said}");
+    }
+    for arguments in [&["status"][..], &["stop", "one"]] {
+        let said = as_nobody(&sandbox, 65534, arguments);
+        assert_eq!(said.code, Some(5), "a user outside of the group: {said}");
+    }
+    assert_eq!(daemon.component("one")["pid"], pid);
+    assert_eq!(sandbox.starts("starts").len(), 1);
+}
+
+#[test]
+fn root_trusts_no_registry_that_others_can_write_needs_root() {
+    let test = "root_trusts_no_registry_that_others_can_write_needs_root";
+    if !is_root() {
+        return s7tests::not_run(test, "the rule is for a daemon of root");
+    }
+    let sandbox = Sandbox::with(&[Server::new("one", "record starts wait")]);
+    for (path, mode, good) in [
+        ("conf/SupervisorRegistry.xml", 0o646, 0o644),
+        ("conf/SupervisorRegistry.xml", 0o664, 0o644),
+        ("conf", 0o777, 0o755),
+        ("", 0o777, 0o755),
+    ] {
+        let path = sandbox.path(path);
+        let set =
+            |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("the sandbox is ours");
+        set(mode);
+        let mut daemon = sandbox.spawn_with(&[]);
+        assert_eq!(daemon.wait().code(), Some(77), "{} with {mode:o}", path.display());
+        let said = sandbox.read("daemon.stderr");
+        assert!(
+            said.contains(&path.display().to_string()),
+            "it names what others can write: {said}"
+        );
+        set(good);
+    }
+    assert!(sandbox.starts("starts").is_empty());
+    sandbox.start().wait_for("one", "RUNNING");
+}
+
+#[test]
+fn what_the_daemon_makes_is_not_for_everyone() {
+    let sandbox = Sandbox::with(&[Server::new("one", "print private wait")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    let mode = |path: &str| {
+        let found = fs::metadata(sandbox.path(path)).unwrap_or_else(|error| panic!("no {path}: {error}"));
+        found.permissions().mode() & 0o777
+    };
+    assert_eq!(
+        mode("run/control.sock") & 0o007,
+        0,
+        "the socket is for its owner and group"
+    );
+    assert_eq!(mode("logs/one.log"), 0o640);
+    assert_eq!(
+        mode("run") & 0o022,
+        0,
+        "nobody else makes files in the runtime folder"
+    );
+    let fifos: Vec<_> = fs::read_dir(sandbox.path("run/out"))
+        .expect("output goes through it")
+        .flatten()
+        .collect();
+    assert!(!fifos.is_empty());
+    for fifo in fifos {
+        let mode = fifo.metadata().expect("it is there").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", fifo.path().display());
+    }
+}

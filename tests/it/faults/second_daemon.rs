@@ -1,0 +1,63 @@
+//! More than one daemon for the same endpoint.
+
+use s7tests::daemon::pid;
+use s7tests::processes::is_alive;
+use s7tests::registry::Server;
+use s7tests::sandbox::Sandbox;
+use std::time::Duration;
+
+#[test]
+fn of_many_daemons_started_at_once_one_remains() {
+    let sandbox = Sandbox::with(&[Server::new("only", "record starts wait")]);
+    let mut rivals: Vec<_> = (0..8).map(|_| sandbox.spawn_with(&[])).collect();
+    let holder = s7tests::eventually::eventually("one answers", Duration::from_secs(30), || {
+        let said = sandbox.ctl(&["--json", "status"]);
+        if said.code == Some(0) {
+            Ok(said.json()["supervisor"]["pid"]
+                .as_u64()
+                .expect("a daemon has a pid"))
+        } else {
+            Err(said.to_string())
+        }
+    });
+    let place = rivals
+        .iter()
+        .position(|rival| u64::from(rival.pid()) == holder)
+        .expect("the one that answers is ours");
+    let winner = rivals.swap_remove(place);
+    for mut rival in rivals {
+        assert_eq!(
+            rival.wait().code(),
+            Some(69),
+            "a daemon that finds the endpoint taken"
+        );
+    }
+    assert!(is_alive(winner.pid()));
+    winner.wait_for("only", "RUNNING");
+    assert_eq!(sandbox.starts("starts").len(), 1, "no rival has started anything");
+    assert!(
+        sandbox
+            .read("daemon.stderr")
+            .contains(&sandbox.path("run").display().to_string()),
+        "it says what is taken"
+    );
+}
+
+#[test]
+fn a_socket_that_a_dead_daemon_left_is_taken_over() {
+    let sandbox = Sandbox::with(&[Server::new("lasting", "record starts wait")]);
+    let daemon = sandbox.start();
+    let before = pid(&daemon.wait_for("lasting", "RUNNING"));
+    daemon.kill();
+    assert!(
+        sandbox.socket().exists(),
+        "the dead daemon has left its socket, or this test shows nothing"
+    );
+    sandbox.ctl(&["status"]).exits(3);
+    let daemon = sandbox.start();
+    let after = daemon.wait_for("lasting", "RUNNING");
+    assert_eq!(pid(&after), before, "the component outlived its daemon");
+    assert_eq!(sandbox.starts("starts").len(), 1);
+    sandbox.ctl(&["stop", "lasting"]).exits(0);
+    assert!(!is_alive(before.expect("it ran")));
+}

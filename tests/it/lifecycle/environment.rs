@@ -1,0 +1,186 @@
+//! What a run finds around it.
+
+use s7tests::eventually::{SOON, eventually, when};
+use s7tests::registry::Server;
+use s7tests::sandbox::{MARKER, Sandbox};
+use std::collections::BTreeMap;
+
+/// Runs a component that prints something and gives what its log has, once `last` is in it.
+fn printed(sandbox: &Sandbox, component: &str, last: &str) -> String {
+    eventually(&format!("{component} has printed {last:?}"), SOON, || {
+        let log = sandbox.log_of(component);
+        if log.contains(last) { Ok(log) } else { Err(log) }
+    })
+}
+
+fn variables(log: &str) -> BTreeMap<&str, &str> {
+    log.lines().filter_map(|line| line.split_once('=')).collect()
+}
+
+#[test]
+fn a_run_gets_the_registrys_environment_and_nothing_of_the_daemons() {
+    let plain = Server::new("plain", "print-env print done wait").variable("GREETING", "good day");
+    let heir = Server::program(
+        "heir",
+        "bin/fixture",
+        ["print-env", "print", "done", "wait"].map(Into::into).into(),
+    );
+    let sandbox = Sandbox::new();
+    let inherits = |text: String| {
+        let (before, after) = text
+            .rsplit_once("inherit=\"false\"")
+            .expect("every server has an environment");
+        format!("{before}inherit=\"true\"{after}")
+    };
+    sandbox.write(
+        "conf/SupervisorRegistry.xml",
+        &inherits(sandbox.document(&[plain, heir])),
+    );
+    let mut command = sandbox.daemon_command();
+    command
+        .env("DAEMONS_OWN", "secret")
+        .env("NOTIFY_SOCKET", "/nowhere")
+        .env("WATCHDOG_USEC", "1000000000");
+    command.env("LISTEN_FDS", "0").env("LANG", "C.UTF-8");
+    let daemon = s7tests::daemon::Daemon::spawn(&sandbox, command);
+    daemon.wait_until_it_answers();
+    let log = printed(&sandbox, "plain", "done");
+    let found = variables(&log);
+    assert_eq!(found["GREETING"], "good day");
+    assert_eq!(found["S7_COMPONENT"], "plain");
+    assert_eq!(found["S7_RUN"], "1");
+    let allowed = [
+        "PATH",
+        "LANG",
+        "TZ",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "S7_COMPONENT",
+        "S7_RUN",
+        "S7_INSTANCE",
+        "GREETING",
+        MARKER,
+    ];
+    let others: Vec<_> = found.keys().filter(|name| !allowed.contains(name)).collect();
+    assert!(others.is_empty(), "nobody asked for {others:?}");
+    let log = printed(&sandbox, "heir", "done");
+    let found = variables(&log);
+    assert_eq!(found["DAEMONS_OWN"], "secret");
+    for private in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS"] {
+        assert!(!found.contains_key(private), "{private} is the daemon's alone");
+    }
+}
+
+#[test]
+fn a_run_has_a_session_a_mask_limits_and_only_three_descriptors() {
+    let server = Server::new(
+        "tidy",
+        "print-identity print-limits print-descriptors print-folder print done wait",
+    )
+    .with("<umask>027</umask><limits><limit name=\"nofile\" soft=\"123\" hard=\"456\"/></limits>")
+    .with("<workingDirectory>temp</workingDirectory>");
+    let plain = Server::new("plain", "print-identity print-limits print done wait");
+    let sandbox = Sandbox::with(&[server, plain]);
+    let _daemon = sandbox.start();
+    let log = printed(&sandbox, "tidy", "done");
+    for line in ["session 1", "umask 027", "nofile 123 456", "fd 0 /dev/null"] {
+        assert!(
+            log.lines().any(|said| said == line),
+            "{line:?} is missing in {log}"
+        );
+    }
+    assert!(
+        log.lines()
+            .any(|line| line == sandbox.path("temp").display().to_string()),
+        "{log}"
+    );
+    let descriptors: Vec<_> = log.lines().filter(|line| line.starts_with("fd ")).collect();
+    let more: Vec<_> = descriptors
+        .iter()
+        .filter(|line| !["fd 0", "fd 1", "fd 2"].contains(&&line[..4]))
+        .collect();
+    // One may be the lock descriptor that proves leftovers.
+    assert!(
+        more.len() <= 1
+            && more
+                .iter()
+                .all(|line| line.contains(".lock") || line.contains("/lock")),
+        "{log}"
+    );
+    let log = printed(&sandbox, "plain", "done");
+    assert!(log.lines().any(|line| line == "umask 022"), "{log}");
+    let own = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let number = |limit: Option<u64>| limit.unwrap_or(u64::MAX).to_string();
+    let expected = format!("nofile {} {}", number(own.current), number(own.maximum));
+    assert!(
+        log.lines().any(|line| line == expected),
+        "as the daemon found them, {expected:?}: {log}"
+    );
+}
+
+#[test]
+fn a_run_of_another_user_has_nothing_of_roots_needs_root() {
+    let test = "a_run_of_another_user_has_nothing_of_roots_needs_root";
+    if !rustix::process::geteuid().is_root() {
+        return s7tests::not_run(test, "only root may become another user");
+    }
+    let server = Server::new("other", "print-identity print-env print done wait").with("<user>nobody</user>");
+    let sandbox = Sandbox::with(&[server]);
+    // A copy: the target folder may lie where nobody else may go.
+    let fixture = sandbox.path(s7tests::registry::FIXTURE);
+    std::fs::remove_file(&fixture).expect("the sandbox is ours");
+    std::fs::copy(s7tests::programs::path_of(s7tests::programs::FIXTURE), &fixture)
+        .expect("the sandbox is ours");
+    let daemon = sandbox.start();
+    let seen = daemon.wait_for("other", "RUNNING");
+    let log = printed(&sandbox, "other", "done");
+    let passwd = std::fs::read_to_string("/etc/passwd").expect("every system has users");
+    let nobody: Vec<_> = passwd
+        .lines()
+        .find(|line| line.starts_with("nobody:"))
+        .expect("nobody is one")
+        .split(':')
+        .collect();
+    for line in [
+        format!("uid {}", nobody[2]),
+        format!("gid {}", nobody[3]),
+        format!("groups [{}]", nobody[3]),
+    ] {
+        assert!(
+            log.lines().any(|said| said == line),
+            "{line:?} is missing in {log}"
+        );
+    }
+    let found = variables(&log);
+    assert_eq!(
+        (found["USER"], found["LOGNAME"], found["HOME"]),
+        ("nobody", "nobody", nobody[5])
+    );
+    sandbox.ctl(&["stop", "other"]).exits(0);
+    assert!(!s7tests::processes::is_alive(
+        s7tests::daemon::pid(&seen).expect("it ran")
+    ));
+}
+
+#[test]
+fn arguments_arrive_as_they_stand() {
+    let strange = [
+        "print-arguments",
+        "exit-if",
+        "a b \"c\" 'd' $HOME * \\ ü <&>",
+        "1",
+    ];
+    let sandbox = Sandbox::with(&[Server::program(
+        "strange",
+        "bin/fixture",
+        strange.map(Into::into).into(),
+    )]);
+    let _daemon = sandbox.start();
+    eventually("the arguments are logged", SOON, || {
+        let log = sandbox.log_of("strange");
+        let wanted: String = strange.iter().map(|argument| format!("[{argument}]\n")).collect();
+        when(log == wanted, || log.clone())
+    });
+}

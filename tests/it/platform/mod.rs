@@ -1,0 +1,4 @@
+//! What needs other programs than ours.
+
+mod demo;
+mod real_servers;
