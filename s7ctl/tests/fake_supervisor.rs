@@ -1,6 +1,9 @@
 //! `s7ctl` as a program, against a supervisor made of `s7proto`'s own channel, and against ones that misbehave.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report, also in its helpers")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test a panic is the report, also in its helpers"
+)]
 
 use s7proto::channel::ServerChannel;
 use s7proto::hello::{HELLO_BYTES, Hello};
@@ -717,4 +720,57 @@ fn what_makes_no_sense_on_the_command_line_ends_with_2_in_both_forms() {
     let said = Said::of(place.ctl(&["status", "--socket", &long]).output().unwrap());
     assert_eq!(said.exit, 2);
     assert!(said.err.contains("has 201 bytes"), "{said:?}");
+}
+
+#[tokio::test]
+async fn the_image_serving_script_passes_the_documented_verbs_on_to_s7ctl_beside_it() {
+    let place = Place::new();
+    let bin = place.path("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let script = bin.join("ImageServing.sh");
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/ImageServing.sh"), &script).unwrap();
+    // As the documentation has it for the init system: reached from elsewhere.
+    let link = place.path("ImageServing");
+    std::os::unix::fs::symlink(&script, &link).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(&link);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap());
+        Said::of(command.env("S7_SOCKET", place.socket()).output().unwrap())
+    };
+    let alone = run(&["status"]);
+    assert_eq!(alone.exit, 1);
+    assert!(alone.err.contains("s7ctl is missing"), "{alone:?}");
+
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_s7ctl"), bin.join("s7ctl")).unwrap();
+    for wrong in [&["upgrade"][..], &[]] {
+        let said = run(wrong);
+        assert_eq!((said.exit, said.out.as_str()), (2, ""));
+        assert_eq!(
+            said.err,
+            "usage: ImageServing {start|stop|restart|status} [COMPONENT ...]\n"
+        );
+    }
+    let said = run(&["status"]);
+    assert_eq!(said.exit, 3);
+    assert!(said.out.starts_with("The supervisor is not running"), "{said:?}");
+    assert_eq!(run(&["stop"]).exit, 0);
+    assert_eq!(run(&["restart", "no such"]).exit, 2);
+
+    let listener = UnixListener::bind(place.socket()).unwrap();
+    let mut command = Command::new(&link);
+    command.args(["restart", "ps"]).env("S7_SOCKET", place.socket());
+    let script = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let restarted = part(
+        "ps",
+        Outcome::Restarted {
+            before: None,
+            after: RUN,
+        },
+    );
+    let (_open, request) = answer(&listener, Done::Operation(vec![restarted])).await;
+    assert_eq!(request, Request::Restart(named("ps")));
+    assert_eq!(Said::of(script.await.unwrap()).exit, 0);
 }

@@ -18,10 +18,17 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// # Errors
 /// The folder can't be made, or the daemon can't begin.
 pub fn demo(options: cli::Demo, inherited: Inherited) -> Result<u8, Failure> {
-    let cannot = |what: &str, error: std::io::Error| Failure::new(exit::CANNOT_CREATE, format!("{what}: {error}"));
+    let cannot =
+        |what: &str, error: std::io::Error| Failure::new(exit::CANNOT_CREATE, format!("{what}: {error}"));
     let (folder, temporary) = match options.folder {
-        Some(folder) => (std::path::absolute(&folder).map_err(|error| cannot("the demo's folder", error))?, false),
-        None => (std::env::temp_dir().join(format!("s7demo-{}", std::process::id())), true),
+        Some(folder) => (
+            std::path::absolute(&folder).map_err(|error| cannot("the demo's folder", error))?,
+            false,
+        ),
+        None => (
+            std::env::temp_dir().join(format!("s7demo-{}", std::process::id())),
+            true,
+        ),
     };
     let conf = folder.join("conf");
     std::fs::create_dir_all(&conf).map_err(|error| cannot(&format!("making {}", conf.display()), error))?;
@@ -33,12 +40,20 @@ pub fn demo(options: cli::Demo, inherited: Inherited) -> Result<u8, Failure> {
     let socket = folder.join("run").join("control.sock");
     introduce(&socket, ports);
     let [is, svg, ps] = ports.map(|port| port.to_string());
-    let settings = [("Binary", binary.display().to_string()), ("IsPort", is), ("SvgPort", svg), ("PsPort", ps)]
-        .map(|(name, value)| (format!("SV::{name}"), value));
+    let settings = [
+        ("Binary", binary.display().to_string()),
+        ("IsPort", is),
+        ("SvgPort", svg),
+        ("PsPort", ps),
+    ]
+    .map(|(name, value)| (format!("SV::{name}"), value));
     let result = run::run(
         cli::Run {
             registry: Some(registry),
-            common: cli::Registry { install_folder: Some(folder.clone()), settings: settings.into() },
+            common: cli::Registry {
+                install_folder: Some(folder.clone()),
+                settings: settings.into(),
+            },
             runtime_dir: Some(folder.join("run")),
             socket: Some(socket.into()),
             observe_group: None,
@@ -67,7 +82,10 @@ fn listen(port: u16) -> std::io::Result<TcpListener> {
 }
 
 fn introduce(socket: &Path, ports: [u16; 3]) {
-    let beside = std::env::current_exe().ok().map(|binary| binary.with_file_name("s7ctl")).filter(|ctl| ctl.exists());
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|binary| binary.with_file_name("s7ctl"))
+        .filter(|ctl| ctl.exists());
     let ctl: PathBuf = beside.unwrap_or_else(|| "cargo run -q -p s7ctl --".into());
     let ctl = ctl.display();
     let [is, _, ps] = ports;
@@ -94,7 +112,10 @@ fn introduce(socket: &Path, ports: [u16; 3]) {
 pub fn serve(options: &cli::DemoServer) -> Result<u8, Failure> {
     let cli::DemoServer { name, port } = options;
     let listener = listen(*port).map_err(|error| {
-        Failure::new(exit::CANNOT_CREATE, format!("{name}: listening on 127.0.0.1:{port}: {error}"))
+        Failure::new(
+            exit::CANNOT_CREATE,
+            format!("{name}: listening on 127.0.0.1:{port}: {error}"),
+        )
     })?;
     println!("{name}: serving on 127.0.0.1:{port}, pid {}", std::process::id());
     for stream in listener.incoming() {
@@ -112,6 +133,9 @@ fn answer(mut stream: TcpStream, name: &str) -> std::io::Result<()> {
     let mut request = [0; 4096];
     let _ = stream.read(&mut request)?;
     let body = format!("imageServer demo: {name}, pid {}\n", std::process::id());
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n",
+        body.len()
+    );
     stream.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes())
 }

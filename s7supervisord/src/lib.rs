@@ -76,6 +76,9 @@ impl Failure {
     /// A failure with its exit code.
     #[must_use]
     pub fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 }

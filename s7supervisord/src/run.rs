@@ -38,7 +38,10 @@ pub fn check(options: &cli::Check) -> Result<u8, Failure> {
         Ok(code) => Ok(code),
         // Whoever reads has heard enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(exit::OK),
-        Err(error) => Err(Failure::new(exit::INTERNAL, format!("printing what was found: {error}"))),
+        Err(error) => Err(Failure::new(
+            exit::INTERNAL,
+            format!("printing what was found: {error}"),
+        )),
     }
 }
 
@@ -68,13 +71,27 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     prepare_folders(&plan)?;
     let log = start_log(&plan)?;
     for warning in &plan.warnings {
-        log::warn!("{}:{}:{}: {}", warning.file, warning.line, warning.column, warning.message);
+        log::warn!(
+            "{}:{}:{}: {}",
+            warning.file,
+            warning.line,
+            warning.column,
+            warning.message
+        );
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(exit::INTERNAL, format!("starting the runtime: {error}")))?;
-    let begin = Begin { plan, load, endpoint, runtime_dir, groups, inherited, log: log.clone() };
+    let begin = Begin {
+        plan,
+        load,
+        endpoint,
+        runtime_dir,
+        groups,
+        inherited,
+        log: log.clone(),
+    };
     let end = runtime.block_on(supervise(begin));
     runtime.shutdown_timeout(LAST_WORDS);
     match &end {
@@ -85,7 +102,10 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     drop(lock);
     if end? == End::Again {
         let Err(error) = process::begin_anew();
-        return Err(Failure::new(exit::INTERNAL, format!("beginning anew: executing this program again: {error}")));
+        return Err(Failure::new(
+            exit::INTERNAL,
+            format!("beginning anew: executing this program again: {error}"),
+        ));
     }
     Ok(exit::OK)
 }
@@ -101,14 +121,26 @@ struct Begin {
 }
 
 async fn supervise(begin: Begin) -> Result<End, Failure> {
-    let Begin { plan, load, endpoint, runtime_dir, groups, inherited, log } = begin;
-    let cannot = |what: &str, error: std::io::Error| Failure::new(exit::CANNOT_CREATE, format!("{what}: {error}"));
+    let Begin {
+        plan,
+        load,
+        endpoint,
+        runtime_dir,
+        groups,
+        inherited,
+        log,
+    } = begin;
+    let cannot =
+        |what: &str, error: std::io::Error| Failure::new(exit::CANNOT_CREATE, format!("{what}: {error}"));
     let signals = Signals::listen().map_err(|error| cannot("listening to signals", error))?;
     let capture = Capture::start(&runtime_dir)
         .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
     let boot_id = leftovers::boot_id();
     let left = Journal::leftovers(&runtime_dir, &boot_id).unwrap_or_else(|error| {
-        log::error!("reading the record of an earlier supervisor in {}: {error}", runtime_dir.display());
+        log::error!(
+            "reading the record of an earlier supervisor in {}: {error}",
+            runtime_dir.display()
+        );
         Vec::new()
     });
     let (journal, fault) = Journal::begin(&runtime_dir, &boot_id, &left);
@@ -118,8 +150,14 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
     }
     let journal = Arc::new(journal);
     let instance = runtime_dir.display().to_string();
-    let host = Host::start(&runtime_dir, instance.clone(), capture.clone(), Arc::clone(&journal), inherited)
-        .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
+    let host = Host::start(
+        &runtime_dir,
+        instance.clone(),
+        capture.clone(),
+        Arc::clone(&journal),
+        inherited,
+    )
+    .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
     let listener = endpoint::listen(&endpoint, groups)
         .map_err(|error| cannot(&format!("listening at {endpoint}"), error))?;
     let (calls, inbox) = mpsc::channel(INBOX);
@@ -174,7 +212,12 @@ fn load_options(file: Option<&Path>, common: &cli::Registry) -> Result<LoadOptio
 fn runtime_dir(option: Option<PathBuf>, endpoint: &Endpoint) -> Result<PathBuf, Failure> {
     let folder = option
         .or_else(|| endpoint.runtime_dir().map(Path::to_owned))
-        .ok_or_else(|| Failure::new(exit::USAGE, "no runtime folder is known; name one with --runtime-dir"))?;
+        .ok_or_else(|| {
+            Failure::new(
+                exit::USAGE,
+                "no runtime folder is known; name one with --runtime-dir",
+            )
+        })?;
     let folder = std::path::absolute(&folder)
         .map_err(|error| Failure::new(exit::USAGE, format!("{}: {error}", folder.display())))?;
     let mut needed = vec![folder.as_path()];
@@ -186,7 +229,10 @@ fn runtime_dir(option: Option<PathBuf>, endpoint: &Endpoint) -> Result<PathBuf, 
             } else {
                 exit::CANNOT_CREATE
             };
-            Failure::new(code, format!("preparing the runtime folder {}: {error}", folder.display()))
+            Failure::new(
+                code,
+                format!("preparing the runtime folder {}: {error}", folder.display()),
+            )
         })?;
     }
     Ok(folder)
@@ -196,7 +242,10 @@ fn runtime_dir(option: Option<PathBuf>, endpoint: &Endpoint) -> Result<PathBuf, 
 fn take_lock(runtime_dir: &Path) -> Result<File, Failure> {
     let path = runtime_dir.join("lock");
     let cannot = |error: &dyn std::fmt::Display| {
-        Failure::new(exit::CANNOT_CREATE, format!("opening the lock {}: {error}", path.display()))
+        Failure::new(
+            exit::CANNOT_CREATE,
+            format!("opening the lock {}: {error}", path.display()),
+        )
     };
     let mut file = File::options()
         .read(true)
@@ -220,18 +269,29 @@ fn take_lock(runtime_dir: &Path) -> Result<File, Failure> {
         }
         Err(std::fs::TryLockError::Error(error)) => return Err(cannot(&error)),
     }
-    let written = file.set_len(0).and_then(|()| write!(file, "{}\n", std::process::id()));
+    let written = file
+        .set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
     if let Err(error) = written {
         // The number is for people; the lock holds without it.
-        eprintln!("s7supervisord: writing the process id to {}: {error}", path.display());
+        eprintln!(
+            "s7supervisord: writing the process id to {}: {error}",
+            path.display()
+        );
     }
     Ok(file)
 }
 
 fn prepare_folders(plan: &Plan) -> Result<(), Failure> {
-    for (what, folder) in [("log", &plan.supervisor.logs_folder), ("temp", &plan.supervisor.temp)] {
+    for (what, folder) in [
+        ("log", &plan.supervisor.logs_folder),
+        ("temp", &plan.supervisor.temp),
+    ] {
         std::fs::create_dir_all(folder).map_err(|error| {
-            Failure::new(exit::CANNOT_CREATE, format!("creating the {what} folder {}: {error}", folder.display()))
+            Failure::new(
+                exit::CANNOT_CREATE,
+                format!("creating the {what} folder {}: {error}", folder.display()),
+            )
         })?;
     }
     Ok(())
@@ -240,8 +300,12 @@ fn prepare_folders(plan: &Plan) -> Result<(), Failure> {
 fn start_log(plan: &Plan) -> Result<DaemonLog, Failure> {
     let file = plan.supervisor.log.clone();
     let shown = file.display().to_string();
-    let options =
-        LogOptions { file, trace_level: plan.supervisor.trace_level, also_stderr: true, keep_days: KEEP_DAYS };
+    let options = LogOptions {
+        file,
+        trace_level: plan.supervisor.trace_level,
+        also_stderr: true,
+        keep_days: KEEP_DAYS,
+    };
     daemon_log::start(options)
         .map_err(|error| Failure::new(exit::CANNOT_CREATE, format!("opening the log {shown}: {error}")))
 }

@@ -39,11 +39,15 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             Some(received) => Some(received),
             None => incoming.recv(IDLE).await?,
         };
-        let Some((id, request)) = received else { return Ok(()) };
+        let Some((id, request)) = received else {
+            return Ok(());
+        };
         let request = match request {
             Ok(request) => request,
             Err(malformed) => {
-                let refusal = Refusal::Malformed { detail: malformed.to_string() };
+                let refusal = Refusal::Malformed {
+                    detail: malformed.to_string(),
+                };
                 send(&mut outgoing, id, Err(refusal)).await?;
                 continue;
             }
@@ -55,7 +59,11 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         }
         // Held until the answer is sent, so that the daemon doesn't end before.
         let _working = working.upgrade();
-        match inbox.try_send(Call { request, who: who.clone(), answer }) {
+        match inbox.try_send(Call {
+            request,
+            who: who.clone(),
+            answer,
+        }) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 send(&mut outgoing, id, Err(Refusal::Busy)).await?;
@@ -78,7 +86,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 },
             }
         };
-        let lost = || Refusal::Internal { what: "the answer was lost".to_owned() };
+        let lost = || Refusal::Internal {
+            what: "the answer was lost".to_owned(),
+        };
         send(&mut outgoing, id, reply.unwrap_or_else(|_| Err(lost()))).await?;
     }
 }
@@ -113,7 +123,9 @@ async fn send<W: AsyncWrite + Unpin>(
     match outgoing.send(id, &response, WRITE).await {
         Err(error @ ChannelError::Frame(_)) => {
             let what = format!("the answer is too long: {error}");
-            outgoing.send(id, &Response::Refused(Refusal::Internal { what }), WRITE).await
+            outgoing
+                .send(id, &Response::Refused(Refusal::Internal { what }), WRITE)
+                .await
         }
         other => other,
     }

@@ -37,7 +37,12 @@ impl Background {
     pub fn new(plan: Plan) -> Self {
         // Each kind of work is begun only when the one before has come back, so a handful lies here at most.
         let (tell, found) = mpsc::unbounded_channel();
-        Self { found, tell, plan: Arc::new(plan), loads: Loads::default() }
+        Self {
+            found,
+            tell,
+            plan: Arc::new(plan),
+            loads: Loads::default(),
+        }
     }
 
     /// Begins `work`.

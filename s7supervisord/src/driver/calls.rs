@@ -20,12 +20,25 @@ impl Driver {
             Request::Start(which) => {
                 self.operate(&which, who, answer, Command::StartAll, Command::Start, "start");
             }
-            Request::Stop(which) => self.operate(&which, who, answer, Command::StopAll, Command::Stop, "stop"),
+            Request::Stop(which) => {
+                self.operate(&which, who, answer, Command::StopAll, Command::Stop, "stop")
+            }
             Request::Restart(which) => {
-                self.operate(&which, who, answer, Command::RestartAll, Command::Restart, "restart");
+                self.operate(
+                    &which,
+                    who,
+                    answer,
+                    Command::RestartAll,
+                    Command::Restart,
+                    "restart",
+                );
             }
             Request::Reload { dry_run, restart } => {
-                log::info!("{}: reload{}", name(&who), if dry_run { " (dry run)" } else { "" });
+                log::info!(
+                    "{}: reload{}",
+                    name(&who),
+                    if dry_run { " (dry run)" } else { "" }
+                );
                 self.begin_reload(Some((who, answer)), dry_run, restart);
             }
             Request::Logs { which, lines } => self.select(&which, answer, |driver, slots, answer| {
@@ -127,7 +140,11 @@ impl Driver {
             uptime_us: self.clock.now().as_micros(),
             registry: self.load.file.display().to_string(),
             containment: self.host.containment().to_owned(),
-            state_not_persisted: self.host.record_fault().map(str::to_owned).or_else(|| self.state_fault.clone()),
+            state_not_persisted: self
+                .host
+                .record_fault()
+                .map(str::to_owned)
+                .or_else(|| self.state_fault.clone()),
         }
     }
 

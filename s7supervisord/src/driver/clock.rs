@@ -14,13 +14,18 @@ impl Clock {
     /// A clock that begins now.
     #[must_use]
     pub fn start() -> Self {
-        Self { origin: Instant::now() }
+        Self {
+            origin: Instant::now(),
+        }
     }
 
     /// Now.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
-        Stamp { now: self.now(), wall_ms: wall_ms() }
+        Stamp {
+            now: self.now(),
+            wall_ms: wall_ms(),
+        }
     }
 
     /// Monotonic time.

@@ -99,10 +99,20 @@ impl Driver {
     /// Sets everything up; nothing is started yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let slots: HashMap<ComponentName, Slot> =
-            parts.plan.components.iter().map(|component| component.id.clone()).zip((0..).map(Slot)).collect();
+        let slots: HashMap<ComponentName, Slot> = parts
+            .plan
+            .components
+            .iter()
+            .map(|component| component.id.clone())
+            .zip((0..).map(Slot))
+            .collect();
         let slot_of = |name: &ComponentName| slots.get(name).copied();
-        let policies = parts.plan.components.iter().map(|plan| roster::policy(plan, slot_of)).collect();
+        let policies = parts
+            .plan
+            .components
+            .iter()
+            .map(|plan| roster::policy(plan, slot_of))
+            .collect();
         let mut roster = Roster::default();
         roster.set(&parts.plan, slot_of);
         let clock = Clock::start();
@@ -185,18 +195,24 @@ impl Driver {
     }
 
     fn command(&mut self, ticket: Option<crate::machine::input::Ticket>, who: Actor, command: Command) {
-        self.fleet.command(self.clock.stamp(), Order { ticket, who, command }, &mut self.effects);
+        self.fleet.command(
+            self.clock.stamp(),
+            Order { ticket, who, command },
+            &mut self.effects,
+        );
     }
 
     fn found(&mut self, found: Found) {
         match found {
             Found::LeftoversEnded(alive) => {
                 for pid in alive {
-                    log::error!("process {pid} of an earlier supervisor can't be ended; its component may not start");
+                    log::error!(
+                        "process {pid} of an earlier supervisor can't be ended; its component may not start"
+                    );
                 }
                 self.command(None, Actor::Supervisor, Command::StartAll);
             }
-            Found::Loaded(loaded) => self.loaded(loaded),
+            Found::Loaded(loaded) => self.loaded(*loaded),
             Found::Measured(usages) => self.measured(&usages),
             Found::Failed => log::error!("a task in the background has failed; what it was for is given up"),
         }

@@ -40,13 +40,25 @@ impl Operations {
         self.last += 1;
         let ticket = Ticket(self.last);
         let about = about.map(|slots| slots.iter().copied().collect());
-        self.open.insert(ticket, Open { kind, about, answer, parts: Vec::new() });
+        self.open.insert(
+            ticket,
+            Open {
+                kind,
+                about,
+                answer,
+                parts: Vec::new(),
+            },
+        );
         ticket
     }
 
     /// Tells everybody who waits for `slot` that it has entered a state.
     pub fn notice(&self, slot: Slot, notice: &Notice) {
-        for open in self.open.values().filter(|open| open.about.as_ref().is_none_or(|about| about.contains(&slot))) {
+        for open in self
+            .open
+            .values()
+            .filter(|open| open.about.as_ref().is_none_or(|about| about.contains(&slot)))
+        {
             open.answer.notice(notice.clone());
         }
     }
@@ -61,7 +73,9 @@ impl Operations {
 
     /// Everything is decided; `place` gives the order of the parts.
     pub fn reply(&mut self, ticket: Ticket, place: impl Fn(Slot) -> usize) {
-        let Some(mut open) = self.open.remove(&ticket) else { return };
+        let Some(mut open) = self.open.remove(&ticket) else {
+            return;
+        };
         open.parts.sort_by_key(|(slot, _)| place(*slot));
         let parts = open.parts.into_iter().map(|(_, part)| part).collect();
         open.answer.reply(Ok(match open.kind {

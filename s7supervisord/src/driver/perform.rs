@@ -30,9 +30,16 @@ impl Driver {
                     self.host.forget(run);
                     self.log_end(run, &report);
                 }
-                Effect::Part { ticket, slot, outcome, took_us } => self.part(ticket, slot, outcome, took_us),
+                Effect::Part {
+                    ticket,
+                    slot,
+                    outcome,
+                    took_us,
+                } => self.part(ticket, slot, outcome, took_us),
                 Effect::DependencyDown { ticket, slot, on } => {
-                    if let (Some(component), Some(dependency)) = (self.roster.name(slot), self.roster.name(on)) {
+                    if let (Some(component), Some(dependency)) =
+                        (self.roster.name(slot), self.roster.name(on))
+                    {
                         let refusal = Refusal::DependencyDown {
                             component: component.clone(),
                             dependency: dependency.clone(),
@@ -41,18 +48,30 @@ impl Driver {
                     }
                 }
                 Effect::Reply(ticket) => {
-                    let places: HashMap<Slot, usize> =
-                        self.roster.order().iter().enumerate().map(|(place, slot)| (*slot, place)).collect();
-                    self.operations.reply(ticket, |slot| places.get(&slot).copied().unwrap_or(usize::MAX));
+                    let places: HashMap<Slot, usize> = self
+                        .roster
+                        .order()
+                        .iter()
+                        .enumerate()
+                        .map(|(place, slot)| (*slot, place))
+                        .collect();
+                    self.operations
+                        .reply(ticket, |slot| places.get(&slot).copied().unwrap_or(usize::MAX));
                 }
                 Effect::Refuse(ticket) => self.operations.refuse(ticket, Self::shutting_down()),
                 Effect::GateTimedOut { tier, laggards } => {
                     let names: Vec<String> = laggards.iter().filter_map(|slot| self.label(*slot)).collect();
-                    log::warn!("tier {tier} starts although these are not ready: {}", names.join(", "));
+                    log::warn!(
+                        "tier {tier} starts although these are not ready: {}",
+                        names.join(", ")
+                    );
                 }
                 Effect::SpawnOverdue(run) => {
                     let label = self.label(run.slot).unwrap_or_default();
-                    log::error!("{label}: creating run {} takes very long; is its file system there?", run.run);
+                    log::error!(
+                        "{label}: creating run {} takes very long; is its file system there?",
+                        run.run
+                    );
                 }
                 Effect::Forget(slot) => {
                     if let Some(plan) = self.roster.plan(slot) {
@@ -71,14 +90,32 @@ impl Driver {
 
     fn part(&mut self, ticket: Ticket, slot: Slot, outcome: Outcome, took_us: u64) {
         if let Some(component) = self.roster.name(slot).cloned() {
-            self.operations.part(ticket, slot, Part { component, outcome, took_us });
+            self.operations.part(
+                ticket,
+                slot,
+                Part {
+                    component,
+                    outcome,
+                    took_us,
+                },
+            );
         }
     }
 
     fn entered(&self, slot: Slot, state: State) {
-        let Some(component) = self.roster.name(slot) else { return };
-        self.operations.notice(slot, &Notice::Entered { component: component.clone(), state });
-        let Some(view) = self.fleet.view(slot, self.clock.now()) else { return };
+        let Some(component) = self.roster.name(slot) else {
+            return;
+        };
+        self.operations.notice(
+            slot,
+            &Notice::Entered {
+                component: component.clone(),
+                state,
+            },
+        );
+        let Some(view) = self.fleet.view(slot, self.clock.now()) else {
+            return;
+        };
         let pid = view.pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
         match state {
             State::Running => log::info!(target: "lifecycle", "{component}: ready, run {}{pid}", view.run),
@@ -93,7 +130,9 @@ impl Driver {
                 _ => log::debug!("{component}: BACKOFF"),
             },
             State::Fatal => log::error!("{component}: given up after {} tries", view.run),
-            State::Stuck => log::error!("{component}: killed, and still there{pid}; trying again each minute"),
+            State::Stuck => {
+                log::error!("{component}: killed, and still there{pid}; trying again each minute")
+            }
             State::Stopped | State::Waiting | State::Starting | State::Stopping | State::Exited => {
                 log::debug!("{component}: {}{pid}", state.name());
             }
@@ -101,7 +140,9 @@ impl Driver {
     }
 
     fn log_end(&self, run: RunId, report: &ExitReport) {
-        let Some(component) = self.roster.name(run.slot) else { return };
+        let Some(component) = self.roster.name(run.slot) else {
+            return;
+        };
         let how = match &report.exit {
             Exit::Code(code) => format!("with code {code}"),
             Exit::Signal { name, core: false } => format!("by {name}"),

@@ -40,7 +40,14 @@ pub struct Loads(VecDeque<(Purpose, bool)>);
 
 impl Driver {
     pub(super) fn begin_reload(&mut self, asker: Option<(Actor, Answer)>, dry_run: bool, restart: bool) {
-        self.queue_load(Purpose::Reload { asker, dry_run, restart }, false);
+        self.queue_load(
+            Purpose::Reload {
+                asker,
+                dry_run,
+                restart,
+            },
+            false,
+        );
     }
 
     pub(super) fn begin_check(&mut self, strict: bool, answer: Answer) {
@@ -62,16 +69,19 @@ impl Driver {
     }
 
     fn load_next(&mut self) {
-        let Some((_, strict)) = self.background.loads.0.front() else { return };
+        let Some((_, strict)) = self.background.loads.0.front() else {
+            return;
+        };
         let mut options = self.load.clone();
         options.strict |= *strict;
-        self.background.run(move || Found::Loaded(Box::new(registry::load(&options))));
+        self.background
+            .run(move || Found::Loaded(Box::new(registry::load(&options))));
     }
 
     /// A load has come back.
-    pub(super) fn loaded(&mut self, loaded: Box<Result<Plan, LoadFailure>>) {
+    pub(super) fn loaded(&mut self, loaded: Result<Plan, LoadFailure>) {
         if let Some((purpose, _)) = self.background.loads.0.pop_front() {
-            self.use_load(purpose, *loaded);
+            self.use_load(purpose, loaded);
         }
         self.load_next();
     }
@@ -82,7 +92,10 @@ impl Driver {
             (purpose, Err(failure)) => {
                 log::error!("the registry can't be loaded, nothing is changed:\n{failure}");
                 let file = failure.file.display().to_string();
-                purpose.refuse(Refusal::RegistryBroken { file, diagnostics: failure.diagnostics });
+                purpose.refuse(Refusal::RegistryBroken {
+                    file,
+                    diagnostics: failure.diagnostics,
+                });
             }
             (purpose, Ok(_)) if self.fleet.is_shutting_down() => purpose.refuse(Self::shutting_down()),
             (Purpose::Restart { who, answer }, Ok(_)) => {
@@ -90,7 +103,14 @@ impl Driver {
                 let ticket = self.operations.open(Kind::Restarting, None, answer);
                 self.command(Some(ticket), who, Command::Shutdown);
             }
-            (Purpose::Reload { asker, dry_run, restart }, Ok(plan)) => self.reload(asker, dry_run, restart, plan),
+            (
+                Purpose::Reload {
+                    asker,
+                    dry_run,
+                    restart,
+                },
+                Ok(plan),
+            ) => self.reload(asker, dry_run, restart, plan),
         }
     }
 
@@ -106,11 +126,19 @@ impl Driver {
                     .collect();
                 order.sort();
                 let components = order.into_iter().map(|(_, _, id)| id).collect();
-                CheckReport { registry, ok: true, diagnostics: plan.warnings, components }
+                CheckReport {
+                    registry,
+                    ok: true,
+                    diagnostics: plan.warnings,
+                    components,
+                }
             }
-            Err(failure) => {
-                CheckReport { registry, ok: false, diagnostics: failure.diagnostics, components: Vec::new() }
-            }
+            Err(failure) => CheckReport {
+                registry,
+                ok: false,
+                diagnostics: failure.diagnostics,
+                components: Vec::new(),
+            },
         }
     }
 
@@ -118,7 +146,10 @@ impl Driver {
         let differences = diff::diff(&self.background.plan, &plan);
         let report = ReloadReport {
             dry_run,
-            changes: differences.iter().map(|change| self.describe(change, restart, &plan)).collect(),
+            changes: differences
+                .iter()
+                .map(|change| self.describe(change, restart, &plan))
+                .collect(),
             warnings: plan.warnings.clone(),
             parts: Vec::new(),
         };
@@ -129,15 +160,24 @@ impl Driver {
             return;
         }
         for change in &report.changes {
-            log::info!("{}: {:?}: {}", change.component, change.action, change.fields.join(", "));
+            log::info!(
+                "{}: {:?}: {}",
+                change.component,
+                change.action,
+                change.fields.join(", ")
+            );
         }
         let changes = self.changes(&differences, &plan);
         let supervisor = plan.supervisor.clone();
         self.log.set_trace_level(supervisor.trace_level);
-        self.statistics.set_interval(supervisor.stats_interval, self.clock.now());
+        self.statistics
+            .set_interval(supervisor.stats_interval, self.clock.now());
         self.background.plan = Arc::new(plan);
         let (who, ticket) = match asker {
-            Some((who, answer)) => (who, Some(self.operations.open(Kind::Reload(report), None, answer))),
+            Some((who, answer)) => (
+                who,
+                Some(self.operations.open(Kind::Reload(report), None, answer)),
+            ),
             None => (Actor::Supervisor, None),
         };
         log::info!(target: "lifecycle", "registry loaded anew for {}", name(&who));
@@ -168,7 +208,9 @@ impl Driver {
 
         let mut changes: Vec<Change> = removed.into_iter().map(Change::Remove).collect();
         for component in &plan.components {
-            let Some(slot) = slot_of(&component.id) else { continue };
+            let Some(slot) = slot_of(&component.id) else {
+                continue;
+            };
             let policy = roster::policy(component, slot_of);
             if slot >= first_new {
                 changes.push(Change::Add(policy));
@@ -177,18 +219,27 @@ impl Driver {
                 let needs_run = differences
                     .iter()
                     .any(|change| change.component == component.id && renewed.contains(&change.kind));
-                changes.push(Change::Alter { slot, policy, needs_run });
+                changes.push(Change::Alter {
+                    slot,
+                    policy,
+                    needs_run,
+                });
             }
         }
         changes
     }
 
     fn describe(&self, change: &diff::Change, restart: bool, plan: &Plan) -> ReloadChange {
-        let view = self.roster.slot(&change.component).and_then(|slot| self.fleet.view(slot, self.clock.now()));
+        let view = self
+            .roster
+            .slot(&change.component)
+            .and_then(|slot| self.fleet.view(slot, self.clock.now()));
         let up = view.as_ref().is_some_and(|view| view.wish == Wish::Up);
         let alive = view.as_ref().is_some_and(|view| view.pid.is_some());
-        let auto_start =
-            plan.components.iter().any(|component| component.id == change.component && component.auto_start);
+        let auto_start = plan
+            .components
+            .iter()
+            .any(|component| component.id == change.component && component.auto_start);
         let action = match change.kind {
             ChangeKind::Added if auto_start => ReloadAction::AddedAndStarted,
             ChangeKind::Added => ReloadAction::Added,
@@ -199,14 +250,23 @@ impl Driver {
             ChangeKind::Live => ReloadAction::AppliedLive,
         };
         let fields = change.fields.iter().map(|field| (*field).to_owned()).collect();
-        ReloadChange { component: change.component.clone(), action, fields }
+        ReloadChange {
+            component: change.component.clone(),
+            action,
+            fields,
+        }
     }
 }
 
 impl Purpose {
     fn refuse(self, refusal: Refusal) {
         match self {
-            Self::Reload { asker: Some((_, answer)), .. } | Self::Check { answer } | Self::Restart { answer, .. } => {
+            Self::Reload {
+                asker: Some((_, answer)),
+                ..
+            }
+            | Self::Check { answer }
+            | Self::Restart { answer, .. } => {
                 answer.refuse(refusal);
             }
             Self::Reload { asker: None, .. } => log::warn!("the reload was not carried out: {refusal:?}"),

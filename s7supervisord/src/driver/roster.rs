@@ -38,17 +38,22 @@ impl Roster {
         order.sort_unstable();
         let mut order: Vec<Slot> = order.into_iter().map(|(_, _, slot)| slot).collect();
         let listed: HashSet<Slot> = order.iter().copied().collect();
-        let rest: Vec<Slot> = self.order.iter().filter(|slot| !listed.contains(slot)).copied().collect();
+        let rest: Vec<Slot> = self
+            .order
+            .iter()
+            .filter(|slot| !listed.contains(slot))
+            .copied()
+            .collect();
         order.extend(rest);
         self.order = order;
     }
 
     /// The machine no longer has it.
     pub fn forget(&mut self, slot: Slot) {
-        if let Some(plan) = self.plans.remove(&slot) {
-            if self.by_name.get(&plan.id) == Some(&slot) {
-                self.by_name.remove(&plan.id);
-            }
+        if let Some(plan) = self.plans.remove(&slot)
+            && self.by_name.get(&plan.id) == Some(&slot)
+        {
+            self.by_name.remove(&plan.id);
         }
         self.order.retain(|other| *other != slot);
     }
@@ -82,7 +87,9 @@ impl Roster {
     /// # Errors
     /// One of the names is neither a component nor a server with instances.
     pub fn resolve(&self, selection: &Selection) -> Result<Vec<Slot>, Refusal> {
-        let Selection::Named(names) = selection else { return Ok(self.order.clone()) };
+        let Selection::Named(names) = selection else {
+            return Ok(self.order.clone());
+        };
         let mut meant = HashSet::new();
         for name in names {
             let before = meant.len();
@@ -90,7 +97,9 @@ impl Roster {
                 meant.insert(*slot);
             } else {
                 let instances = self.plans.iter().filter(|(_, plan)| {
-                    plan.instance_of.as_ref().is_some_and(|(server, _)| server == name)
+                    plan.instance_of
+                        .as_ref()
+                        .is_some_and(|(server, _)| server == name)
                 });
                 meant.extend(instances.map(|(slot, _)| *slot));
                 if meant.len() == before && !self.is_server(name) {
@@ -98,11 +107,20 @@ impl Roster {
                 }
             }
         }
-        Ok(self.order.iter().filter(|slot| meant.contains(slot)).copied().collect())
+        Ok(self
+            .order
+            .iter()
+            .filter(|slot| meant.contains(slot))
+            .copied()
+            .collect())
     }
 
     fn is_server(&self, name: &ComponentName) -> bool {
-        let is = |plan: &Arc<ComponentPlan>| plan.instance_of.as_ref().is_some_and(|(server, _)| server == name);
+        let is = |plan: &Arc<ComponentPlan>| {
+            plan.instance_of
+                .as_ref()
+                .is_some_and(|(server, _)| server == name)
+        };
         self.plans.values().any(is)
     }
 
@@ -111,14 +129,26 @@ impl Roster {
             std::iter::once(&plan.id).chain(plan.instance_of.as_ref().map(|(server, _)| server))
         });
         let mut similar: Vec<(f64, &ComponentName)> = known
-            .map(|known| (strsim::jaro_winkler(&known.as_str().to_lowercase(), &name.as_str().to_lowercase()), known))
+            .map(|known| {
+                (
+                    strsim::jaro_winkler(&known.as_str().to_lowercase(), &name.as_str().to_lowercase()),
+                    known,
+                )
+            })
             // Below this names have little in common; clap draws the line for its own suggestions at 0.7 too.
             .filter(|(score, _)| *score > 0.7)
             .collect();
         similar.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
         similar.dedup_by(|a, b| a.1 == b.1);
-        let similar = similar.into_iter().take(3).map(|(_, name)| name.clone()).collect();
-        Refusal::NoSuchComponent { name: name.clone(), similar }
+        let similar = similar
+            .into_iter()
+            .take(3)
+            .map(|(_, name)| name.clone())
+            .collect();
+        Refusal::NoSuchComponent {
+            name: name.clone(),
+            similar,
+        }
     }
 
     /// One component for people, without what has to be measured.
@@ -153,10 +183,18 @@ impl Roster {
             Why::StoppedBy(who, at_ms) => Reason::StoppedBy { who, at_ms },
             Why::Tier { tier, members } => Reason::WaitingForTier {
                 tier,
-                members: members.iter().filter_map(|slot| self.name(*slot)).take(NAMED_MEMBERS).cloned().collect(),
+                members: members
+                    .iter()
+                    .filter_map(|slot| self.name(*slot))
+                    .take(NAMED_MEMBERS)
+                    .cloned()
+                    .collect(),
             },
             Why::Dependency(slot) => Reason::WaitingForDependency(self.name(slot)?.clone()),
-            Why::Crashed(in_a_row) => Reason::Crashed { in_a_row, crash_loop: Why::is_crash_loop(in_a_row) },
+            Why::Crashed(in_a_row) => Reason::Crashed {
+                in_a_row,
+                crash_loop: Why::is_crash_loop(in_a_row),
+            },
             Why::SpawnFailed(failure) => Reason::SpawnFailed(failure),
             Why::GaveUp(in_a_row) => Reason::GaveUp { in_a_row },
             Why::Completed => Reason::Completed,
@@ -182,6 +220,10 @@ pub fn policy(plan: &ComponentPlan, slot_of: impl Fn(&ComponentName) -> Option<S
         },
         max_retries: plan.restart.max_retries,
         success: plan.restart.success.clone(),
-        depends_on: plan.depends_on.iter().filter_map(|dependency| slot_of(&dependency.on)).collect(),
+        depends_on: plan
+            .depends_on
+            .iter()
+            .filter_map(|dependency| slot_of(&dependency.on))
+            .collect(),
     }
 }

@@ -64,7 +64,10 @@ impl Statistics {
         if status.pid.is_none() {
             return;
         }
-        if let Some(sample) = self.sample.get(&RunId { slot, run: status.run }) {
+        if let Some(sample) = self.sample.get(&RunId {
+            slot,
+            run: status.run,
+        }) {
             status.memory_bytes = Some(sample.usage.memory_bytes);
             status.cpu_percent = sample.cpu_percent;
         }
@@ -75,7 +78,10 @@ impl Driver {
     /// Answers with the status of `slots`, after a new sample if the last is old.
     pub(super) fn status(&mut self, slots: Vec<Slot>, answer: Answer) {
         let now = self.clock.now();
-        let fresh = self.statistics.taken.is_some_and(|taken| now.since(taken) < FRESH);
+        let fresh = self
+            .statistics
+            .taken
+            .is_some_and(|taken| now.since(taken) < FRESH);
         if fresh || self.host.pids().next().is_none() {
             let report = self.report(&slots);
             return answer.reply(Ok(s7proto::reply::Done::Status(report)));
@@ -118,7 +124,14 @@ impl Driver {
             let cpu_percent = (!since.is_zero()).then(|| {
                 usage.cpu_us.saturating_sub(used_before) as f64 / since.as_micros().max(1) as f64 * 100.0
             });
-            self.statistics.sample.insert(*run, Sample { usage: *usage, at: now, cpu_percent });
+            self.statistics.sample.insert(
+                *run,
+                Sample {
+                    usage: *usage,
+                    at: now,
+                    cpu_percent,
+                },
+            );
         }
         self.statistics.taken = Some(now);
         self.statistics.under_way = false;
@@ -133,7 +146,9 @@ impl Driver {
 
     fn log_statistics(&self) {
         for slot in self.roster.order() {
-            let Some(mut status) = self.roster.status(&self.fleet, *slot, self.clock.now()) else { continue };
+            let Some(mut status) = self.roster.status(&self.fleet, *slot, self.clock.now()) else {
+                continue;
+            };
             self.statistics.add_to(&mut status, *slot);
             if let (Some(pid), Some(memory)) = (status.pid, status.memory_bytes) {
                 log::info!(
@@ -157,6 +172,9 @@ impl Driver {
                 Some(status)
             })
             .collect();
-        s7proto::status::StatusReport { supervisor: self.supervisor(), components }
+        s7proto::status::StatusReport {
+            supervisor: self.supervisor(),
+            components,
+        }
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Builder<'a> {
     pub reference: Option<Span>,
     /// False where a profile is missing, and with it perhaps all that seems to be.
     pub complete: bool,
+    /// Whether it refers to the 64-bit image server, which has no executable for Windows.
+    pub image_server_64: bool,
 }
 
 impl Builder<'_> {
@@ -119,6 +121,10 @@ impl Builder<'_> {
             }
             let message = format!("`{}` has no executable for {}", self.id, reading.os.name());
             let hint = match self.layer.foreign_executable {
+                true if self.image_server_64 => {
+                    "the documents say that the 64-bit image server doesn't start there; \
+                     set SV::ImageServerMode to ImageServer32"
+                }
                 true => "one is given, but for the other system only",
                 false => "give it an `<executable>`, or a profile that has one",
             };
@@ -133,7 +139,7 @@ impl Builder<'_> {
     /// The path of a program that has to be there.
     fn needed(&self, text: &Text, reading: &mut Reading<'_>, programs: &mut Programs) -> Option<PathBuf> {
         let path = self.path(text, "the executable", reading)?.to_path_buf();
-        // Nobody can look into a built-in profile, so the reference to it is shown instead.
+        // A profile from elsewhere is shared or built in, so the server's reference to it is shown instead.
         let at = match self.reference {
             Some(reference) if text.at.source != self.element.source => reference,
             _ => text.at,
@@ -195,26 +201,24 @@ impl Builder<'_> {
 
     fn refuse_java_parts(&self, reading: &mut Reading<'_>) {
         let layer = self.layer;
-        let part = [
+        let vm_argument = layer.vm_arguments.first().map(|argument| &argument.text);
+        let parts = [
             ("mainClass", layer.main_class.as_ref()),
             ("classpath", layer.class_path.first()),
-            (
-                "vmArguments",
-                layer.vm_arguments.first().map(|argument| &argument.text),
-            ),
+            ("vmArguments", vm_argument),
         ];
-        for (name, text) in part {
-            let Some(text) = text else { continue };
-            let message = format!("`<{name}>` is for Java, and `{}` doesn't run Java", self.id);
-            let at = if text.at.source == self.element.source {
-                text.at
-            } else {
-                self.element
-            };
-            reading
-                .findings
-                .report(Finding::error(at, message).hint("add a profile of kind java, such as `Java64`"));
-        }
+        // The first is enough: they come together, and one profile of Java makes sense of them all.
+        let Some((name, text)) = parts.into_iter().find_map(|(name, text)| Some((name, text?))) else {
+            return;
+        };
+        let message = format!("`<{name}>` is for Java, and `{}` doesn't run Java", self.id);
+        let at = match text.at.source == self.element.source {
+            true => text.at,
+            false => self.element,
+        };
+        reading
+            .findings
+            .report(Finding::error(at, message).hint("add a profile of kind java, such as `Java64`"));
     }
 
     fn environment(&self, reading: &mut Reading<'_>) -> Vec<(String, String)> {

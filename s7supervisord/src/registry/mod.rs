@@ -27,3 +27,6 @@ mod values;
 
 pub use load::{LoadFailure, LoadFailureKind, LoadOptions, load, load_text, profile_folder};
 pub use paths::Os;
+
+#[cfg(test)]
+mod tests;

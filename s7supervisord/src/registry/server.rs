@@ -82,6 +82,7 @@ struct Server {
     reference: Option<Span>,
     /// False where a profile it refers to doesn't exist, so that nothing can be said to be missing.
     complete: bool,
+    image_server_64: bool,
     element: Span,
 }
 
@@ -117,6 +118,7 @@ impl Server {
             layer: under.layer.under(&own).settled(reading.os),
             reference: under.reference,
             complete: under.complete,
+            image_server_64: under.image_server_64,
             element: element.tag,
         })
     }
@@ -140,6 +142,7 @@ impl Server {
                 element: self.element,
                 reference: self.reference,
                 complete: self.complete,
+                image_server_64: self.image_server_64,
             };
             let Some((mut component, programs)) = builder.build(reading) else {
                 servers.failed.insert(id.into());
@@ -207,6 +210,8 @@ struct Under {
     reference: Option<Span>,
     /// Whether every profile was found.
     complete: bool,
+    /// Whether the 64-bit image server is among them.
+    image_server_64: bool,
 }
 
 fn read_profiles(element: &Element, profiles: &Profiles, reading: &mut Reading<'_>) -> Under {
@@ -214,6 +219,7 @@ fn read_profiles(element: &Element, profiles: &Profiles, reading: &mut Reading<'
         layer: Layer::default(),
         reference: None,
         complete: true,
+        image_server_64: false,
     };
     let mut seen: Vec<Text> = Vec::new();
     for child in element.children.iter().filter(|child| child.name == "profile") {
@@ -232,6 +238,7 @@ fn read_profiles(element: &Element, profiles: &Profiles, reading: &mut Reading<'
         }
         match profiles.find(&reference, reading.findings) {
             Some(layer) => {
+                under.image_server_64 |= reference.value == "ImageServer64";
                 if layer.executable.is_some() || under.reference.is_none() {
                     under.reference = Some(reference.at);
                 }

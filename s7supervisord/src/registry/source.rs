@@ -54,10 +54,7 @@ const HINT: &str = "save the file as UTF-8, or as UTF-16 with a byte order mark"
 pub(super) fn decode(bytes: &[u8]) -> Result<String, Undecodable> {
     if bytes.len() > MAX_BYTES {
         return Err(nowhere(
-            format!(
-                "the file has {} bytes, and at most {MAX_BYTES} (1 MiB) are accepted",
-                bytes.len()
-            ),
+            format!("the file has more than {MAX_BYTES} bytes (1 MiB)"),
             "move profiles into files of their own in conf/profiles.d",
         ));
     }
@@ -255,7 +252,7 @@ mod tests {
             decode(&vec![b' '; MAX_BYTES + 1])
                 .unwrap_err()
                 .message
-                .contains("1048577")
+                .contains("more than 1048576 bytes")
         );
     }
 

@@ -70,7 +70,11 @@ pub(super) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<D
     let out_of_range = || {
         bad(
             format!("`{}` is out of range", shown(text)),
-            format!("write a time from {:?} to {:?}", range.start(), range.end()),
+            format!(
+                "write a time from {} to {}",
+                time(*range.start()),
+                time(*range.end())
+            ),
         )
     };
     // Twelve digits of hours are more than any range here, and fit in 128 bits as nanoseconds.
@@ -83,6 +87,13 @@ pub(super) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<D
     match u64::try_from(nanos).map(Duration::from_nanos) {
         Ok(duration) if range.contains(&duration) => Ok(duration),
         _ => out_of_range(),
+    }
+}
+
+fn time(duration: Duration) -> String {
+    match duration.subsec_millis() {
+        0 => format!("{}s", duration.as_secs()),
+        _ => format!("{}ms", duration.as_millis()),
     }
 }
 
@@ -248,7 +259,7 @@ mod tests {
         for text in ["-5", "3601", "2h", "99999999999999999999999", "999999999999h"] {
             let refused = duration(text, &hour).unwrap_err();
             assert_eq!(refused.message, format!("`{text}` is out of range"));
-            assert_eq!(refused.hint.unwrap(), "write a time from 0ns to 3600s");
+            assert_eq!(refused.hint.unwrap(), "write a time from 0s to 3600s");
         }
     }
 

@@ -56,7 +56,13 @@ impl Journal {
     pub fn begin(dir: &Path, boot_id: &str, open: &[StartedRun]) -> (Self, Option<io::Error>) {
         let path = dir.join(FILE);
         match create(dir, &path, boot_id, open) {
-            Ok(file) => (Self { path, file: Some(file) }, None),
+            Ok(file) => (
+                Self {
+                    path,
+                    file: Some(file),
+                },
+                None,
+            ),
             Err(error) => (Self { path, file: None }, Some(error)),
         }
     }
@@ -90,7 +96,13 @@ fn create(dir: &Path, path: &Path, boot_id: &str, open: &[StartedRun]) -> io::Re
     let mut file = File::options().append(true).create_new(true).open(&fresh)?;
     crate::platform::reserve(&file, RESERVED);
     let mut text = format!("boot {boot_id}\n");
-    for StartedRun { component, run, pid, boot_ns } in open {
+    for StartedRun {
+        component,
+        run,
+        pid,
+        boot_ns,
+    } in open
+    {
         text.push_str(&format!("start {component} {run} {pid} {boot_ns}\n"));
     }
     file.write_all(text.as_bytes())?;
@@ -117,9 +129,17 @@ pub fn parse(text: &[u8], boot_id: &str) -> Vec<StartedRun> {
     let mut open: HashMap<ComponentName, StartedRun> = HashMap::new();
     let mut same_boot = false;
     for line in text.split(|byte| *byte == b'\n') {
-        let Ok(line) = std::str::from_utf8(line) else { continue };
+        let Ok(line) = std::str::from_utf8(line) else {
+            continue;
+        };
         let mut words = line.split(' ');
-        match (words.next(), words.next(), words.next(), words.next(), words.next()) {
+        match (
+            words.next(),
+            words.next(),
+            words.next(),
+            words.next(),
+            words.next(),
+        ) {
             (Some("boot"), Some(id), None, ..) => {
                 same_boot = id == boot_id;
                 open.clear();
@@ -132,10 +152,10 @@ pub fn parse(text: &[u8], boot_id: &str) -> Vec<StartedRun> {
             }
             (Some("end"), Some(name), Some(run), None, _) => {
                 let over = |open: &StartedRun| run.parse() == Ok(open.run);
-                if let Ok(name) = ComponentName::parse(name) {
-                    if open.get(&name).is_some_and(over) {
-                        open.remove(&name);
-                    }
+                if let Ok(name) = ComponentName::parse(name)
+                    && open.get(&name).is_some_and(over)
+                {
+                    open.remove(&name);
                 }
             }
             _ => {}
@@ -177,8 +197,10 @@ mod tests {
             line("svg", 2, "103", "8"),
         );
         let left = parse(text.as_bytes(), "b1");
-        let pids: Vec<(String, u64, u32)> =
-            left.iter().map(|run| (run.component.to_string(), run.run, run.pid)).collect();
+        let pids: Vec<(String, u64, u32)> = left
+            .iter()
+            .map(|run| (run.component.to_string(), run.run, run.pid))
+            .collect();
         assert_eq!(pids, [("ps".to_owned(), 1, 101), ("svg".to_owned(), 2, 103)]);
     }
 
@@ -187,6 +209,12 @@ mod tests {
         let text = format!("boot b1\n{}start ps 1 000", line("is", 1, "100", "5"));
         assert_eq!(parse(text.as_bytes(), "b1").len(), 1);
         assert_eq!(parse(text.as_bytes(), "b2"), []);
-        assert_eq!(parse(b"\xff\xfe\nend\nstart\nstart . 1 2 3\nboot b1\nstart is 1 1 1", "b1"), []);
+        assert_eq!(
+            parse(
+                b"\xff\xfe\nend\nstart\nstart . 1 2 3\nboot b1\nstart is 1 1 1",
+                "b1"
+            ),
+            []
+        );
     }
 }

@@ -8,7 +8,7 @@
 use super::desk::{Desk, failure, policy};
 use super::states::{STATES, WEB, Way, alter, reload, web};
 use crate::machine::effect::Effect;
-use crate::machine::input::{Change, Command, Event, RunId};
+use crate::machine::input::{Change, Command, Event, Policy, RunId};
 use crate::machine::life::{Cause, Life, Phase};
 use crate::machine::moment::Moment;
 use s7proto::status::{Exit, Health, Wish};

@@ -20,7 +20,9 @@ impl Orphans {
     /// The kernel was built without `CONFIG_PROC_CHILDREN`, or `/proc` isn't mounted.
     pub fn open() -> std::io::Result<Self> {
         let pid = std::process::id();
-        Ok(Self { list: File::open(format!("/proc/self/task/{pid}/children"))? })
+        Ok(Self {
+            list: File::open(format!("/proc/self/task/{pid}/children"))?,
+        })
     }
 
     /// Their process ids, now.
@@ -44,13 +46,18 @@ impl Orphans {
 }
 
 fn numbers(text: &[u8]) -> Vec<u32> {
-    String::from_utf8_lossy(text).split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
+    String::from_utf8_lossy(text)
+        .split_ascii_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect()
 }
 
 /// The children of all threads of `pid`; none if it is gone.
 #[must_use]
 pub fn children(pid: u32) -> Vec<u32> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
     tasks
         .flatten()
         .filter_map(|task| std::fs::read(task.path().join("children")).ok())
@@ -106,7 +113,11 @@ pub fn marker(pid: u32, instance: &str) -> Option<(String, u64)> {
     let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
     let value = |name: &str| {
         environment.split(|byte| *byte == 0).find_map(|variable| {
-            std::str::from_utf8(variable).ok()?.strip_prefix(name)?.strip_prefix('=').map(str::to_owned)
+            std::str::from_utf8(variable)
+                .ok()?
+                .strip_prefix(name)?
+                .strip_prefix('=')
+                .map(str::to_owned)
         })
     };
     // Other supervisors on this machine have components of the same names.
@@ -154,7 +165,10 @@ mod tests {
     fn a_process_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
         let text = b"42 (a) b (c)) S 7 8 9 0 -1 4194304 1 2 3 4 11 12 0 0 20 0 1 0 777 1 2 3";
         let stat = parse_stat(text).unwrap();
-        assert_eq!((stat.state, stat.parent, stat.group, stat.session), ('S', 7, 8, 9));
+        assert_eq!(
+            (stat.state, stat.parent, stat.group, stat.session),
+            ('S', 7, 8, 9)
+        );
         assert_eq!((stat.ticks, stat.started), (23, 777));
         assert_eq!(parse_stat(b"42 (x"), None);
     }

@@ -55,7 +55,11 @@ impl Failure {
     /// The stage that failed, its error number, and the index of the limit if that was the stage.
     pub fn get(&self) -> Option<(SpawnStage, i32, usize)> {
         let stage = STAGES.get(usize::from(self.stage.load(Ordering::Acquire)).checked_sub(1)?)?;
-        Some((*stage, self.errno.load(Ordering::Relaxed), usize::from(self.limit.load(Ordering::Relaxed))))
+        Some((
+            *stage,
+            self.errno.load(Ordering::Relaxed),
+            usize::from(self.limit.load(Ordering::Relaxed)),
+        ))
     }
 
     /// Why the record of the run could not be written.
@@ -65,7 +69,8 @@ impl Failure {
 
     fn set(&self, stage: usize, errno: i32) {
         self.errno.store(errno, Ordering::Relaxed);
-        self.stage.store(u8::try_from(stage + 1).unwrap_or(u8::MAX), Ordering::Release);
+        self.stage
+            .store(u8::try_from(stage + 1).unwrap_or(u8::MAX), Ordering::Release);
     }
 }
 
@@ -110,8 +115,17 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
         }
         append_record(plan);
         for (index, (resource, limit)) in plan.limits.iter().enumerate() {
-            if libc::syscall(libc::SYS_prlimit64, 0, *resource, limit, std::ptr::null::<c_void>()) != 0 {
-                plan.failure.limit.store(u8::try_from(index).unwrap_or(u8::MAX), Ordering::Relaxed);
+            if libc::syscall(
+                libc::SYS_prlimit64,
+                0,
+                *resource,
+                limit,
+                std::ptr::null::<c_void>(),
+            ) != 0
+            {
+                plan.failure
+                    .limit
+                    .store(u8::try_from(index).unwrap_or(u8::MAX), Ordering::Relaxed);
                 return 1;
             }
         }
@@ -140,8 +154,11 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
         }
         for signal in Inherited::signals() {
             let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction =
-                if plan.inherited.ignored(signal) { libc::SIG_IGN } else { libc::SIG_DFL };
+            action.sa_sigaction = if plan.inherited.ignored(signal) {
+                libc::SIG_IGN
+            } else {
+                libc::SIG_DFL
+            };
             libc::sigaction(signal, &raw const action, std::ptr::null_mut());
         }
         libc::sigprocmask(libc::SIG_SETMASK, plan.inherited.mask(), std::ptr::null_mut());
@@ -160,7 +177,10 @@ unsafe fn append_record(plan: &Plan<'_>) {
     }
     // SAFETY: nobody else looks at the text while the creating thread stands still.
     let text = unsafe { &mut *plan.record.text.get() };
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: plain system calls; `now` is ours.
     let pid = unsafe {
         libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now);

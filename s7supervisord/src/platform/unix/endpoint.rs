@@ -36,7 +36,10 @@ impl Groups {
                 Err(errno) => Err(format!("looking up the group {group}: {}", errno.desc())),
             },
         };
-        Ok(Self { observe: observe.map(find).transpose()?, control: control.map(find).transpose()? })
+        Ok(Self {
+            observe: observe.map(find).transpose()?,
+            control: control.map(find).transpose()?,
+        })
     }
 }
 
@@ -48,7 +51,11 @@ pub fn prepare_folder(folder: &Path) -> io::Result<()> {
     let own = rustix::process::geteuid();
     // Others of the socket's group must get through to the socket; nobody else has anything to list.
     let mode = if own.is_root() { 0o711 } else { 0o700 };
-    match std::fs::DirBuilder::new().recursive(true).mode(mode).create(folder) {
+    match std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(folder)
+    {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
@@ -96,9 +103,12 @@ pub fn listen(endpoint: &Endpoint, groups: Groups) -> io::Result<Listener> {
 /// The system doesn't say.
 pub fn peer(stream: &Stream, groups: Groups) -> io::Result<(Actor, Option<Permission>)> {
     let credentials = stream.peer_creds()?;
-    let uid = credentials
-        .euid()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "the system doesn't name the peer's user"))?;
+    let uid = credentials.euid().ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the system doesn't name the peer's user",
+        )
+    })?;
     let member = |group: Option<u32>| {
         group.is_some_and(|group| {
             credentials.egid() == Some(group) || supplementary_groups(stream).contains(&group)
@@ -128,7 +138,11 @@ fn supplementary_groups(stream: &Stream) -> Vec<libc::gid_t> {
             &raw mut length,
         )
     };
-    let count = if result == 0 { length as usize / std::mem::size_of::<libc::gid_t>() } else { 0 };
+    let count = if result == 0 {
+        length as usize / std::mem::size_of::<libc::gid_t>()
+    } else {
+        0
+    };
     groups.truncate(count);
     groups
 }

@@ -4,7 +4,7 @@ use super::census::{self, Orphans};
 use super::inherited::Inherited;
 use super::output::Capture;
 use super::spawner::{Order, Spawned, Spawner};
-use super::sweeper::{Job, Leader, Leaders, Manner, Swept, Sweeper};
+use super::sweeper::{Job, Leader, Leaders, Manner, Sweeper, Swept};
 use super::watch::Watch;
 use crate::machine::input::{Event, RunId};
 use crate::registry::plan::{ComponentPlan, StopPlan, StopSignal};
@@ -77,10 +77,14 @@ impl Host {
             log::warn!("opening the list of orphans ({error}): what leaves its session can't be found");
         }
         let swept = tell.clone();
-        let sweeper =
-            Sweeper::start(instance.clone(), Arc::clone(&leaders), Orphans::open().ok(), move |fact| {
+        let sweeper = Sweeper::start(
+            instance.clone(),
+            Arc::clone(&leaders),
+            Orphans::open().ok(),
+            move |fact| {
                 let _ = swept.send(Told::Swept(fact));
-            })?;
+            },
+        )?;
         let done = tell.clone();
         let spawner = Spawner::new(runtime_dir, instance, capture, journal, inherited, move |fact| {
             let _ = done.send(Told::Spawned(fact));
@@ -120,7 +124,9 @@ impl Host {
 
     /// Asks the first process of a run to end, and wakes it should it be stopped.
     pub fn ask(&mut self, run: RunId, stop: &StopPlan) {
-        let Some(process) = self.runs.get(&run) else { return };
+        let Some(process) = self.runs.get(&run) else {
+            return;
+        };
         match stop {
             StopPlan::Signal(name) => process.send(unix_signal(*name)),
             StopPlan::Console => process.send(Signal::INT),
@@ -154,18 +160,29 @@ impl Host {
 
     /// The run is over: its number may be anybody's now. Called after `Emptied`.
     pub fn forget(&mut self, run: RunId) {
-        let Some(process) = self.runs.remove(&run) else { return };
+        let Some(process) = self.runs.remove(&run) else {
+            return;
+        };
         self.keys.remove(&process.key);
         self.watch.remove(process.pidfd.as_fd());
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         let _ = rustix::process::waitid(WaitId::PidFd(process.pidfd.as_fd()), options);
-        self.leaders.lock().unwrap_or_else(PoisonError::into_inner).remove(&process.pid);
-        self.spawner.submit(Order::NoteEnded { component: process.component, run: run.run });
+        self.leaders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&process.pid);
+        self.spawner.submit(Order::NoteEnded {
+            component: process.component,
+            run: run.run,
+        });
     }
 
     /// The first processes of all runs that live.
     pub fn pids(&self) -> impl Iterator<Item = (RunId, u32)> + '_ {
-        self.runs.iter().filter(|(_, process)| !process.ended).map(|(run, process)| (*run, process.pid))
+        self.runs
+            .iter()
+            .filter(|(_, process)| !process.ended)
+            .map(|(run, process)| (*run, process.pid))
     }
 
     /// Waits for something to happen. Can be dropped at any time without losing anything.
@@ -188,7 +205,13 @@ impl Host {
         let mut events = Vec::with_capacity(facts.len());
         for fact in facts {
             events.push(match fact {
-                Told::Spawned(Spawned::Yes { run, pid, pidfd, component, record_errno }) => {
+                Told::Spawned(Spawned::Yes {
+                    run,
+                    pid,
+                    pidfd,
+                    component,
+                    record_errno,
+                }) => {
                     self.record_fault = record_errno
                         .map(|errno| format!("writing it: {}", io::Error::from_raw_os_error(errno)));
                     self.add(run, component, pid, pidfd);
@@ -210,17 +233,36 @@ impl Host {
             // Its death would go unnoticed until it is stopped; the system is out of memory for 200 bytes.
             log::error!("{component}: watching process {pid}: {error}");
         }
-        let leader = Leader { run, component: component.clone() };
-        self.leaders.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, leader);
+        let leader = Leader {
+            run,
+            component: component.clone(),
+        };
+        self.leaders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(pid, leader);
         self.keys.insert(key, run);
-        self.runs.insert(run, Process { component, pid, pidfd, key, ended: false });
+        self.runs.insert(
+            run,
+            Process {
+                component,
+                pid,
+                pidfd,
+                key,
+                ended: false,
+            },
+        );
     }
 
     fn deaths(&mut self, keys: &[u64]) -> Vec<(RunId, Event)> {
         let mut events = Vec::with_capacity(keys.len());
         for key in keys {
-            let Some(run) = self.keys.get(key).copied() else { continue };
-            let Some(process) = self.runs.get_mut(&run) else { continue };
+            let Some(run) = self.keys.get(key).copied() else {
+                continue;
+            };
+            let Some(process) = self.runs.get_mut(&run) else {
+                continue;
+            };
             process.ended = true;
             let exit = process.exit();
             events.push((run, Event::Exited(exit)));
@@ -229,7 +271,9 @@ impl Host {
     }
 
     fn empty(&mut self, run: RunId, manner: Manner) {
-        let Some(process) = self.runs.get(&run) else { return };
+        let Some(process) = self.runs.get(&run) else {
+            return;
+        };
         // By the time its first process can be seen to have ended, the kernel has given us all that it left. If there is
         // nothing, no thread need be asked: that is the way of every component that behaves.
         if process.ended && !self.has_orphans() {
@@ -245,7 +289,9 @@ impl Host {
     }
 
     fn has_orphans(&self) -> bool {
-        self.orphans.as_ref().is_some_and(|orphans| !orphans.list().is_empty())
+        self.orphans
+            .as_ref()
+            .is_some_and(|orphans| !orphans.list().is_empty())
     }
 }
 
@@ -270,7 +316,10 @@ fn exit_of(status: &WaitIdStatus) -> Exit {
         return Exit::Code(code);
     }
     match status.terminating_signal() {
-        Some(number) => Exit::Signal { name: signal_name(number), core: status.dumped() },
+        Some(number) => Exit::Signal {
+            name: signal_name(number),
+            core: status.dumped(),
+        },
         None => Exit::Unknown,
     }
 }
@@ -279,11 +328,13 @@ fn exit_of(status: &WaitIdStatus) -> Exit {
 #[must_use]
 pub fn signal_name(number: i32) -> String {
     const NAMES: [&str; 31] = [
-        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
-        "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
-        "WINCH", "IO", "PWR", "SYS",
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+        "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+        "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
     ];
-    let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+    let index = usize::try_from(number)
+        .ok()
+        .and_then(|number| number.checked_sub(1));
     match index.and_then(|index| NAMES.get(index)) {
         Some(name) => format!("SIG{name}"),
         None => format!("signal {number}"),

@@ -40,8 +40,13 @@ pub fn look_up(user: Option<&str>, group: Option<&str>) -> Result<Identity, Spaw
         uid: uid.as_raw(),
         gid: gid.as_raw(),
         groups,
-        name: entry.as_ref().map_or_else(|| uid.to_string(), |entry| entry.name.clone()),
-        home: entry.as_ref().map_or_else(|| "/".to_owned(), |entry| entry.dir.to_string_lossy().into_owned()),
+        name: entry
+            .as_ref()
+            .map_or_else(|| uid.to_string(), |entry| entry.name.clone()),
+        home: entry.as_ref().map_or_else(
+            || "/".to_owned(),
+            |entry| entry.dir.to_string_lossy().into_owned(),
+        ),
         shell: entry
             .as_ref()
             .map(|entry| entry.shell.to_string_lossy().into_owned())
@@ -58,8 +63,16 @@ fn find_user(user: &str) -> Result<User, SpawnFailure> {
     };
     match found {
         Ok(Some(entry)) => Ok(entry),
-        Ok(None) => Err(failure(format!("user {user}"), None, "there is no such user".to_owned())),
-        Err(errno) => Err(failure(format!("user {user}"), Some(errno as i32), errno.desc().to_owned())),
+        Ok(None) => Err(failure(
+            format!("user {user}"),
+            None,
+            "there is no such user".to_owned(),
+        )),
+        Err(errno) => Err(failure(
+            format!("user {user}"),
+            Some(errno as i32),
+            errno.desc().to_owned(),
+        )),
     }
 }
 
@@ -69,8 +82,16 @@ fn find_group(group: &str) -> Result<Gid, SpawnFailure> {
     }
     match Group::from_name(group) {
         Ok(Some(entry)) => Ok(entry.gid),
-        Ok(None) => Err(failure(format!("group {group}"), None, "there is no such group".to_owned())),
-        Err(errno) => Err(failure(format!("group {group}"), Some(errno as i32), errno.desc().to_owned())),
+        Ok(None) => Err(failure(
+            format!("group {group}"),
+            None,
+            "there is no such group".to_owned(),
+        )),
+        Err(errno) => Err(failure(
+            format!("group {group}"),
+            Some(errno as i32),
+            errno.desc().to_owned(),
+        )),
     }
 }
 
@@ -80,10 +101,20 @@ fn supplementary(user: &str, gid: Gid) -> Result<Vec<libc::gid_t>, SpawnFailure>
     getgrouplist(&name, gid)
         .map(|groups| groups.into_iter().map(Gid::as_raw).collect())
         .map_err(|errno| {
-            failure(format!("groups of user {user}"), Some(errno as i32), errno.desc().to_owned())
+            failure(
+                format!("groups of user {user}"),
+                Some(errno as i32),
+                errno.desc().to_owned(),
+            )
         })
 }
 
 fn failure(subject: String, os_error: Option<i32>, cause: String) -> SpawnFailure {
-    SpawnFailure { stage: SpawnStage::LookingUpUser, subject, os_error, cause, host_fault: false }
+    SpawnFailure {
+        stage: SpawnStage::LookingUpUser,
+        subject,
+        os_error,
+        cause,
+        host_fault: false,
+    }
 }

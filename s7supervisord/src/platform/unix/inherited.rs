@@ -49,7 +49,10 @@ impl Inherited {
             libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &raw mut mask);
             mask
         };
-        Self { ignored: IGNORED.load(Ordering::Relaxed), mask }
+        Self {
+            ignored: IGNORED.load(Ordering::Relaxed),
+            mask,
+        }
     }
 
     /// The signal mask.

@@ -36,10 +36,20 @@ pub struct Launch {
 
 impl Launch {
     /// Prepares run number `run` of `plan` as `identity`, under the supervisor `instance`.
-    pub fn new(plan: &ComponentPlan, run: u64, identity: &Identity, instance: &str) -> Result<Self, SpawnFailure> {
+    pub fn new(
+        plan: &ComponentPlan,
+        run: u64,
+        identity: &Identity,
+        instance: &str,
+    ) -> Result<Self, SpawnFailure> {
         let program = c_string(plan.run.program.as_os_str().as_bytes(), "the program's path")?;
         let argv = std::iter::once(Ok(program.clone()))
-            .chain(plan.run.arguments.iter().map(|text| c_string(text.as_bytes(), "an argument")))
+            .chain(
+                plan.run
+                    .arguments
+                    .iter()
+                    .map(|text| c_string(text.as_bytes(), "an argument")),
+            )
             .collect::<Result<_, _>>()?;
         let envp = environment(plan, run, identity, instance)
             .into_iter()
@@ -50,8 +60,10 @@ impl Launch {
                 c_string(&pair, "a variable of the environment")
             })
             .collect::<Result<_, _>>()?;
-        let directory =
-            c_string(plan.run.working_directory.as_os_str().as_bytes(), "the working directory")?;
+        let directory = c_string(
+            plan.run.working_directory.as_os_str().as_bytes(),
+            "the working directory",
+        )?;
         let (text, pid_at, time_at) = journal::started_with_holes(&plan.id, run, DIGITS);
         Ok(Self {
             program,
@@ -60,7 +72,11 @@ impl Launch {
             directory,
             limits: plan.run.limits.iter().map(limit).collect(),
             umask: plan.run.umask & 0o777,
-            record: Record { text: std::cell::UnsafeCell::new(text), pid_at, time_at },
+            record: Record {
+                text: std::cell::UnsafeCell::new(text),
+                pid_at,
+                time_at,
+            },
         })
     }
 
@@ -76,7 +92,11 @@ impl Launch {
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain(std::iter::once(std::ptr::null())).collect()
+    strings
+        .iter()
+        .map(|string| string.as_ptr())
+        .chain(std::iter::once(std::ptr::null()))
+        .collect()
 }
 
 fn c_string(bytes: &[u8], what: &str) -> Result<CString, SpawnFailure> {
@@ -90,20 +110,26 @@ fn c_string(bytes: &[u8], what: &str) -> Result<CString, SpawnFailure> {
 }
 
 /// DESIGN 5: a small fixed set, then the registry's; the daemon's own only where the registry asks for it.
-fn environment(plan: &ComponentPlan, run: u64, identity: &Identity, instance: &str) -> BTreeMap<OsString, OsString> {
+fn environment(
+    plan: &ComponentPlan,
+    run: u64,
+    identity: &Identity,
+    instance: &str,
+) -> BTreeMap<OsString, OsString> {
     let mut variables: BTreeMap<OsString, OsString> = BTreeMap::new();
     // The first process of a container is configured through its environment alone.
     if plan.run.inherit_environment || std::process::id() == 1 {
-        variables.extend(
-            std::env::vars_os().filter(|(name, _)| !PRIVATE.iter().any(|private| name == private)),
-        );
+        variables
+            .extend(std::env::vars_os().filter(|(name, _)| !PRIVATE.iter().any(|private| name == private)));
     }
     for name in ["PATH", "LANG", "TZ"] {
         if let Some(value) = std::env::var_os(name) {
             variables.insert(name.into(), value);
         }
     }
-    variables.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
+    variables
+        .entry("PATH".into())
+        .or_insert_with(|| DEFAULT_PATH.into());
     for (name, value) in [
         ("HOME", identity.home.clone()),
         ("USER", identity.name.clone()),
@@ -116,7 +142,12 @@ fn environment(plan: &ComponentPlan, run: u64, identity: &Identity, instance: &s
     ] {
         variables.insert(name.into(), value.into());
     }
-    variables.extend(plan.run.environment.iter().map(|(name, value)| (name.into(), value.into())));
+    variables.extend(
+        plan.run
+            .environment
+            .iter()
+            .map(|(name, value)| (name.into(), value.into())),
+    );
     variables
 }
 
@@ -137,5 +168,11 @@ fn limit(limit: &LimitPlan) -> (c_int, libc::rlimit64) {
     // The constants are small; their C type differs between libcs, and prlimit(2) takes an int.
     #[expect(clippy::cast_possible_wrap, reason = "RLIMIT_* are below 16")]
     let resource = resource as c_int;
-    (resource, libc::rlimit64 { rlim_cur: value(limit.soft), rlim_max: value(limit.hard) })
+    (
+        resource,
+        libc::rlimit64 {
+            rlim_cur: value(limit.soft),
+            rlim_max: value(limit.hard),
+        },
+    )
 }

@@ -16,7 +16,10 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// The machine's boot, as the kernel names it; empty where it doesn't.
 #[must_use]
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 /// Takes the lock of `component`, which its processes will hold as long as one of them lives and hasn't closed it.
@@ -28,7 +31,9 @@ pub fn boot_id() -> String {
 pub fn lock_for(folder: &Path, component: &ComponentName) -> Result<Option<File>, SpawnFailure> {
     let path = folder.join(component.as_str());
     // Without the file there is no lock, and that keeps nothing from running: it is a second guard, not the first.
-    let Ok(file) = File::options().create(true).append(true).open(&path) else { return Ok(None) };
+    let Ok(file) = File::options().create(true).append(true).open(&path) else {
+        return Ok(None);
+    };
     let give_up = Instant::now() + LOCK_PATIENCE;
     loop {
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
@@ -58,10 +63,10 @@ pub fn lock_for(folder: &Path, component: &ComponentName) -> Result<Option<File>
 
 /// Kills `pid` if it is, with its descriptor held, still what it was taken for.
 fn kill(pid: u32, is_it: impl Fn(u32) -> bool) {
-    if let Some(pidfd) = open(pid) {
-        if is_it(pid) {
-            let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
-        }
+    if let Some(pidfd) = open(pid)
+        && is_it(pid)
+    {
+        let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
     }
 }
 
@@ -77,15 +82,21 @@ fn open(pid: u32) -> Option<OwnedFd> {
 pub fn end_all(runs: &[StartedRun], instance: &str, patience: Duration) -> Vec<u32> {
     let ticks = ticks_per_second();
     let found = || -> Vec<u32> {
-        let everyone: Vec<(u32, census::Stat)> =
-            census::everyone().filter_map(|pid| Some((pid, census::stat(pid)?))).collect();
+        let everyone: Vec<(u32, census::Stat)> = census::everyone()
+            .filter_map(|pid| Some((pid, census::stat(pid)?)))
+            .collect();
         everyone
             .into_iter()
-            .filter(|(pid, stat)| stat.state != 'Z' && runs.iter().any(|run| belongs(*pid, stat, run, instance, ticks)))
+            .filter(|(pid, stat)| {
+                stat.state != 'Z' && runs.iter().any(|run| belongs(*pid, stat, run, instance, ticks))
+            })
             .map(|(pid, _)| pid)
             .collect()
     };
-    for (signals, round) in [(&[Signal::TERM, Signal::CONT][..], "asking"), (&[Signal::KILL][..], "killing")] {
+    for (signals, round) in [
+        (&[Signal::TERM, Signal::CONT][..], "asking"),
+        (&[Signal::KILL][..], "killing"),
+    ] {
         let give_up = Instant::now() + patience;
         let mut signalled: Vec<u32> = Vec::new();
         loop {

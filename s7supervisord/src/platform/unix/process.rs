@@ -39,7 +39,12 @@ pub fn begin_anew() -> io::Result<Infallible> {
     // The path, not /proc/self/exe: the binary may have been replaced, and then the new one is wanted.
     let binary = std::env::current_exe()?;
     let gone = binary.to_string_lossy().ends_with(" (deleted)");
-    let binary = if gone { Path::new(binary.to_string_lossy().trim_end_matches(" (deleted)")).to_owned() } else { binary };
-    Err(std::process::Command::new(binary).args(std::env::args_os().skip(1)).exec())
+    let binary = if gone {
+        Path::new(binary.to_string_lossy().trim_end_matches(" (deleted)")).to_owned()
+    } else {
+        binary
+    };
+    Err(std::process::Command::new(binary)
+        .args(std::env::args_os().skip(1))
+        .exec())
 }
-

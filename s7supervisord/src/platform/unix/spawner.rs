@@ -109,7 +109,15 @@ impl Spawner {
             _ => {}
         }
         let null = File::open("/dev/null")?;
-        let shared = Shared { capture, journal, inherited, locks, instance, null, done: Box::new(done) };
+        let shared = Shared {
+            capture,
+            journal,
+            inherited,
+            locks,
+            instance,
+            null,
+            done: Box::new(done),
+        };
         // The queue holds at most one order for each component, since the machine waits for each answer.
         let (orders, queue) = mpsc::channel();
         Ok(Self {
@@ -148,26 +156,38 @@ impl Spawner {
     }
 
     fn add_thread(&mut self) {
-        let (queue, open, shared) =
-            (Arc::clone(&self.queue), Arc::clone(&self.open), Arc::clone(&self.shared));
+        let (queue, open, shared) = (
+            Arc::clone(&self.queue),
+            Arc::clone(&self.open),
+            Arc::clone(&self.shared),
+        );
         let name = format!("s7-spawn-{}", self.threads + 1);
-        let made = std::thread::Builder::new().name(name).stack_size(THREAD_STACK).spawn(move || {
-            let mut stack = vec![0u8; CHILD_STACK];
-            loop {
-                let order = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                let Ok(order) = order else { return };
-                match order {
-                    Order::NoteEnded { component, run } => shared.journal.ended(&component, run),
-                    Order::Create { run, plan } => (shared.done)(match shared.create(run, &plan, &mut stack) {
-                        Ok((pid, pidfd, record_errno)) => {
-                            Spawned::Yes { run, component: plan.id.clone(), pid, pidfd, record_errno }
+        let made = std::thread::Builder::new()
+            .name(name)
+            .stack_size(THREAD_STACK)
+            .spawn(move || {
+                let mut stack = vec![0u8; CHILD_STACK];
+                loop {
+                    let order = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(order) = order else { return };
+                    match order {
+                        Order::NoteEnded { component, run } => shared.journal.ended(&component, run),
+                        Order::Create { run, plan } => {
+                            (shared.done)(match shared.create(run, &plan, &mut stack) {
+                                Ok((pid, pidfd, record_errno)) => Spawned::Yes {
+                                    run,
+                                    component: plan.id.clone(),
+                                    pid,
+                                    pidfd,
+                                    record_errno,
+                                },
+                                Err(failure) => Spawned::No { run, failure },
+                            })
                         }
-                        Err(failure) => Spawned::No { run, failure },
-                    }),
+                    }
+                    open.fetch_sub(1, Ordering::AcqRel);
                 }
-                open.fetch_sub(1, Ordering::AcqRel);
-            }
-        });
+            });
         match made {
             Ok(_) => self.threads += 1,
             Err(error) => log::warn!("creating a thread that starts components: {error}"),
@@ -232,7 +252,8 @@ impl Shared {
             return Ok((pid, pidfd, failure.record_errno()));
         };
         // The child has ended or is about to; nobody else may be left with its remains.
-        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {}
+        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
+        }
         let subject = subject(stage, limit, component);
         Err(io_failure(stage, subject, &io::Error::from_raw_os_error(errno)))
     }
@@ -248,10 +269,9 @@ fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String
             let group = run.group.as_deref().or(run.user.as_deref());
             format!("group of {}", group.unwrap_or("the supervisor"))
         }
-        SpawnStage::SettingLimits => run
-            .limits
-            .get(limit)
-            .map_or_else(String::new, |limit| format!("{:?}", limit.resource).to_lowercase()),
+        SpawnStage::SettingLimits => run.limits.get(limit).map_or_else(String::new, |limit| {
+            format!("{:?}", limit.resource).to_lowercase()
+        }),
         _ => component.id.to_string(),
     }
 }
@@ -259,16 +279,26 @@ fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String
 fn io_failure(stage: SpawnStage, subject: String, error: &io::Error) -> SpawnFailure {
     let os_error = error.raw_os_error();
     // What the machine lacks for the moment isn't the component's fault (reliability A2, "Resource failure").
-    let host_fault =
-        matches!(os_error, Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOBUFS));
+    let host_fault = matches!(
+        os_error,
+        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOBUFS)
+    );
     let cause = os_error.map_or_else(|| error.to_string(), |code| rustix_words(code, error));
-    SpawnFailure { stage, subject, os_error, cause, host_fault }
+    SpawnFailure {
+        stage,
+        subject,
+        os_error,
+        cause,
+        host_fault,
+    }
 }
 
 /// The system's words without "(os error N)": the number travels beside them.
 fn rustix_words(code: i32, error: &io::Error) -> String {
     let text = error.to_string();
-    text.strip_suffix(&format!(" (os error {code})")).unwrap_or(&text).to_owned()
+    text.strip_suffix(&format!(" (os error {code})"))
+        .unwrap_or(&text)
+        .to_owned()
 }
 
 /// Creates the child and waits until it has executed or failed.

@@ -80,23 +80,26 @@ impl Sweeper {
     ) -> io::Result<Self> {
         // The queue holds at most a few jobs for each run and one look for each wake-up of the core loop.
         let (jobs, queue) = mpsc::channel();
-        std::thread::Builder::new().name("s7-sweep".to_owned()).stack_size(STACK).spawn(move || {
-            let mut work = Work {
-                instance,
-                leaders,
-                orphans,
-                tell: Box::new(tell),
-                active: HashMap::new(),
-                latest: None,
-                owners: HashMap::new(),
-            };
-            while let Ok(first) = queue.recv() {
-                for job in std::iter::once(first).chain(queue.try_iter()) {
-                    work.take(job);
+        std::thread::Builder::new()
+            .name("s7-sweep".to_owned())
+            .stack_size(STACK)
+            .spawn(move || {
+                let mut work = Work {
+                    instance,
+                    leaders,
+                    orphans,
+                    tell: Box::new(tell),
+                    active: HashMap::new(),
+                    latest: None,
+                    owners: HashMap::new(),
+                };
+                while let Ok(first) = queue.recv() {
+                    for job in std::iter::once(first).chain(queue.try_iter()) {
+                        work.take(job);
+                    }
+                    work.pass();
                 }
-                work.pass();
-            }
-        })?;
+            })?;
         Ok(Self { jobs })
     }
 
@@ -131,13 +134,34 @@ struct Active {
 
 impl Work {
     fn take(&mut self, job: Job) {
-        let Job::Sweep { run, leader, manner, leader_ended } = job else { return };
+        let Job::Sweep {
+            run,
+            leader,
+            manner,
+            leader_ended,
+        } = job
+        else {
+            return;
+        };
         if leader_ended {
             self.latest = Some(run);
         }
-        let asked = self.active.remove(&run).map(|active| active.asked).unwrap_or_default();
+        let asked = self
+            .active
+            .remove(&run)
+            .map(|active| active.asked)
+            .unwrap_or_default();
         let count = manner == Manner::Kill;
-        self.active.insert(run, Active { leader, manner, leader_ended, asked, count });
+        self.active.insert(
+            run,
+            Active {
+                leader,
+                manner,
+                leader_ended,
+                asked,
+                count,
+            },
+        );
     }
 
     fn pass(&mut self) {
@@ -153,7 +177,9 @@ impl Work {
 
         let runs: Vec<RunId> = self.active.keys().copied().collect();
         for run in runs {
-            let Some(active) = self.active.get_mut(&run) else { continue };
+            let Some(active) = self.active.get_mut(&run) else {
+                continue;
+            };
             let roots = owned.remove(&run).unwrap_or_default();
             if active.leader_ended && roots.is_empty() {
                 self.active.remove(&run);
@@ -178,7 +204,10 @@ impl Work {
     }
 
     fn is_leader(&self, pid: u32) -> bool {
-        self.leaders.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&pid)
+        self.leaders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(&pid)
     }
 
     /// Whose run an orphan comes from: by session or group, by the marker in its environment, by the run's output or lock
@@ -188,7 +217,11 @@ impl Work {
             return Some(*known);
         }
         let seen_before = self.owners.contains_key(&(pid, stat.started));
-        let leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let leaders = self
+            .leaders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let named = |component: &str, number: Option<u64>| {
             let fits = |leader: &&Leader| {
                 leader.component.as_str() == component && number.is_none_or(|number| number == leader.run.run)
@@ -199,15 +232,22 @@ impl Work {
             let leader = leaders.get(&stat.session).or_else(|| leaders.get(&stat.group))?;
             Some(leader.run)
         };
-        let by_marker = || census::marker(pid, &self.instance).and_then(|(component, run)| named(&component, Some(run)));
+        let by_marker =
+            || census::marker(pid, &self.instance).and_then(|(component, run)| named(&component, Some(run)));
         let by_files = || {
             census::open_files(pid).find_map(|path| {
                 let (component, run) = named_by_file(&path)?;
                 named(&component, run)
             })
         };
-        let stranger = || self.latest.filter(|run| !seen_before && self.active.contains_key(run));
-        let owner = by_session().or_else(by_marker).or_else(by_files).or_else(stranger);
+        let stranger = || {
+            self.latest
+                .filter(|run| !seen_before && self.active.contains_key(run))
+        };
+        let owner = by_session()
+            .or_else(by_marker)
+            .or_else(by_files)
+            .or_else(stranger);
         self.owners.insert((pid, stat.started), owner);
         owner
     }
@@ -215,7 +255,11 @@ impl Work {
 
 /// The component and run that a file of the runtime folder belongs to: `out/<id>.<run>` or `locks/<id>`.
 fn named_by_file(path: &Path) -> Option<(String, Option<u64>)> {
-    let name = path.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned();
+    let name = path
+        .file_name()?
+        .to_str()?
+        .trim_end_matches(" (deleted)")
+        .to_owned();
     match path.parent()?.file_name()?.to_str()? {
         "locks" => Some((name, None)),
         "out" => {
@@ -258,8 +302,12 @@ impl Active {
 /// Signals one process, after its descriptor is held and its parent is still one of the tree or the daemon: the number
 /// of a process that its own parent reaped meanwhile may belong to somebody else.
 fn signal(pid: u32, signals: &[Signal], tree: &BTreeSet<u32>) {
-    let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
-    let Ok(pidfd) = rustix::process::pidfd_open(raw, PidfdFlags::empty()) else { return };
+    let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return;
+    };
+    let Ok(pidfd) = rustix::process::pidfd_open(raw, PidfdFlags::empty()) else {
+        return;
+    };
     let own = std::process::id();
     if census::stat(pid).is_some_and(|stat| stat.parent == own || tree.contains(&stat.parent)) {
         for signal in signals {
@@ -270,9 +318,14 @@ fn signal(pid: u32, signals: &[Signal], tree: &BTreeSet<u32>) {
 
 /// Takes the remains of an orphan that has ended; `false` if it lives.
 fn reap(pid: u32) -> bool {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return false;
+    };
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    matches!(rustix::process::waitid(WaitId::Pid(pid), options), Ok(Some(_)) | Err(rustix::io::Errno::CHILD))
+    matches!(
+        rustix::process::waitid(WaitId::Pid(pid), options),
+        Ok(Some(_)) | Err(rustix::io::Errno::CHILD)
+    )
 }
 
 #[cfg(test)]
@@ -282,8 +335,14 @@ mod tests {
     #[test]
     fn files_of_the_runtime_folder_name_their_run() {
         let named = |path: &str| named_by_file(Path::new(path));
-        assert_eq!(named("/run/x/out/text-1.17"), Some(("text-1".to_owned(), Some(17))));
-        assert_eq!(named("/run/x/out/a.b.17 (deleted)"), Some(("a.b".to_owned(), Some(17))));
+        assert_eq!(
+            named("/run/x/out/text-1.17"),
+            Some(("text-1".to_owned(), Some(17)))
+        );
+        assert_eq!(
+            named("/run/x/out/a.b.17 (deleted)"),
+            Some(("a.b".to_owned(), Some(17)))
+        );
         assert_eq!(named("/run/x/locks/text-1"), Some(("text-1".to_owned(), None)));
         assert_eq!(named("/etc/passwd"), None);
         assert_eq!(named("pipe:[123]"), None);

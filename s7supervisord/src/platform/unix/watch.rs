@@ -33,7 +33,12 @@ impl Watch {
     pub fn add(&self, pidfd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
         // One report for each death is enough; the descriptor is closed after it.
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
-        Ok(epoll::add(self.set.get_ref(), pidfd, epoll::EventData::new_u64(key), flags)?)
+        Ok(epoll::add(
+            self.set.get_ref(),
+            pidfd,
+            epoll::EventData::new_u64(key),
+            flags,
+        )?)
     }
 
     /// Takes a pidfd out.
@@ -60,9 +65,15 @@ impl Watch {
     }
 
     fn poll(&self) -> Vec<u64> {
-        let none = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
+        let none = epoll::Event {
+            flags: epoll::EventFlags::empty(),
+            data: epoll::EventData::new_u64(0),
+        };
         let mut events = [none; BATCH];
-        let zero = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        let zero = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         match epoll::wait(self.set.get_ref().as_fd(), &mut events[..], Some(&zero)) {
             Ok(count) => events[..count].iter().map(|event| event.data.u64()).collect(),
             Err(_) => Vec::new(),

@@ -1,0 +1,50 @@
+//! The control pipe.
+
+use super::process::unsupported;
+use interprocess::local_socket::tokio::{Listener, Stream};
+use s7proto::endpoint::Endpoint;
+use s7proto::refusal::Permission;
+use s7proto::status::Actor;
+use std::io;
+use std::path::Path;
+
+/// Who may connect, beside administrators.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Groups;
+
+impl Groups {
+    /// Finds the groups by name.
+    ///
+    /// # Errors
+    /// Groups can't be named on Windows yet.
+    pub fn find(observe: Option<&str>, control: Option<&str>) -> Result<Self, String> {
+        match observe.or(control) {
+            None => Ok(Self),
+            Some(group) => Err(format!("naming a group ({group}) is not possible on Windows yet")),
+        }
+    }
+}
+
+/// Makes the folder for the state, if it isn't there.
+///
+/// # Errors
+/// It can't be made.
+pub fn prepare_folder(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)
+}
+
+/// Listens at `endpoint`.
+///
+/// # Errors
+/// Always, so far.
+pub fn listen(_endpoint: &Endpoint, _groups: Groups) -> io::Result<Listener> {
+    Err(unsupported("listening for clients"))
+}
+
+/// Who is at the other end of `stream`, and what they may do.
+///
+/// # Errors
+/// Always, so far.
+pub fn peer(_stream: &Stream, _groups: Groups) -> io::Result<(Actor, Option<Permission>)> {
+    Err(unsupported("telling who a client is"))
+}

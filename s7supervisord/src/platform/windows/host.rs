@@ -1,0 +1,95 @@
+//! The processes of all runs.
+
+use super::output::Capture;
+use super::process::{Inherited, unsupported};
+use crate::machine::input::{Event, RunId};
+use crate::registry::plan::{ComponentPlan, StopPlan};
+use crate::state::journal::Journal;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// All processes that this daemon has created. There is none yet on Windows: the type has no value.
+pub struct Host(Infallible);
+
+impl Host {
+    /// Prepares to create processes.
+    ///
+    /// # Errors
+    /// Always, so far.
+    pub fn start(
+        _runtime_dir: &Path,
+        _instance: String,
+        _capture: Capture,
+        _journal: Arc<Journal>,
+        _inherited: Inherited,
+    ) -> io::Result<Self> {
+        Err(unsupported("creating components"))
+    }
+
+    /// How trees are held together.
+    #[must_use]
+    pub fn containment(&self) -> &'static str {
+        match self.0 {}
+    }
+
+    /// Why records of runs could not be written lately, if so.
+    #[must_use]
+    pub fn record_fault(&self) -> Option<&str> {
+        match self.0 {}
+    }
+
+    /// Creates a run.
+    pub fn spawn(&mut self, _run: RunId, _plan: Arc<ComponentPlan>) {
+        match self.0 {}
+    }
+
+    /// Asks the first process of a run to end.
+    pub fn ask(&mut self, _run: RunId, _stop: &StopPlan) {
+        match self.0 {}
+    }
+
+    /// Asks what the first process has left.
+    pub fn ask_rest(&mut self, _run: RunId) {
+        match self.0 {}
+    }
+
+    /// Kills the tree of a run.
+    pub fn kill(&mut self, _run: RunId) {
+        match self.0 {}
+    }
+
+    /// The run is over.
+    pub fn forget(&mut self, _run: RunId) {
+        match self.0 {}
+    }
+
+    /// The first processes of all runs that live.
+    pub fn pids(&self) -> impl Iterator<Item = (RunId, u32)> + '_ {
+        match self.0 {}
+        #[expect(unreachable_code, reason = "names the type that the signature promises")]
+        std::iter::empty()
+    }
+
+    /// Waits for something to happen.
+    pub async fn next(&mut self) -> Vec<(RunId, Event)> {
+        match self.0 {}
+    }
+}
+
+/// Memory and CPU time of one tree.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Resident memory in bytes.
+    pub memory_bytes: u64,
+    /// CPU time used so far, in microseconds.
+    pub cpu_us: u64,
+}
+
+/// Adds up the tree of each process. There is none yet.
+#[must_use]
+pub fn usage(_pids: &[(RunId, u32)]) -> HashMap<RunId, Usage> {
+    HashMap::new()
+}

@@ -1,0 +1,12 @@
+//! Windows, so far: everything that is pure runs here, and the daemon refuses to supervise with one clear sentence.
+
+pub mod log_file;
+
+pub mod endpoint;
+pub mod host;
+pub mod leftovers;
+pub mod output;
+pub mod process;
+pub mod signals;
+
+pub use process::{Inherited, reserve};

@@ -1,0 +1,56 @@
+//! The daemon's own process.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io;
+
+/// What a component inherits from the world that the daemon was started in: on Windows nothing but what is named.
+#[derive(Debug, Clone, Copy)]
+pub struct Inherited;
+
+impl Inherited {
+    /// To be called from `main` before any thread is created.
+    #[must_use]
+    pub fn take() -> Self {
+        Self
+    }
+}
+
+/// Whether this build can supervise at all on this system.
+///
+/// # Errors
+/// Why not.
+pub fn can_supervise() -> Result<(), String> {
+    Err(
+        "supervising on Windows is not built yet: this version supervises on Linux only; what works here is \
+         `s7supervisord check`"
+            .to_owned(),
+    )
+}
+
+/// Whether the daemon runs for the whole machine: on Windows it always does.
+#[must_use]
+pub fn is_privileged() -> bool {
+    true
+}
+
+/// Windows has no mode mask; what a file may be used for is inherited from its folder.
+pub fn set_file_mode_mask() {}
+
+/// Windows reserves space as a file grows.
+pub fn reserve(_file: &File, _bytes: u64) {}
+
+/// Begins anew in the same process. Windows has no such thing.
+///
+/// # Errors
+/// Always.
+pub fn begin_anew() -> io::Result<Infallible> {
+    Err(unsupported("beginning anew in the same process"))
+}
+
+pub(super) fn unsupported(what: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!("{what} is not possible on Windows yet"),
+    )
+}
