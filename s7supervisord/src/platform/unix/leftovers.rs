@@ -10,8 +10,13 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// A child that is just being created holds every descriptor of the daemon until it executes, this lock among them:
+/// only what holds it longer than that is a leftover.
+const CREATION: Duration = Duration::from_secs(1);
 /// How long what holds a component's lock gets to be gone after it was killed.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// From one look at the lock to the next.
+const LOCK_RETRY: Duration = Duration::from_millis(2);
 
 /// The machine's boot, as the kernel names it; empty where it doesn't.
 #[must_use]
@@ -28,24 +33,27 @@ pub fn boot_id() -> String {
 ///
 /// # Errors
 /// What holds it can't be ended.
-pub fn lock_for(folder: &Path, component: &ComponentName) -> Result<Option<File>, SpawnFailure> {
+pub fn lock_for(
+    folder: &Path,
+    component: &ComponentName,
+    instance: &str,
+) -> Result<Option<File>, SpawnFailure> {
     let path = folder.join(component.as_str());
     // Without the file there is no lock, and that keeps nothing from running: it is a second guard, not the first.
     let Ok(file) = File::options().create(true).append(true).open(&path) else {
         return Ok(None);
     };
-    let give_up = Instant::now() + LOCK_PATIENCE;
+    let began = Instant::now();
+    let mut killed = false;
     loop {
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Some(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < give_up => {
-                for pid in census::everyone().filter(|pid| *pid != std::process::id()) {
-                    if census::open_files(pid).any(|open| open == path) {
-                        log::warn!("{component}: process {pid} is left of an earlier run, killing it");
-                        kill(pid, |pid| census::open_files(pid).any(|open| open == path));
-                    }
+            Err(rustix::io::Errno::WOULDBLOCK) if began.elapsed() < CREATION + LOCK_PATIENCE => {
+                if began.elapsed() >= CREATION && !killed {
+                    kill_holders(&path, component, instance);
+                    killed = true;
                 }
-                std::thread::sleep(Duration::from_millis(20));
+                std::thread::sleep(LOCK_RETRY);
             }
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 return Err(SpawnFailure {
@@ -61,11 +69,18 @@ pub fn lock_for(folder: &Path, component: &ComponentName) -> Result<Option<File>
     }
 }
 
-/// Kills `pid` if it is, with its descriptor held, still what it was taken for.
-fn kill(pid: u32, is_it: impl Fn(u32) -> bool) {
-    if let Some(pidfd) = open(pid)
-        && is_it(pid)
-    {
+fn kill_holders(lock: &Path, component: &ComponentName, instance: &str) {
+    let own = std::env::current_exe().ok();
+    let holds = |pid: u32| census::open_files(pid).any(|open| open == lock);
+    // A child that has not executed yet still has this program and its environment; it belongs to another component.
+    let is_being_created = |pid: u32| {
+        std::fs::read_link(format!("/proc/{pid}/exe")).ok() == own && census::marker(pid, instance).is_none()
+    };
+    for pid in census::everyone().filter(|pid| *pid != std::process::id() && holds(*pid)) {
+        let Some(pidfd) = open(pid).filter(|_| holds(pid) && !is_being_created(pid)) else {
+            continue;
+        };
+        log::warn!("{component}: process {pid} is left of an earlier run, killing it");
         let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
     }
 }
