@@ -258,6 +258,7 @@ impl Sandbox {
     #[must_use]
     pub fn ctl_command(&self) -> Command {
         let mut command = self.program(programs::CTL);
+        command.env("S7_SUPERVISORD", programs::path_of(programs::DAEMON));
         command.arg("--socket").arg(self.socket());
         command
     }

@@ -192,8 +192,11 @@ impl Component {
     /// Its tier has opened, or what it waits for has changed.
     pub(super) fn unpark(&mut self, step: &mut Step<'_>) {
         self.parked = false;
-        if matches!(self.life, Life::Waiting) {
-            self.want_begin(step);
+        match self.life {
+            Life::Waiting => self.want_begin(step),
+            // The stop did not wait for an overdue spawn, so there is no run after it to be waited for.
+            Life::Spawning { .. } => self.content_with_present_run(),
+            _ => {}
         }
     }
 
@@ -340,8 +343,8 @@ impl Component {
         match &mut self.life {
             Life::Spawning { overdue_at } => {
                 *overdue_at = None;
-                self.settle_down(step, Outcome::Unkillable);
                 step.effects.push(Effect::SpawnOverdue(self.run_id(step)));
+                self.settle_down(step, Outcome::Unkillable);
             }
             Life::Starting { .. } => self.ready(step),
             Life::Running { .. } => self.end_row_if_stable(step),

@@ -195,28 +195,22 @@ impl Fleet {
         let Some(mut sequence) = self.stopping.take() else {
             return;
         };
-        loop {
-            let slots = sequence.next(|slot| {
-                self.get(slot)
-                    .is_none_or(|component| component.life.lets_others_stop() || component.wants_run())
-            });
-            match slots {
-                None => break,
-                Some(slots) if slots.is_empty() => {
-                    // Everything is down; what was only parked may come up again.
-                    self.gate_deadline = Some(stamp.now + GATE_TIMEOUT);
-                    self.excused.clear();
-                    return;
-                }
-                Some(slots) => {
-                    for slot in slots {
-                        self.with(stamp, slot, effects, |component, step| {
-                            if !component.wants_run() {
-                                component.end_run(step);
-                            }
-                        });
-                    }
-                }
+        let turn = sequence.turn(|slot| {
+            self.get(slot)
+                .is_none_or(|component| component.life.lets_others_stop() || component.wants_run())
+        });
+        if sequence.is_over() {
+            // Everything is down; what was only parked may come up again.
+            self.gate_deadline = Some(stamp.now + GATE_TIMEOUT);
+            self.excused.clear();
+            return;
+        }
+        for slot in turn {
+            if self
+                .get(slot)
+                .is_some_and(|component| component.life.is_coming_or_up())
+            {
+                self.with(stamp, slot, effects, Component::end_run);
             }
         }
         self.stopping = Some(sequence);
@@ -325,11 +319,13 @@ impl Fleet {
         if state != state_before {
             effects.push(Effect::Entered { slot, state });
         }
-        if gone && state == State::Stopped {
+        let forgotten = gone && state == State::Stopped;
+        if forgotten {
             self.forget(slot);
             effects.push(Effect::Forget(slot));
         }
-        if can && !could_before && !self.waiting.is_empty() {
+        // Whoever waited for it may begin, also where it is no longer there to be waited for.
+        if forgotten || (can && !could_before) {
             let waiting: Vec<Slot> = self.waiting.iter().copied().collect();
             for slot in waiting {
                 self.with(stamp, slot, effects, Component::unpark);

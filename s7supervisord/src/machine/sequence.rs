@@ -8,33 +8,30 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A stop of many components, the highest tier first.
 #[derive(Debug, Default)]
 pub struct StopSequence {
-    pending: BTreeMap<i32, BTreeSet<Slot>>,
-    current: BTreeSet<Slot>,
+    tiers: BTreeMap<i32, BTreeSet<Slot>>,
 }
 
 impl StopSequence {
     /// Has `slot` stopped with its tier.
     pub fn add(&mut self, tier: i32, slot: Slot) {
-        self.pending.entry(tier).or_default().insert(slot);
+        self.tiers.entry(tier).or_default().insert(slot);
     }
 
     /// Whether there is nothing to stop and nothing to wait for.
     pub fn is_over(&self) -> bool {
-        self.pending.is_empty() && self.current.is_empty()
+        self.tiers.is_empty()
     }
 
-    /// The next tier to stop, once every member of the present one is `done`: `None` while it isn't, and an empty set
-    /// when no tier is left.
-    pub fn next(&mut self, done: impl Fn(Slot) -> bool) -> Option<BTreeSet<Slot>> {
-        self.current.retain(|slot| !done(*slot));
-        if !self.current.is_empty() {
-            return None;
+    /// Those whose turn it is and that aren't `done`: the members of the highest tier that has such. Empty when all are.
+    pub fn turn(&mut self, done: impl Fn(Slot) -> bool) -> Vec<Slot> {
+        while let Some(mut tier) = self.tiers.last_entry() {
+            tier.get_mut().retain(|slot| !done(*slot));
+            if !tier.get().is_empty() {
+                return tier.get().iter().copied().collect();
+            }
+            tier.remove();
         }
-        let Some((_, slots)) = self.pending.pop_last() else {
-            return Some(BTreeSet::new());
-        };
-        self.current.clone_from(&slots);
-        Some(slots)
+        Vec::new()
     }
 }
 

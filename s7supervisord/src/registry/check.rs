@@ -246,7 +246,7 @@ fn json_failure(options: &LoadOptions, failure: &LoadFailure) -> Value {
             "diagnostics": failure.diagnostics.iter().map(diagnostic_json).collect::<Vec<_>>(),
         },
         "error": {
-            "code": "registry",
+            "code": "registry_broken",
             "exit": EXIT_REGISTRY,
             "component": null,
             // The last line counts; the findings before it are in the data.

@@ -40,6 +40,8 @@ type Programs = Vec<(PathBuf, Span)>;
 pub(super) struct Builder<'a> {
     pub layer: &'a Layer,
     pub id: &'a ComponentName,
+    /// The server's name, for messages: what is wrong with a server is worth one of them, not one for each instance.
+    pub server: &'a ComponentName,
     pub instance: u32,
     pub port: Option<&'a Text>,
     pub folders: &'a Folders,
@@ -119,7 +121,7 @@ impl Builder<'_> {
             if !self.complete {
                 return None;
             }
-            let message = format!("`{}` has no executable for {}", self.id, reading.os.name());
+            let message = format!("`{}` has no executable for {}", self.server, reading.os.name());
             let hint = match self.layer.foreign_executable {
                 true if self.image_server_64 => {
                     "the documents say that the 64-bit image server doesn't start there; \
@@ -189,7 +191,10 @@ impl Builder<'_> {
             Some(text) => all.push(self.plain(text, "the main class", reading)),
             None if !self.complete || all.iter().any(|argument| argument == "-jar") => {}
             None => {
-                let message = format!("`{}` runs Java, and nothing says what Java is to run", self.id);
+                let message = format!(
+                    "`{}` runs Java, and nothing says what Java is to run",
+                    self.server
+                );
                 reading.findings.report(
                     Finding::error(self.element, message).hint("add a profile that has a `<mainClass>`"),
                 );
@@ -211,7 +216,7 @@ impl Builder<'_> {
         let Some((name, text)) = parts.into_iter().find_map(|(name, text)| Some((name, text?))) else {
             return;
         };
-        let message = format!("`<{name}>` is for Java, and `{}` doesn't run Java", self.id);
+        let message = format!("`<{name}>` is for Java, and `{}` doesn't run Java", self.server);
         let at = match text.at.source == self.element.source {
             true => text.at,
             false => self.element,
@@ -297,7 +302,7 @@ impl Builder<'_> {
                 ProbeElement::Tcp { port: None, at } => {
                     if self.port.is_none() {
                         let finding =
-                            Finding::error(at.at, format!("no port is known to check `{}` at", self.id))
+                            Finding::error(at.at, format!("no port is known to check `{}` at", self.server))
                                 .hint("write `port` here or at the `<server>`");
                         reading.findings.report(finding);
                     }

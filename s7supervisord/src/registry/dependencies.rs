@@ -1,9 +1,10 @@
 //! `<dependsOn>`: from what is written to components, without circles.
 
 use super::diagnostic::{Finding, Findings, did_you_mean, list, shown};
-use super::plan::{DependencyPlan, OnLoss};
+use super::plan::{ComponentPlan, DependencyPlan, OnLoss};
 use super::reading::Text;
 use super::server::Servers;
+use s7proto::name::ComponentName;
 use std::collections::HashMap;
 
 /// The most dependencies of all components together. Ten servers of a thousand instances that all depend on each
@@ -211,26 +212,33 @@ fn report_order(servers: &Servers, edges: &[Vec<Edge>], findings: &mut Findings)
         for edge in edges {
             let other = &servers.components[edge.to];
             let at = servers.wanted[from][edge.wanted].on.at;
+            let (name, other_name) = (server(component), server(other));
             if other.tier > component.tier {
                 let message = format!(
-                    "`{}` (startPriority {}) depends on `{}` (startPriority {}), which starts later",
-                    component.id, component.tier, other.id, other.tier
+                    "`{name}` (startPriority {}) depends on `{other_name}` (startPriority {}), which starts later",
+                    component.tier, other.tier
                 );
                 let hint = format!(
                     "each waits for the other until the gate of startPriority {} gives up after 60 s; \
-                     give `{}` a lower startPriority, or the same",
-                    component.tier, other.id
+                     give `{other_name}` a lower startPriority, or the same",
+                    component.tier
                 );
                 findings.report(Finding::warning(at, message).hint(hint));
             }
             if component.auto_start && !other.auto_start {
-                let message = format!(
-                    "`{}` starts by itself and depends on `{}`, which does not",
-                    component.id, other.id
-                );
-                let hint = format!("`{}` waits until somebody starts `{}`", component.id, other.id);
+                let message =
+                    format!("`{name}` starts by itself and depends on `{other_name}`, which does not");
+                let hint = format!("`{name}` waits until somebody starts `{other_name}`");
                 findings.report(Finding::warning(at, message).hint(hint));
             }
         }
     }
+}
+
+/// What a component is called where its instances needn't be told apart.
+fn server(component: &ComponentPlan) -> &ComponentName {
+    component
+        .instance_of
+        .as_ref()
+        .map_or(&component.id, |(server, _)| server)
 }

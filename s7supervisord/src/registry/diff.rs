@@ -255,6 +255,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_out_for_a_version_of_java_needs_a_run() {
+        let java = |drop: &str| {
+            plan(&format!(
+                "<server id='a'><profile ref='Java64'/><profile ref='SVG'/>{drop}</server>"
+            ))
+        };
+        let changes = diff(&java(""), &java("<dropArguments match='-Xfoo' javaFrom='17'/>"));
+        assert_eq!(changes.len(), 1);
+        assert_eq!(
+            (changes[0].kind, &changes[0].fields),
+            (ChangeKind::NeedsRun, &vec!["arguments"])
+        );
+    }
+
+    #[test]
     fn added_removed_and_renumbered_components_are_told() {
         let one =
             |id: &str, inner: &str| format!("<server id='{id}'><executable>x</executable>{inner}</server>");

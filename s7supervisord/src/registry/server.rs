@@ -36,7 +36,7 @@ pub(super) struct Servers {
     pub failed: HashSet<String>,
     /// What all command lines and environments take in memory, about.
     bytes: usize,
-    /// Programs that must be there, where each is to be reported, and for which component.
+    /// Programs that must be there, where each is to be reported, and for which server.
     pub programs: Vec<(PathBuf, Span, ComponentName)>,
 }
 
@@ -136,6 +136,7 @@ impl Server {
             let builder = Builder {
                 layer: &self.layer,
                 id: &id,
+                server: &self.id,
                 instance,
                 port: self.port.as_ref(),
                 folders,
@@ -152,7 +153,7 @@ impl Server {
             component.instance_of = (self.instances > 1).then(|| (self.id.clone(), instance));
             component.description.clone_from(&self.description);
             group.push(servers.components.len());
-            let programs = programs.into_iter().map(|(path, at)| (path, at, id.clone()));
+            let programs = programs.into_iter().map(|(path, at)| (path, at, self.id.clone()));
             servers.programs.extend(programs);
             servers.bytes += size(&component.run);
             servers.components.push(component);

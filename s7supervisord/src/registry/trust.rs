@@ -40,6 +40,37 @@ pub enum Untrusted {
 /// The exit code of a daemon that doesn't trust what it is to obey (DESIGN 10: permission).
 pub const EXIT_UNTRUSTED: u8 = 77;
 
+/// Checks everything that a daemon obeys: the registry, the profile folder with the files in it, and its own binary.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_obeyed(registry: &Path, install_folder: &Path) -> Result<(), Untrusted> {
+    if !os::is_privileged() {
+        return Ok(());
+    }
+    let folder = super::profile_folder(install_folder);
+    let unknown = |path: &Path, source: io::Error| Untrusted::Unknown {
+        path: path.to_path_buf(),
+        at: path.to_path_buf(),
+        source,
+    };
+    let mut all = vec![registry.to_path_buf(), folder.clone()];
+    match std::fs::read_dir(&folder) {
+        Ok(entries) => {
+            // More than this are refused by loading anyway.
+            for entry in entries.take(1000) {
+                all.push(entry.map_err(|source| unknown(&folder, source))?.path());
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(unknown(&folder, source)),
+    }
+    let own = std::env::current_exe()
+        .map_err(|source| unknown(Path::new("the supervisor's own binary"), source))?;
+    all.push(own);
+    check(all.iter().map(PathBuf::as_path))
+}
+
 /// Checks `paths` if this process is one that others could command through them: on Unix, one of root. What doesn't
 /// exist is not obeyed either, and passes.
 ///

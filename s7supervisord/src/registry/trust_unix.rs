@@ -235,4 +235,25 @@ mod tests {
             assert!(message.contains(&format!("belongs to uid {}", me())), "{message}");
         }
     }
+
+    #[test]
+    fn everything_that_a_daemon_obeys_is_checked() {
+        let (folder, file) = folder();
+        let profiles = folder.path().join("conf").join("profiles.d");
+        fs::create_dir(&profiles).unwrap();
+        let profile = profiles.join("a.xml");
+        fs::write(&profile, "").unwrap();
+        chmod(&profile, 0o666);
+        let result = super::super::check_obeyed(&file, folder.path());
+        if me() == 0 {
+            let message = result.unwrap_err().to_string();
+            assert!(
+                message.contains("a.xml can be written by others (mode 0666)"),
+                "{message}"
+            );
+        } else {
+            // Who isn't root commands nobody but himself.
+            result.unwrap();
+        }
+    }
 }

@@ -51,9 +51,15 @@ fn the_documented_registry_loads_unchanged() {
         ] {
             assert!(said.stdout.contains(word), "{word:?} is missing in {said}");
         }
+        let lines = said
+            .stdout
+            .lines()
+            .filter(|line| line.trim_start().starts_with("command "));
+        let commands: Vec<_> = lines.collect();
+        assert_eq!(commands.len(), 3, "{said}");
         assert!(
-            !said.stdout.contains("SV::"),
-            "a placeholder has reached a command line: {said}"
+            commands.iter().all(|line| !line.contains("SV::")),
+            "a placeholder has reached a command line: {commands:?}"
         );
         // What lies in the field is half installed here: programs are missing, which only --strict minds.
         sandbox
@@ -64,6 +70,13 @@ fn the_documented_registry_loads_unchanged() {
             .exits(0)
             .json();
         assert_eq!((&json["schema"], &json["ok"]), (&1.into(), &true.into()));
+        let components = json["data"]["components"].as_array().expect("a list");
+        let ids: Vec<_> = components.iter().map(|one| one["id"].as_str()).collect();
+        assert_eq!(
+            ids,
+            [Some("is"), Some("svg"), Some("ps")],
+            "in the order of their start"
+        );
     }
 }
 

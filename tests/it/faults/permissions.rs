@@ -38,9 +38,14 @@ fn the_sockets_group_may_observe_and_others_may_nothing_needs_root() {
         return s7tests::not_run(test, "only root may become another user");
     }
     let sandbox = Sandbox::with(&[Server::new("one", "print private record starts wait")]);
-    let daemon = sandbox.start();
+    let [observers, operators, others] = [1, 2, 65534];
+    let groups = [
+        format!("--observe-group={observers}"),
+        format!("--control-group={operators}"),
+    ];
+    let daemon = sandbox.start_with(&groups.each_ref().map(String::as_str));
     let pid = daemon.wait_for("one", "RUNNING")["pid"].clone();
-    as_nobody(&sandbox, 0, &["status"]).exits(0);
+    as_nobody(&sandbox, observers, &["status"]).exits(0);
     for forbidden in [
         &["stop", "one"][..],
         &["start", "one"],
@@ -52,16 +57,31 @@ fn the_sockets_group_may_observe_and_others_may_nothing_needs_root() {
         &["stop"],
         &["restart"],
     ] {
-        let said = as_nobody(&sandbox, 0, forbidden);
+        let said = as_nobody(&sandbox, observers, forbidden);
         assert_eq!(said.code, Some(5), "{forbidden:?}: {said}");
         assert!(!said.stdout.contains("private"), "{said}");
     }
     for arguments in [&["status"][..], &["stop", "one"]] {
-        let said = as_nobody(&sandbox, 65534, arguments);
+        let said = as_nobody(&sandbox, others, arguments);
         assert_eq!(said.code, Some(5), "a user outside of the group: {said}");
     }
     assert_eq!(daemon.component("one")["pid"], pid);
     assert_eq!(sandbox.starts("starts").len(), 1);
+    as_nobody(&sandbox, operators, &["restart", "one"]).exits(0);
+    assert_ne!(daemon.component("one")["pid"], pid);
+}
+
+#[test]
+fn a_socket_that_is_given_to_no_group_is_for_its_owner_alone_needs_root() {
+    let test = "a_socket_that_is_given_to_no_group_is_for_its_owner_alone_needs_root";
+    if !is_root() {
+        return s7tests::not_run(test, "only root may become another user");
+    }
+    let sandbox = Sandbox::with(&[Server::new("one", "wait")]);
+    let _daemon = sandbox.start();
+    for group in [0, 65534] {
+        as_nobody(&sandbox, group, &["status"]).exits(5);
+    }
 }
 
 #[test]

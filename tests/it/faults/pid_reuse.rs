@@ -94,22 +94,10 @@ impl<'a> Namespace<'a> {
             "the pid was to be reused, or this test shows nothing"
         );
         eventually("the bystander is seen from outside", SOON, || {
-            let inside = |pid: u32| {
-                let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-                let line = status
-                    .lines()
-                    .find_map(|line| line.strip_prefix("NSpid:"))
-                    .map(str::to_owned);
-                line.and_then(|line| {
-                    line.split_whitespace()
-                        .nth(1)
-                        .map(|text| text == wanted.to_string())
-                })
-            };
             let marked = self.sandbox.processes();
             let found = marked
                 .iter()
-                .find(|process| inside(process.pid) == Some(true) && process.name == "fixture");
+                .find(|process| inner_pid(process.pid) == Some(wanted) && process.name == "fixture");
             found
                 .map(|process| process.pid)
                 .ok_or_else(|| format!("{marked:?}"))
@@ -175,6 +163,11 @@ fn a_bystander_with_a_reused_pid_is_left_alone_needs_root() {
     });
     let bystander = namespace.bystander(old);
     let daemon = namespace.daemon();
+    assert!(
+        is_alive(bystander),
+        "the next daemon took a bystander for what was left behind"
+    );
+    sandbox.ctl(&["start", "gone"]).exits(0);
     let seen = daemon.wait_for("gone", "RUNNING");
     assert_ne!(
         pid(&seen),
@@ -198,15 +191,17 @@ fn a_bystander_with_a_reused_pid_is_left_alone_needs_root() {
 /// The sandbox's process with that pid inside the namespace.
 fn children_with_inner_pid(sandbox: &Sandbox, wanted: u32) -> u32 {
     let marked = sandbox.processes();
-    let found = marked.iter().find(|process| {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid)).unwrap_or_default();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("NSpid:"))
-            .unwrap_or_default();
-        line.split_whitespace().nth(1) == Some(&wanted.to_string())
-    });
+    let found = marked
+        .iter()
+        .find(|process| inner_pid(process.pid) == Some(wanted));
     found
         .unwrap_or_else(|| panic!("nobody has pid {wanted} inside: {marked:?}"))
         .pid
+}
+
+/// The pid that a process has in the namespace below ours, if it lives in one.
+fn inner_pid(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }

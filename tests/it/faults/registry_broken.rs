@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 const REGISTRY: &str = "conf/SupervisorRegistry.xml";
 
 fn check(sandbox: &Sandbox) -> Output {
-    sandbox.daemon_says(&["check", &sandbox.path(REGISTRY).display().to_string()])
+    let folder = sandbox.folder().display().to_string();
+    sandbox.daemon_says(&["check", "--install-folder", &folder])
 }
 
 /// Everything that can be wrong with a file before any element of it is looked at.
@@ -123,7 +124,7 @@ fn all_errors_of_a_registry_come_at_once() {
     for (number, line) in (1..).zip(broken.lines()) {
         let wrong = [
             "bad id",
-            "-5",
+            "<startDelay>-5",
             "99999999999999999999",
             "<startPriority>one",
             "Java46",

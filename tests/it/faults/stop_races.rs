@@ -5,9 +5,9 @@ use s7tests::sandbox::Sandbox;
 use std::time::{Duration, Instant};
 
 /// How often; the moments are spread evenly over the life of a run.
-const ROUNDS: u32 = 120;
+const ROUNDS: u32 = 100;
 /// How long a run lives by itself.
-const LIFE: Duration = Duration::from_millis(40);
+const LIFE: Duration = Duration::from_millis(80);
 
 #[test]
 fn a_component_that_ends_while_it_is_stopped_stays_stopped() {
@@ -16,9 +16,9 @@ fn a_component_that_ends_while_it_is_stopped_stays_stopped() {
         .start_delay("1ms")
         .with("<autoStart>false</autoStart>")]);
     let daemon = sandbox.start();
-    let (mut by_itself, mut by_signal) = (0, 0);
+    let (mut by_itself, mut by_signal, mut late) = (0, 0, 0);
     for round in 0..ROUNDS {
-        sandbox.ctl(&["start", "brief"]).exits(0);
+        let said = sandbox.ctl(&["start", "brief"]);
         let started = Instant::now();
         let pause = LIFE * round / ROUNDS;
         // Not a wait for something to happen: the moment itself is what is tried.
@@ -27,6 +27,11 @@ fn a_component_that_ends_while_it_is_stopped_stays_stopped() {
         }
         sandbox.ctl(&["stop", "brief"]).exits(0);
         let seen = daemon.component("brief");
+        if said.code != Some(0) {
+            // On a busy machine a run may be over before it was found ready; the stop then met something else.
+            assert!(said.stderr.contains("did not get ready"), "{said}");
+            late += 1;
+        }
         assert_eq!(seen["state"], "STOPPED", "round {round}: {seen}");
         assert_eq!(seen["wish"], "down", "round {round}: {seen}");
         match (&seen["last_exit"]["code"], &seen["last_exit"]["signal"]) {
@@ -35,6 +40,10 @@ fn a_component_that_ends_while_it_is_stopped_stays_stopped() {
             _ => panic!("round {round}: neither its own end nor the stop: {seen}"),
         }
     }
+    assert!(
+        late < ROUNDS / 2,
+        "in {late} of {ROUNDS} rounds the run was over too soon"
+    );
     assert!(
         by_signal > 0,
         "the stop was never in time ({by_itself} ended by themselves)"

@@ -103,7 +103,7 @@ fn the_daemons_own_log_has_the_day_in_its_name() {
 fn memory_statistics_are_logged_when_the_registry_asks_for_them() {
     let sandbox = Sandbox::new();
     let document = sandbox.document(&[Server::new("one", "wait")]);
-    let document = document.replace("<tracestatsinterval>0<", "<tracestatsinterval>1<");
+    let document = document.replace("<tracestatsinterval>0<", "<tracestatsinterval>5<");
     sandbox.write("conf/SupervisorRegistry.xml", &document);
     let _daemon = sandbox.start();
     eventually("statistics are logged", SOON, || {

@@ -95,6 +95,15 @@ impl Component {
         );
     }
 
+    /// Whoever waited for a run after the present one is served by the present one.
+    pub(super) fn content_with_present_run(&mut self) {
+        for goal in &mut self.goals {
+            if let Want::Up { from_run, .. } = &mut goal.want {
+                *from_run = (*from_run).min(self.run);
+            }
+        }
+    }
+
     pub(super) fn supersede(&mut self, step: &mut Step<'_>, which: impl Fn(&Want) -> bool) {
         for goal in self.take_goals(which) {
             self.settle(step, goal, Outcome::Superseded);

@@ -124,6 +124,12 @@ impl Turn<'_> {
                     if needs_run {
                         self.renew(&mut sequence, slot, restart);
                     }
+                    self.with(slot, |component, step, _| {
+                        if !component.parked {
+                            // What it waited for may no longer be what it depends on.
+                            component.unpark(step);
+                        }
+                    });
                 }
             }
         }
@@ -168,13 +174,7 @@ impl Turn<'_> {
         // The list of parked components is kept by tier, and the tier may be what has changed.
         let parked = self.fleet.get(slot).is_some_and(|component| component.parked);
         let tier = policy.tier;
-        self.with(slot, |component, step, _| {
-            component.policy = policy;
-            if !component.parked {
-                // What it waited for may no longer be what it depends on.
-                component.unpark(step);
-            }
-        });
+        self.with(slot, |component, _, _| component.policy = policy);
         if parked {
             self.fleet.unlist_parked(slot);
             self.fleet.parked.entry(tier).or_default().insert(slot);

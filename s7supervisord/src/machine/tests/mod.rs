@@ -1,6 +1,7 @@
 //! The machine without a system: time is handed in, effects are read, and nothing sleeps.
 
 mod desk;
+mod model;
 mod states;
 mod stories;
 mod table;

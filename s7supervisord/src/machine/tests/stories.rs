@@ -56,8 +56,10 @@ stories! {
     a_reload_with_no_restart_leaves_runs_alone
     a_restart_is_one_operation
     a_restart_of_everything
+    a_restart_of_everything_meets_an_overdue_spawn
     a_restart_of_everything_overtaken_by_name
     a_restart_while_starting_ends_that_run
+    a_second_reload_does_not_wait_for_the_first
     a_shutdown_does_not_wait_for_an_overdue_spawn
     a_shutdown_stops_everything_then_halts
     a_start_by_name_ignores_tiers

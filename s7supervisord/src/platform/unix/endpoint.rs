@@ -1,6 +1,6 @@
 //! The control socket: making it, and knowing who is at the other end.
 
-use interprocess::local_socket::tokio::prelude::*;
+use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::{GenericFilePath, ListenerOptions};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
@@ -102,17 +102,10 @@ pub fn listen(endpoint: &Endpoint, groups: Groups) -> io::Result<Listener> {
 /// # Errors
 /// The system doesn't say.
 pub fn peer(stream: &Stream, groups: Groups) -> io::Result<(Actor, Option<Permission>)> {
-    let credentials = stream.peer_creds()?;
-    let uid = credentials.euid().ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::Unsupported,
-            "the system doesn't name the peer's user",
-        )
-    })?;
+    let credentials = credentials(stream)?;
+    let uid = credentials.uid;
     let member = |group: Option<u32>| {
-        group.is_some_and(|group| {
-            credentials.egid() == Some(group) || supplementary_groups(stream).contains(&group)
-        })
+        group.is_some_and(|group| credentials.gid == group || supplementary_groups(stream).contains(&group))
     };
     let permission = if uid == 0 || uid == rustix::process::geteuid().as_raw() || member(groups.control) {
         Some(Permission::Control)
@@ -120,6 +113,34 @@ pub fn peer(stream: &Stream, groups: Groups) -> io::Result<(Actor, Option<Permis
         member(groups.observe).then_some(Permission::Observe)
     };
     Ok((Actor::Uid(uid), permission))
+}
+
+/// The peer's user and group as of its connect (SO_PEERCRED). Its process id is 0 where it lives in another namespace, and
+/// nothing here asks for it.
+fn credentials(stream: &Stream) -> io::Result<libc::ucred> {
+    let Stream::UdSocket(socket) = stream;
+    let mut credentials = libc::ucred {
+        pid: 0,
+        uid: libc::uid_t::MAX,
+        gid: libc::gid_t::MAX,
+    };
+    let mut length = libc::socklen_t::try_from(size_of::<libc::ucred>()).unwrap_or(0);
+    let descriptor = std::os::fd::AsFd::as_fd(socket).as_raw_fd();
+    // SAFETY: the buffer is as long as said and of the type that the option writes.
+    let result = unsafe {
+        libc::getsockopt(
+            descriptor,
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut credentials).cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 {
+        Ok(credentials)
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// The peer's other groups as of its connect (SO_PEERGROUPS); none where the system doesn't say.

@@ -1,5 +1,6 @@
 //! Linux.
 
+mod appointments;
 mod ask;
 mod census;
 mod child;
@@ -8,6 +9,7 @@ mod identity;
 mod inherited;
 mod launch;
 pub mod log_file;
+mod pace;
 mod pump;
 mod sink;
 mod spawner;

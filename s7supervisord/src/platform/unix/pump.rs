@@ -3,7 +3,9 @@
 //! One epoll for all, each pipe armed for one event at a time, so that only one thread is ever at a pipe. Where nothing
 //! happens, both threads sleep in epoll_wait without a timeout.
 
+use super::appointments::{Appointments, Then};
 use super::fifo;
+use super::pace::Pace;
 use super::sink::{Poured, Sink};
 use crate::output::failure::doing;
 use crate::registry::plan::LogPlan;
@@ -11,15 +13,13 @@ use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags};
 use s7proto::name::ComponentName;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,6 @@ const FIRST_PIPE: u64 = 2;
 
 pub(super) struct Pumps {
     epoll: OwnedFd,
-    timer: OwnedFd,
     quit: OwnedFd,
     nowhere: OwnedFd,
     folder: OwnedFd,
@@ -51,7 +50,7 @@ pub(super) struct Pumps {
     components: Mutex<HashMap<ComponentName, Arc<Stream>>>,
     pipes: Mutex<HashMap<u64, Arc<Pipe>>>,
     ended: Condvar,
-    appointments: Mutex<BinaryHeap<Reverse<(Instant, u64, Then)>>>,
+    appointments: Appointments,
 }
 
 /// The output of one component, over all its runs.
@@ -78,16 +77,8 @@ struct Pipe {
     stream: Arc<Stream>,
     read: OwnedFd,
     capacity: usize,
+    in_epoll: AtomicBool,
     pace: Mutex<Pace>,
-}
-
-/// What is due at an appointed time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Then {
-    /// The pipe is looked at again.
-    Watch,
-    /// The pipe gives way to the next run's if it still has a writer.
-    GiveWay,
 }
 
 /// What a thread does after a turn.
@@ -105,15 +96,12 @@ enum Next {
 impl Pumps {
     pub(super) fn new(folder: &Path) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let timer = rustix::time::timerfd_create(
-            TimerfdClockId::Monotonic,
-            TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
-        )?;
+        let appointments = Appointments::new()?;
         let quit = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         // Edge-triggered: each time it goes off one thread wakes up, and nobody has to read it.
         epoll::add(
             &epoll,
-            &timer,
+            &appointments,
             EventData::new_u64(TIMER),
             EventFlags::IN | EventFlags::ET,
         )?;
@@ -122,7 +110,6 @@ impl Pumps {
             .map_err(|errno| doing("opening /dev/null", errno.into()))?;
         Ok(Self {
             epoll,
-            timer,
             quit,
             nowhere,
             folder: fifo::folder(folder)?,
@@ -130,7 +117,7 @@ impl Pumps {
             components: Mutex::default(),
             pipes: Mutex::default(),
             ended: Condvar::new(),
-            appointments: Mutex::default(),
+            appointments,
         })
     }
 
@@ -192,6 +179,7 @@ impl Pumps {
                 stream: Arc::clone(&stream),
                 read: ends.read,
                 capacity: ends.capacity,
+                in_epoll: AtomicBool::new(false),
                 pace,
             });
             lock(&self.pipes).insert(key, Arc::clone(&pipe));
@@ -252,34 +240,35 @@ impl Pumps {
         let mut held: Option<Arc<Pipe>> = None;
         loop {
             // With a pipe in hand whose quantum is used up, one look is taken at who else is ready.
-            let ready = self.ready(held.is_some());
-            let pipe = match ready {
-                None => held.take(),
+            let other = match self.ready(held.is_some()) {
+                None => None,
                 Some(QUIT) => return,
-                Some(TIMER) => {
-                    self.keep_appointments();
-                    continue;
-                }
-                Some(key) => {
-                    if let Some(pipe) = held.take() {
-                        self.watch(&pipe);
-                    }
-                    lock(&self.pipes).get(&key).cloned()
-                }
+                Some(TIMER) => self.keep_appointments(),
+                Some(key) => lock(&self.pipes).get(&key).cloned(),
             };
-            let Some(pipe) = pipe else { continue };
+            let pipe = match (other, held.take()) {
+                (Some(other), held) => {
+                    if let Some(held) = held {
+                        self.watch(&held);
+                    }
+                    other
+                }
+                (None, Some(held)) => held,
+                (None, None) => continue,
+            };
             let started = Instant::now();
             match self.turn(&pipe) {
                 Next::More => held = Some(pipe),
-                Next::Later(when) => self.appoint(when, pipe.key, Then::Watch),
+                Next::Later(when) => self.appointments.make(when, pipe.key, Then::Turn),
                 Next::End => self.end(&pipe),
                 Next::Rest(moved) => {
                     let now = Instant::now();
-                    let delay = lock(&pipe.pace).after_turn(started, now, moved, pipe.capacity);
-                    if delay.is_zero() {
+                    let pause = lock(&pipe.pace).after_turn(started, now, moved, pipe.capacity);
+                    if pause.is_zero() {
                         self.watch(&pipe);
                     } else {
-                        self.appoint(now + delay, pipe.key, Then::Watch);
+                        self.unwatch(&pipe);
+                        self.appointments.make(now + pause, pipe.key, Then::Turn);
                     }
                 }
             }
@@ -345,24 +334,33 @@ impl Pumps {
     fn watch(&self, pipe: &Pipe) {
         let flags = EventFlags::IN | EventFlags::ONESHOT;
         let data = EventData::new_u64(pipe.key);
-        let watched = match epoll::modify(&self.epoll, &pipe.read, data, flags) {
-            Err(Errno::NOENT) => epoll::add(&self.epoll, &pipe.read, data, flags),
-            modified => modified,
+        let watched = if pipe.in_epoll.swap(true, Ordering::Relaxed) {
+            epoll::modify(&self.epoll, &pipe.read, data, flags)
+        } else {
+            epoll::add(&self.epoll, &pipe.read, data, flags)
         };
         if let Err(errno) = watched {
             // The kernel is out of memory or watches: until it has some, the pipe holds what comes.
-            log::warn!(
-                "{}: its output can't be watched for a second: {errno}",
-                pipe.stream.component
-            );
-            self.appoint(Instant::now() + Duration::from_secs(1), pipe.key, Then::Watch);
+            let component = &pipe.stream.component;
+            log::warn!("{component}: its output can't be watched for a second: {errno}");
+            pipe.in_epoll.store(false, Ordering::Relaxed);
+            self.appointments
+                .make(Instant::now() + Duration::from_secs(1), pipe.key, Then::Turn);
+        }
+    }
+
+    /// Takes a pipe out of the epoll: each write of the component would else pay for an event that nobody wants.
+    fn unwatch(&self, pipe: &Pipe) {
+        if pipe.in_epoll.swap(false, Ordering::Relaxed) {
+            // It can only fail where the pipe isn't in it, which is what is wanted.
+            let _ = epoll::delete(&self.epoll, &pipe.read);
         }
     }
 
     /// Closes a pipe that is done, and turns to the next run's.
     fn end(&self, pipe: &Arc<Pipe>) {
         let stream = &pipe.stream;
-        let _ = epoll::delete(&self.epoll, &pipe.read);
+        self.unwatch(pipe);
         fifo::remove(
             self.folder.as_fd(),
             &fifo_name(&stream.component, pipe.run),
@@ -396,7 +394,8 @@ impl Pumps {
         if let Some(head) = &queue.head
             && !queue.waiting.is_empty()
         {
-            self.appoint(Instant::now() + STRANGER, head.key, Then::GiveWay);
+            self.appointments
+                .make(Instant::now() + STRANGER, head.key, Then::GiveWay);
         }
     }
 
@@ -419,105 +418,27 @@ impl Pumps {
         }
     }
 
-    fn appoint(&self, when: Instant, key: u64, then: Then) {
-        let mut appointments = lock(&self.appointments);
-        appointments.push(Reverse((when, key, then)));
-        if appointments
-            .peek()
-            .is_some_and(|first| first.0 == (when, key, then))
-        {
-            self.set_timer(when);
-        }
-    }
-
-    fn keep_appointments(&self) {
-        let now = Instant::now();
-        let mut due = Vec::new();
-        {
-            let mut appointments = lock(&self.appointments);
-            while appointments.peek().is_some_and(|first| first.0.0 <= now) {
-                due.extend(appointments.pop().map(|Reverse((_, key, then))| (key, then)));
-            }
-            if let Some(Reverse((when, ..))) = appointments.peek() {
-                self.set_timer(*when);
-            }
-        }
-        for (key, then) in due {
+    /// Does what is due. The first pipe that is to have a turn gets it from the thread that asks, the others are watched
+    /// and so come to the thread that is free.
+    fn keep_appointments(&self) -> Option<Arc<Pipe>> {
+        let mut mine = None;
+        for (key, then) in self.appointments.take_due() {
             let Some(pipe) = lock(&self.pipes).get(&key).cloned() else {
                 continue;
             };
             match then {
-                Then::Watch => self.watch(&pipe),
+                Then::Turn if mine.is_none() => mine = Some(pipe),
+                Then::Turn => self.watch(&pipe),
                 Then::GiveWay => self.give_way(&pipe),
             }
         }
-    }
-
-    fn set_timer(&self, when: Instant) {
-        // Zero would switch it off.
-        let left = when
-            .saturating_duration_since(Instant::now())
-            .max(Duration::from_nanos(1));
-        let it_value = Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        };
-        let it_interval = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let set = Itimerspec {
-            it_interval,
-            it_value,
-        };
-        if let Err(errno) = rustix::time::timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &set) {
-            log::error!("the timer of the output threads can't be set: {errno}");
-        }
+        mine
     }
 }
 
 impl Queue {
     fn is_idle(&self) -> bool {
         self.head.is_none() && self.waiting.is_empty()
-    }
-}
-
-/// Lets a pipe that is written to all the time fill a little, so that one turn moves much instead of one line.
-struct Pace {
-    delay: Duration,
-    rested: Instant,
-}
-
-impl Pace {
-    /// Nobody who reads along notices this, and a pipe of 1 MiB doesn't fill in it below 250 MB/s.
-    const MOST: Duration = Duration::from_millis(4);
-    const LEAST: Duration = Duration::from_micros(250);
-    /// After so long without output the next line is moved at once.
-    const QUIET: Duration = Duration::from_millis(2);
-
-    fn new(now: Instant) -> Self {
-        Self {
-            delay: Duration::ZERO,
-            rested: now,
-        }
-    }
-
-    /// How long to let it be, after a turn from `started` to `now` that moved `moved` bytes out of `capacity`.
-    fn after_turn(&mut self, started: Instant, now: Instant, moved: usize, capacity: usize) -> Duration {
-        let waited = started
-            .saturating_duration_since(self.rested)
-            .saturating_sub(self.delay);
-        self.rested = now;
-        self.delay = if waited >= Self::QUIET {
-            Duration::ZERO
-        } else if moved < capacity / 4 {
-            (self.delay * 2).clamp(Self::LEAST, Self::MOST)
-        } else if moved > capacity / 2 {
-            self.delay / 2
-        } else {
-            self.delay
-        };
-        self.delay
     }
 }
 

@@ -18,7 +18,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Threads that create processes. More than two don't help on the machines this runs on; the others are there so that a
 /// program on a hanging file system doesn't keep the rest from starting.
@@ -27,6 +28,10 @@ const THREADS: usize = 8;
 const THREAD_STACK: usize = 128 * 1024;
 /// The child runs a handful of frames of plain system calls on this stack, before it executes.
 const CHILD_STACK: usize = 32 * 1024;
+
+/// How long a component waits with its creation for those that were ordered before it. They come in the order of the
+/// registry that way, and one that hangs holds up the others for this long once.
+const TURN: Duration = Duration::from_millis(100);
 
 /// Something that may take its time.
 pub enum Order {
@@ -72,8 +77,10 @@ pub enum Spawned {
 
 /// The pool.
 pub struct Spawner {
-    orders: mpsc::Sender<Order>,
-    queue: Arc<Mutex<mpsc::Receiver<Order>>>,
+    orders: mpsc::Sender<(u64, Order)>,
+    queue: Arc<Mutex<mpsc::Receiver<(u64, Order)>>>,
+    /// Orders taken so far.
+    taken: u64,
     /// Orders that are queued or under way.
     open: Arc<AtomicUsize>,
     threads: usize,
@@ -87,6 +94,7 @@ struct Shared {
     locks: std::path::PathBuf,
     instance: String,
     null: File,
+    turns: Turns,
     done: Box<dyn Fn(Spawned) + Send + Sync>,
 }
 
@@ -116,6 +124,7 @@ impl Spawner {
             locks,
             instance,
             null,
+            turns: Turns::default(),
             done: Box::new(done),
         };
         // The queue holds at most one order for each component, since the machine waits for each answer.
@@ -123,6 +132,7 @@ impl Spawner {
         Ok(Self {
             orders,
             queue: Arc::new(Mutex::new(queue)),
+            taken: 0,
             open: Arc::new(AtomicUsize::new(0)),
             threads: 0,
             shared: Arc::new(shared),
@@ -139,7 +149,8 @@ impl Spawner {
             Order::Create { run, .. } => Some(*run),
             Order::NoteEnded { .. } => None,
         };
-        if self.threads > 0 && self.orders.send(order).is_ok() {
+        if self.threads > 0 && self.orders.send((self.taken, order)).is_ok() {
+            self.taken += 1;
             return;
         }
         self.open.fetch_sub(1, Ordering::AcqRel);
@@ -169,11 +180,17 @@ impl Spawner {
                 let mut stack = vec![0u8; CHILD_STACK];
                 loop {
                     let order = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(order) = order else { return };
+                    let Ok((number, order)) = order else { return };
                     match order {
-                        Order::NoteEnded { component, run } => shared.journal.ended(&component, run),
+                        Order::NoteEnded { component, run } => {
+                            shared.turns.pass(number);
+                            shared.journal.ended(&component, run);
+                        }
                         Order::Create { run, plan } => {
-                            (shared.done)(match shared.create(run, &plan, &mut stack) {
+                            let created = shared.create(number, run, &plan, &mut stack);
+                            // Before the answer: the next one needn't wait for whoever hears it.
+                            shared.turns.pass(number);
+                            (shared.done)(match created {
                                 Ok((pid, pidfd, record_errno)) => Spawned::Yes {
                                     run,
                                     component: plan.id.clone(),
@@ -182,7 +199,7 @@ impl Spawner {
                                     record_errno,
                                 },
                                 Err(failure) => Spawned::No { run, failure },
-                            })
+                            });
                         }
                     }
                     open.fetch_sub(1, Ordering::AcqRel);
@@ -195,9 +212,30 @@ impl Spawner {
     }
 }
 
+/// Whose turn it is: orders are prepared side by side and created one after the other.
+#[derive(Default)]
+struct Turns {
+    next: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl Turns {
+    fn wait(&self, number: u64) {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.changed.wait_timeout_while(next, TURN, |next| *next < number));
+    }
+
+    fn pass(&self, number: u64) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = (*next).max(number + 1);
+        self.changed.notify_all();
+    }
+}
+
 impl Shared {
     fn create(
         &self,
+        number: u64,
         run: RunId,
         plan: &ComponentPlan,
         stack: &mut [u8],
@@ -210,6 +248,7 @@ impl Shared {
             .capture
             .attach(&plan.id, run.run, owner, &plan.log)
             .map_err(|error| io_failure(SpawnStage::PreparingOutput, plan.id.to_string(), &error))?;
+        self.turns.wait(number);
         let result = self.clone_child(&launch, &identity, &output, lock.as_ref(), stack, plan);
         if result.is_err() {
             self.journal.ended(&plan.id, run.run);

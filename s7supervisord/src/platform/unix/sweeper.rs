@@ -120,7 +120,16 @@ struct Work {
     /// The run that was last seen to end: strangers that turn up then are taken for its own.
     latest: Option<RunId>,
     /// Whose each orphan is, by process id and creation time.
-    owners: HashMap<(u32, u64), Option<RunId>>,
+    owners: HashMap<(u32, u64), Owner>,
+}
+
+/// Whose an orphan is.
+#[derive(Clone)]
+enum Owner {
+    /// This run's.
+    Run(RunId),
+    /// One of these: they lived when it was first seen, and nothing about it says more.
+    OneOf(HashSet<RunId>),
 }
 
 struct Active {
@@ -168,8 +177,14 @@ impl Work {
         let orphans = self.living_orphans();
         let mut owned: HashMap<RunId, Vec<u32>> = HashMap::new();
         for (pid, stat) in &orphans {
-            if let Some(run) = self.owner(*pid, stat) {
-                owned.entry(run).or_default().push(*pid);
+            match self.owner(*pid, stat) {
+                Owner::Run(run) => owned.entry(run).or_default().push(*pid),
+                // Every run that it can come from is over.
+                Owner::OneOf(runs) if runs.is_empty() => {
+                    log::warn!("process {pid} is left of a run that is over, killing it");
+                    signal(*pid, &[Signal::KILL], &BTreeSet::new());
+                }
+                Owner::OneOf(_) => {}
             }
         }
         let present: HashSet<(u32, u64)> = orphans.iter().map(|(pid, stat)| (*pid, stat.started)).collect();
@@ -211,12 +226,29 @@ impl Work {
     }
 
     /// Whose run an orphan comes from: by session or group, by the marker in its environment, by the run's output or lock
-    /// that it holds open; a stranger with none of these is taken for what the run left that has just ended.
-    fn owner(&mut self, pid: u32, stat: &Stat) -> Option<RunId> {
-        if let Some(Some(known)) = self.owners.get(&(pid, stat.started)) {
-            return Some(*known);
+    /// that it holds open. A stranger with none of these belongs to a run that lived when it was first seen: to the one
+    /// that had just ended then, or else to the last of them that is left.
+    fn owner(&mut self, pid: u32, stat: &Stat) -> Owner {
+        let key = (pid, stat.started);
+        let owner = match self.owners.remove(&key) {
+            Some(Owner::OneOf(runs)) => self.one_left(runs),
+            Some(known) => known,
+            None => self.first_sight(pid, stat),
+        };
+        self.owners.insert(key, owner.clone());
+        owner
+    }
+
+    fn one_left(&self, mut runs: HashSet<RunId>) -> Owner {
+        let leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.retain(|run| leaders.values().any(|leader| leader.run == *run));
+        match runs.iter().next() {
+            Some(run) if runs.len() == 1 => Owner::Run(*run),
+            _ => Owner::OneOf(runs),
         }
-        let seen_before = self.owners.contains_key(&(pid, stat.started));
+    }
+
+    fn first_sight(&self, pid: u32, stat: &Stat) -> Owner {
         let leaders = self
             .leaders
             .lock()
@@ -240,16 +272,23 @@ impl Work {
                 named(&component, run)
             })
         };
-        let stranger = || {
-            self.latest
-                .filter(|run| !seen_before && self.active.contains_key(run))
-        };
-        let owner = by_session()
-            .or_else(by_marker)
-            .or_else(by_files)
-            .or_else(stranger);
-        self.owners.insert((pid, stat.started), owner);
-        owner
+        if let Some(run) = by_session().or_else(by_marker).or_else(by_files) {
+            return Owner::Run(run);
+        }
+        // It can't come from a run that began after it.
+        let older = |pid: u32| census::stat(pid).is_some_and(|leader| leader.started <= stat.started);
+        let candidates: HashSet<RunId> = leaders
+            .iter()
+            .filter(|(pid, _)| older(**pid))
+            .map(|(_, leader)| leader.run)
+            .collect();
+        match self
+            .latest
+            .filter(|run| candidates.contains(run) && self.active.contains_key(run))
+        {
+            Some(run) => Owner::Run(run),
+            None => self.one_left(candidates),
+        }
     }
 }
 

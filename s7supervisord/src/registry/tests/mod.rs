@@ -2,8 +2,10 @@
 
 mod accepted;
 mod files;
+mod form;
 mod hostile;
 mod refused;
+mod words;
 
 use super::plan::*;
 use super::{LoadFailure, LoadOptions, Os, load_text};

@@ -1,0 +1,7 @@
+//! The machine against a reference and a pretend host, on trials that nobody has thought of.
+
+mod judge;
+mod reference;
+mod trial;
+mod verdict;
+mod world;

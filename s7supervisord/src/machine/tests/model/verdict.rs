@@ -1,0 +1,364 @@
+//! The verdicts: each effect when it comes, and everything that has to hold after each step.
+//!
+//! The numbers are those of the invariants in the research on reliability (C2).
+
+use super::judge::{Court, Input};
+use super::reference::{Ending, Next};
+use super::world::Process;
+use crate::machine::effect::Effect;
+use crate::machine::fleet::GATE_TIMEOUT;
+use crate::machine::input::{Command, Event, RunId, Slot, Ticket};
+use crate::machine::life::SPAWN_OVERDUE;
+use s7proto::reply::Outcome;
+use s7proto::status::{State, Wish};
+
+impl Court {
+    /// Holds what came out of one step against the reference, and lets the world act on it.
+    pub fn judge(&mut self, input: &Input, effects: &[Effect]) {
+        let ends = effects.contains(&Effect::Halt);
+        for effect in effects {
+            self.record.push(format!("{} {effect:?}", self.now()));
+            self.judge_effect(input, effect, ends);
+            self.world.perform(effect);
+        }
+        self.judge_tickets();
+        if self.punctual {
+            self.judge_order();
+            self.judge_states();
+        }
+    }
+
+    fn judge_effect(&mut self, input: &Input, effect: &Effect, ends: bool) {
+        let now = self.now();
+        match effect {
+            Effect::Spawn(run) => self.judge_spawn(*run),
+            Effect::Ask(run) | Effect::Kill(run) => {
+                self.judge_end(input, *run, matches!(effect, Effect::Kill(_)))
+            }
+            Effect::AskRest(run) => {
+                let model = self.model(run.slot);
+                assert_eq!((model.run, model.process), (run.run, Some(Process::Headless)));
+                assert_eq!(model.first_kill, None, "a tree that is being killed isn't asked");
+            }
+            Effect::Entered { slot, state } => {
+                let before = self.announced.insert(*slot, *state);
+                assert_ne!(before, Some(*state), "{slot:?} enters the state that it is in");
+            }
+            Effect::Ended { run, report } => {
+                assert!(
+                    self.living.remove(run),
+                    "I3: {run:?} ends once, and only if it was there"
+                );
+                let model = self.model(run.slot);
+                assert_eq!(
+                    model.process, None,
+                    "I1: the tree of {run:?} is empty when it has ended"
+                );
+                assert_eq!(Some(report.cause), model.cause, "why {run:?} ended");
+                assert!(
+                    report.lasted_us <= now.micros_since(model.last_start),
+                    "how long it lasted"
+                );
+            }
+            Effect::Part {
+                ticket,
+                slot,
+                outcome,
+                ..
+            } => {
+                self.tell_part(*ticket, *slot);
+                self.judge_outcome(*ticket, *slot, outcome, ends);
+            }
+            Effect::DependencyDown { ticket, slot, on } => {
+                self.tell_part(*ticket, *slot);
+                let (punctual, on) = (self.punctual, self.model(*on));
+                let given_up = on.process.is_none() && (on.next == Next::GiveUp || !punctual);
+                assert!(
+                    on.wish == Wish::Down || given_up,
+                    "{slot:?} is held by what could come"
+                );
+            }
+            Effect::Reply(ticket) => {
+                let open = self.pending.remove(ticket);
+                assert_eq!(
+                    open.map(|parts| parts.len()),
+                    Some(0),
+                    "I8: one reply, after all parts"
+                );
+            }
+            Effect::Refuse(ticket) => panic!("{ticket:?} is refused without a reason"),
+            Effect::GateTimedOut { tier, laggards } => {
+                if self.punctual {
+                    self.models.prune_stop(now);
+                    assert!(
+                        self.models.stopping.is_empty(),
+                        "tiers open when nothing is being stopped"
+                    );
+                    assert_eq!(
+                        self.models.lowest_ordered(),
+                        Some(*tier),
+                        "I6: tiers open in order"
+                    );
+                    assert_eq!(self.models.laggards(*tier, now), *laggards, "who isn't ready");
+                    let since = self.models.gate_since.expect("a tier waits");
+                    assert!(now >= since + GATE_TIMEOUT, "a tier waits for 60 s");
+                }
+                self.models.excused.extend(laggards);
+                self.models.open(*tier, now);
+            }
+            Effect::SpawnOverdue(run) => {
+                let model = self.model(run.slot);
+                assert_eq!((model.run, model.process), (run.run, Some(Process::Creating)));
+                assert!(now >= model.last_start + SPAWN_OVERDUE && !model.overdue);
+                model.overdue = true;
+            }
+            Effect::Forget(slot) => {
+                let model = self.models.all.remove(slot).expect("it is forgotten once");
+                assert!(
+                    model.removed && model.process.is_none(),
+                    "only what is removed and gone"
+                );
+            }
+            Effect::Halt => {
+                self.models.prune_stop(now);
+                assert!(
+                    self.shutting_down && !self.halted,
+                    "I9: one halt, after a shutdown"
+                );
+                if self.punctual {
+                    assert!(
+                        self.models.stopping.is_empty(),
+                        "I9: everything is stopped at the halt"
+                    );
+                }
+                self.halted = true;
+            }
+        }
+    }
+
+    fn judge_spawn(&mut self, run: RunId) {
+        let now = self.now();
+        assert!(!self.shutting_down, "I9: {run:?} is created after a shutdown");
+        assert_eq!(
+            self.world.process(run.slot),
+            None,
+            "I1: {run:?} is created beside another"
+        );
+        if self.models.all[&run.slot].ordered && self.punctual {
+            self.models.prune_stop(now);
+            assert!(
+                self.models.stopping.is_empty(),
+                "I6: {run:?} is created while everything stops"
+            );
+            let tier = self.models.all[&run.slot].policy.tier;
+            assert_eq!(
+                self.models.lowest_ordered(),
+                Some(tier),
+                "I6: {run:?} is out of turn"
+            );
+            assert_eq!(
+                self.models.laggards(tier, now),
+                [],
+                "I6: {run:?} is created before its tier opens"
+            );
+            self.models.open(tier, now);
+        }
+        let missing = self.models.missing(run.slot, now);
+        let (punctual, model) = (self.punctual, self.model(run.slot));
+        assert_eq!(model.wish, Wish::Up, "I2: {run:?} is created and not wished");
+        assert_eq!(model.run + 1, run.run, "runs are counted");
+        if punctual {
+            assert_eq!(
+                missing, None,
+                "{run:?} is created before what it depends on is ready"
+            );
+            match model.next {
+                Next::Go => {}
+                Next::Retry(earliest, latest) => {
+                    assert!(
+                        earliest <= now,
+                        "I5: {run:?} is created before {earliest}, at {now}"
+                    );
+                    assert!(now <= latest, "I11: {run:?} is created after {latest}, at {now}");
+                }
+                other => panic!("{run:?} is created although {other:?}"),
+            }
+        }
+        model.spawning(now);
+    }
+
+    /// `Ask` or `Kill`: the run begins to end, or is made to end.
+    fn judge_end(&mut self, input: &Input, run: RunId, kill: bool) {
+        let now = self.now();
+        self.models.prune_stop(now);
+        let turn = self.models.stopping.last_key_value();
+        let turn = turn.is_some_and(|(_, tier)| tier.contains(&run.slot));
+        let (hurry, punctual, model) = (self.hurry, self.punctual, self.model(run.slot));
+        assert_eq!(model.run, run.run, "only the present run is ended");
+        if model.ending.is_none() {
+            let hung = matches!(input, Input::Event(of, Event::Hung) if *of == run);
+            let named = matches!(input, Input::Command(Command::Stop(slots) | Command::Restart(slots))
+                if slots.contains(&run.slot));
+            let unwished =
+                matches!(input, Input::Event(of, Event::Spawned { .. }) if *of == run) && !model.wants_run();
+            let may = hung || named || unwished || turn || hurry;
+            assert!(may || !punctual, "I7: {run:?} is ended before its turn");
+            model.ends(if hung { Ending::Hung } else { Ending::Asked }, now);
+            let patience = if hurry {
+                std::time::Duration::ZERO
+            } else {
+                model.policy.stop_timeout
+            };
+            model.kill_due = Some(now + patience);
+        }
+        if kill && model.first_kill.is_none() {
+            let excused = hurry || matches!(input, Input::Event(_, Event::CannotAsk));
+            let patient = model.kill_due.is_some_and(|due| due > now);
+            assert!(!patient || excused, "{run:?} is killed before its time is up");
+            model.first_kill = Some(now);
+        }
+    }
+
+    fn tell_part(&mut self, ticket: Ticket, slot: Slot) {
+        let parts = self.pending.get_mut(&ticket);
+        let told = parts.is_some_and(|parts| parts.remove(&slot));
+        assert!(told, "I8: {slot:?} has one part in {ticket:?}");
+    }
+
+    /// What an operation is told of a component has to be true when it is told.
+    fn judge_outcome(&mut self, ticket: Ticket, slot: Slot, outcome: &Outcome, ends: bool) {
+        let now = self.now();
+        let overtaken = self.touched.get(&slot).is_some_and(|last| *last > ticket);
+        let punctual = self.punctual;
+        let model = self.model(slot);
+        let is_up = model.process == Some(Process::Alive) && (model.is_up(now) || !punctual);
+        let holds = match outcome {
+            Outcome::Started(run) => is_up && run.run == model.run,
+            Outcome::AlreadyUp(run) => is_up && run.run == model.run,
+            Outcome::Restarted { before, after } => {
+                is_up && after.run == model.run && before.is_none_or(|before| before.run < after.run)
+            }
+            Outcome::Completed(_) | Outcome::Stopped(_) | Outcome::FailedRun(_) => {
+                model.process.is_none() && model.run > 0
+            }
+            Outcome::AlreadyDown | Outcome::FailedSpawn(_) => model.process.is_none(),
+            Outcome::Unkillable => model.is_stuck(now) || model.overdue || ends || !punctual,
+            Outcome::Superseded => overtaken || model.removed,
+            Outcome::Refused(_) => false,
+        };
+        assert!(
+            holds,
+            "{outcome:?} is told of {slot:?} to {ticket:?}, and it is {model:?}"
+        );
+    }
+
+    // ---- after each step
+
+    fn judge_tickets(&self) {
+        for (ticket, parts) in &self.pending {
+            assert!(!parts.is_empty(), "I8: {ticket:?} has all its parts and no reply");
+            assert!(!self.halted, "I8: {ticket:?} is open at the halt");
+        }
+        let mut open = self.fleet.open_tickets();
+        open.sort_by_key(|ticket| ticket.0);
+        assert!(open.iter().eq(self.pending.keys()), "I8: open tickets");
+    }
+
+    /// What follows from the present states for the order of tiers.
+    fn judge_order(&mut self) {
+        let now = self.now();
+        self.models.prune_stop(now);
+        if let Some((_, tier)) = self.models.stopping.last_key_value() {
+            for slot in tier {
+                let model = &self.models.all[slot];
+                let ends = model.ending.is_some() || model.process == Some(Process::Creating);
+                assert!(ends, "I7: it is the turn of {slot:?}, and nothing is done");
+            }
+            return;
+        }
+        while let Some(tier) = self.models.lowest_ordered() {
+            let since = *self.models.gate_since.get_or_insert(now);
+            if !self.models.laggards(tier, now).is_empty() {
+                assert!(
+                    now < since + GATE_TIMEOUT,
+                    "I6: tier {tier} waits for more than 60 s"
+                );
+                return;
+            }
+            self.models.open(tier, now);
+        }
+        self.models.gate_since = None;
+        self.models.excused.clear();
+    }
+
+    fn judge_states(&mut self) {
+        let now = self.now();
+        let armed = self.fleet.armed();
+        let slots: Vec<Slot> = self.fleet.slots().collect();
+        assert!(slots.iter().eq(self.models.all.keys()), "who exists");
+        for slot in slots {
+            let view = self.fleet.view(slot, now).expect("it exists");
+            let missing = self.models.missing(slot, now);
+            let closed = !self.models.stopping.is_empty() || self.models.all[&slot].ordered;
+            let asked_by: Vec<Ticket> = self
+                .pending
+                .iter()
+                .filter(|(_, parts)| parts.contains(&slot))
+                .map(|(ticket, _)| *ticket)
+                .collect();
+            let model = self.model(slot);
+            if let Next::Retry(earliest, latest) = model.next {
+                // The time has come, and something else has to come first.
+                if view.state == State::Waiting && earliest <= now {
+                    model.next = Next::Go;
+                } else {
+                    assert!(
+                        now < latest,
+                        "I11: {slot:?} should have been tried again before {latest}"
+                    );
+                }
+            }
+            let state = model.state(now);
+            assert_eq!(view.state, state, "{slot:?} is shown as it is: {model:?}");
+            assert_eq!(view.wish, model.wish, "what is wished of {slot:?}");
+            assert_eq!(view.run, model.run, "the run of {slot:?}");
+            let alive = matches!(model.process, Some(Process::Alive | Process::Headless));
+            assert_eq!(view.pid.is_some(), alive, "the process id of {slot:?}");
+            let timer = armed.iter().filter(|(of, _)| *of == slot).count();
+            assert!(timer <= 1, "{slot:?} has more than one timer");
+            match state {
+                State::Stopped | State::Exited | State::Fatal => {
+                    assert_eq!(timer, 0, "no timer is left of {slot:?}")
+                }
+                State::Waiting => {
+                    assert_eq!(timer, 0, "no timer is left of {slot:?}");
+                    assert!(closed || missing.is_some(), "I4: {slot:?} waits for nothing");
+                }
+                State::Stopping | State::Backoff | State::Stuck => {
+                    assert_eq!(timer, 1, "I4: {slot:?} is left alone")
+                }
+                State::Starting if model.process == Some(Process::Creating) => {
+                    assert!(model.overdue != (timer == 1), "I4: nobody looks after {slot:?}");
+                }
+                State::Starting | State::Running => {}
+            }
+            if let Some(due) = model.kill_due.filter(|_| model.first_kill.is_none()) {
+                assert!(now < due, "{slot:?} should have been killed at {due}");
+            }
+            if !asked_by.is_empty() {
+                let busy = match state {
+                    State::Starting | State::Stopping | State::Waiting => true,
+                    State::Backoff => model.process.is_some(),
+                    State::Running => model.ordered || (model.wish == Wish::Down && closed),
+                    _ => false,
+                };
+                assert!(
+                    busy,
+                    "I8: {asked_by:?} wait for {slot:?}, which does nothing: {model:?}"
+                );
+            }
+            let shown = self.announced.get(&slot).copied().unwrap_or(State::Stopped);
+            assert_eq!(shown, state, "what was announced of {slot:?}");
+        }
+    }
+}
