@@ -23,7 +23,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the operation failed; 2 usage; 3 not running (the supervisor, something wished up, or a component
+Exit codes: 0 done; 1 the operation failed; 2 usage; 3 not running (the supervisor, something wished up, or a component \
 named); 4 no such component; 5 not permitted; 6 timed out; 7 foreign protocol version";
 
 /// Options of every verb.

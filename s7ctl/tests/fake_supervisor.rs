@@ -520,6 +520,12 @@ async fn restart_without_names_comes_back_to_the_new_supervisor_and_starts_every
     let said = with(&place, &["restart"], async |listener| {
         let (channel, request) = answer(&listener, Done::Restarting(vec![])).await;
         assert_eq!(request, Request::RestartSupervisor);
+        // As long as the old one is there it is left in peace: a new connection would be lost with it.
+        let early = tokio::time::timeout(Duration::from_millis(200), listener.accept()).await;
+        assert!(
+            early.is_err(),
+            "s7ctl came back before the old supervisor had ended"
+        );
         // The old one goes with its socket; the new one takes its time.
         drop(listener);
         std::fs::remove_file(&socket).unwrap();

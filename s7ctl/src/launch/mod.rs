@@ -19,6 +19,8 @@ use std::time::Duration;
 pub const PROGRAM_VARIABLE: &str = "S7_SUPERVISORD";
 /// The variable that names the install folder. The supervisor leaves the current folder, so it is made absolute.
 const INSTALL_FOLDER_VARIABLE: &str = "S7_INSTALL_FOLDER";
+/// Tells the supervisor that nobody reads its standard error once it answers, so that it needn't write its log there too.
+const DETACHED_VARIABLE: &str = "S7_DETACHED";
 /// How long a supervisor may take until it answers, where no `--timeout` says otherwise.
 pub const UNTIL_IT_ANSWERS: Duration = Duration::from_secs(30);
 /// Between two looks whether it answers. Each costs a few microseconds.
@@ -85,6 +87,7 @@ pub async fn supervisor(
             std::path::absolute(folder).map_err(cannot)?,
         );
     }
+    command.env(DETACHED_VARIABLE, "1");
     os::detach(&mut command);
     let mut child = command.spawn().map_err(cannot)?;
     wait(&mut child, said, candidates, deadline).await

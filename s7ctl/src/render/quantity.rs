@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-/// A short time: `0.31 s`, `12.5 s`, `2m 05s`, `1h 03m`.
+/// A short time: `7 ms`, `0.31 s`, `12.5 s`, `2m 05s`, `1h 03m`.
 #[must_use]
 pub fn seconds(time: Duration) -> String {
     let whole = time.as_secs();
     match whole {
+        0 if time.as_millis() < 100 => format!("{} ms", time.as_millis()),
         0..10 => format!("{:.2} s", time.as_secs_f64()),
         10..60 => format!("{:.1} s", time.as_secs_f64()),
         60..3600 => format!("{}m {:02}s", whole / 60, whole % 60),
@@ -65,8 +66,8 @@ mod tests {
     fn times_have_a_unit_and_no_more_digits_than_matter() {
         let short = |ms| seconds(Duration::from_millis(ms));
         assert_eq!(
-            [310, 9_990, 12_500, 125_000, 3_780_000].map(short),
-            ["0.31 s", "9.99 s", "12.5 s", "2m 05s", "1h 03m"]
+            [7, 99, 310, 9_990, 12_500, 125_000, 3_780_000].map(short),
+            ["7 ms", "99 ms", "0.31 s", "9.99 s", "12.5 s", "2m 05s", "1h 03m"]
         );
         let long = |s| age(Duration::from_secs(s));
         assert_eq!(

@@ -25,14 +25,7 @@ pub fn part(part: &Part) -> Result<String, CtlError> {
                 exit(report)
             )
         }
-        Outcome::Stopped(report) => match report.cause {
-            EndCause::KilledAfterTimeout => {
-                format!("stopped: it did not stop in time and was killed ({took})")
-            }
-            EndCause::Requested | EndCause::Finished | EndCause::Crashed => {
-                format!("stopped, {} ({took})", exit(report))
-            }
-        },
+        Outcome::Stopped(report) => format!("{} ({took})", stopped(report)),
         Outcome::AlreadyDown => "was stopped already".to_owned(),
         Outcome::Restarted {
             before: Some(before),
@@ -50,6 +43,22 @@ pub fn part(part: &Part) -> Result<String, CtlError> {
         | Outcome::Refused(_) => return Err(failure(name, &part.outcome)),
     };
     Ok(format!("{name}: {said}"))
+}
+
+/// How a run ended that was to end. That the stop signal ended it, or that it left with 0, needs few words.
+fn stopped(report: &ExitReport) -> String {
+    match (report.cause, &report.exit) {
+        (EndCause::KilledAfterTimeout, _) => "stopped: it did not stop in time and was killed".to_owned(),
+        (EndCause::Requested, Exit::Code(0) | Exit::Unknown) => "stopped".to_owned(),
+        (EndCause::Requested, Exit::Code(code)) => format!("stopped, with exit code {code}"),
+        (EndCause::Requested, Exit::Signal { name, core: false }) => format!("stopped by {name}"),
+        (EndCause::Requested, Exit::Signal { core: true, .. }) => {
+            format!("stopped, {}", exit_only(&report.exit))
+        }
+        (EndCause::Finished | EndCause::Crashed, _) => {
+            format!("stopped; before that it {} by itself", exit_only(&report.exit))
+        }
+    }
 }
 
 fn failure(name: &ComponentName, outcome: &Outcome) -> CtlError {

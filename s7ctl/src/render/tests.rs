@@ -41,7 +41,7 @@ fn as_json(view: &View) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-fn exited(exit: Exit, cause: EndCause) -> ExitReport {
+fn ended(exit: Exit, cause: EndCause) -> ExitReport {
     ExitReport {
         exit,
         cause,
@@ -50,8 +50,15 @@ fn exited(exit: Exit, cause: EndCause) -> ExitReport {
     }
 }
 
+fn signal(name: &str, core: bool) -> Exit {
+    Exit::Signal {
+        name: name.into(),
+        core,
+    }
+}
+
 fn crashed() -> ExitReport {
-    exited(Exit::Code(1), EndCause::Crashed)
+    ended(Exit::Code(1), EndCause::Crashed)
 }
 
 fn component(id: &str, state: State) -> ComponentStatus {
@@ -85,7 +92,7 @@ fn running(id: &str) -> ComponentStatus {
         restarts: 2,
         memory_bytes: Some(512 << 20),
         cpu_percent: Some(3.25),
-        last_exit: Some(exited(
+        last_exit: Some(ended(
             Exit::Signal {
                 name: "SIGKILL".into(),
                 core: false,
@@ -385,21 +392,7 @@ fn every_stage_of_a_failed_start_is_named() {
 
 #[test]
 fn every_outcome_has_its_line_or_its_failure() {
-    let requested = exited(Exit::Code(0), EndCause::Requested);
-    let killed = exited(
-        Exit::Signal {
-            name: "SIGKILL".into(),
-            core: false,
-        },
-        EndCause::KilledAfterTimeout,
-    );
-    let cored = exited(
-        Exit::Signal {
-            name: "SIGSEGV".into(),
-            core: true,
-        },
-        EndCause::Crashed,
-    );
+    let cored = ended(signal("SIGSEGV", true), EndCause::Crashed);
     let before = Some(RunInfo { run: 3, pid: 4121 });
     let good = [
         (Outcome::Started(RUN), "ps: started, pid 4188 (0.31 s)", "started"),
@@ -409,18 +402,43 @@ fn every_outcome_has_its_line_or_its_failure() {
             "already_up",
         ),
         (
-            Outcome::Completed(exited(Exit::Code(0), EndCause::Finished)),
+            Outcome::Completed(ended(Exit::Code(0), EndCause::Finished)),
             "ps: exited with code 0 after 0.20 s, and its restart policy says that it stays so (0.31 s)",
             "completed",
         ),
         (
-            Outcome::Stopped(requested),
-            "ps: stopped, exited with code 0 after 0.20 s (0.31 s)",
+            Outcome::Stopped(ended(Exit::Code(0), EndCause::Requested)),
+            "ps: stopped (0.31 s)",
             "stopped",
         ),
         (
-            Outcome::Stopped(killed),
+            Outcome::Stopped(ended(Exit::Code(3), EndCause::Requested)),
+            "ps: stopped, with exit code 3 (0.31 s)",
+            "stopped",
+        ),
+        (
+            Outcome::Stopped(ended(signal("SIGTERM", false), EndCause::Requested)),
+            "ps: stopped by SIGTERM (0.31 s)",
+            "stopped",
+        ),
+        (
+            Outcome::Stopped(ended(signal("SIGABRT", true), EndCause::Requested)),
+            "ps: stopped, was ended by SIGABRT (core dumped) (0.31 s)",
+            "stopped",
+        ),
+        (
+            Outcome::Stopped(ended(Exit::Unknown, EndCause::Requested)),
+            "ps: stopped (0.31 s)",
+            "stopped",
+        ),
+        (
+            Outcome::Stopped(ended(signal("SIGKILL", false), EndCause::KilledAfterTimeout)),
             "ps: stopped: it did not stop in time and was killed (0.31 s)",
+            "stopped",
+        ),
+        (
+            Outcome::Stopped(crashed()),
+            "ps: stopped; before that it exited with code 1 by itself (0.31 s)",
             "stopped",
         ),
         (Outcome::AlreadyDown, "ps: was stopped already", "already_down"),
@@ -868,9 +886,16 @@ fn a_reload_says_what_it_does_or_would_do_with_every_component() {
         warnings: vec![],
         parts: vec![],
     };
+    let dry = ReloadReport {
+        dry_run: true,
+        ..unchanged.clone()
+    };
     assert_eq!(
-        as_text(&View::Reload(unchanged)),
-        "The registry is loaded; no component has changed.\n"
+        [unchanged, dry].map(|report| as_text(&View::Reload(report))),
+        [
+            "The registry is loaded; no component has changed.\n",
+            "The registry would load; no component has changed.\n"
+        ]
     );
 }
 

@@ -168,7 +168,8 @@ fn reload(report: &ReloadReport, page: &Page) -> String {
         text.push('\n');
     }
     match (report.changes.is_empty(), report.dry_run) {
-        (true, _) => text.push_str("The registry is loaded; no component has changed.\n"),
+        (true, false) => text.push_str("The registry is loaded; no component has changed.\n"),
+        (true, true) => text.push_str("The registry would load; no component has changed.\n"),
         (false, true) => text.push_str("Nothing was done: this was a dry run.\n"),
         (false, false) => {}
     }

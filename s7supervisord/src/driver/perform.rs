@@ -20,7 +20,7 @@ impl Driver {
                 }
                 Effect::Ask(run) => {
                     if let Some(plan) = self.roster.plan(run.slot) {
-                        self.host.ask(run, &plan.stop);
+                        self.host.ask(run, plan);
                     }
                 }
                 Effect::AskRest(run) => self.host.ask_rest(run),

@@ -2,6 +2,8 @@
 
 mod desk;
 mod model;
+mod policies;
+mod scale;
 mod states;
 mod stories;
 mod table;

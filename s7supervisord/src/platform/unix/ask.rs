@@ -1,7 +1,7 @@
 //! Polite ways to stop other than a signal.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use crate::registry::plan::{ComponentPlan, RunPlan};
+use std::path::Path;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -33,27 +33,16 @@ pub fn by_tcp(host: String, port: u16, text: String, failed: impl FnOnce() + Sen
     });
 }
 
-/// Runs a command; calls `failed` if it can't be run or fails.
-pub fn by_command(program: &Path, arguments: &[String], failed: impl FnOnce() + Send + 'static) {
-    let program: PathBuf = program.to_owned();
-    let arguments = arguments.to_vec();
-    tokio::task::spawn_blocking(move || {
-        let status = std::process::Command::new(&program)
-            .args(&arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        match status {
-            Ok(status) if status.success() => {}
-            Ok(status) => {
-                log::warn!("the stop command {}: {status}", program.display());
-                failed();
-            }
-            Err(error) => {
-                log::warn!("running the stop command {}: {error}", program.display());
-                failed();
-            }
-        }
-    });
+/// What the command that asks `component` to stop is made of: the component's own surroundings with another program.
+#[must_use]
+pub fn command_plan(component: &ComponentPlan, program: &Path, arguments: &[String]) -> ComponentPlan {
+    let run = RunPlan {
+        program: program.to_owned(),
+        arguments: arguments.to_vec(),
+        ..component.run.clone()
+    };
+    ComponentPlan {
+        run,
+        ..component.clone()
+    }
 }

@@ -1,17 +1,20 @@
 //! The processes of all runs: orders go in, events come out.
 
-use super::census::{self, Orphans};
+use super::census::Orphans;
 use super::inherited::Inherited;
+pub use super::measure::{Usage, usage};
 use super::output::Capture;
 use super::spawner::{Order, Spawned, Spawner};
 use super::sweeper::{Job, Leader, Leaders, Manner, Sweeper, Swept};
 use super::watch::Watch;
+use super::words::{exit_of, unix_signal};
+
 use crate::machine::input::{Event, RunId};
-use crate::registry::plan::{ComponentPlan, StopPlan, StopSignal};
+use crate::registry::plan::{ComponentPlan, StopPlan};
 use crate::state::journal::Journal;
-use rustix::process::{Signal, WaitId, WaitIdOptions, WaitIdStatus};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
-use s7proto::status::Exit;
+use s7proto::status::{Exit, SpawnFailure};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -32,6 +35,7 @@ enum Told {
 pub struct Host {
     runs: HashMap<RunId, Process>,
     keys: HashMap<u64, RunId>,
+    commands: HashMap<u64, Command>,
     next_key: u64,
     watch: Watch,
     spawner: Spawner,
@@ -42,6 +46,26 @@ pub struct Host {
     tell: mpsc::UnboundedSender<Told>,
     children: SignalStream,
     record_fault: Option<String>,
+}
+
+/// A command that asks a run to stop, until its end is seen.
+struct Command {
+    pid: u32,
+    pidfd: OwnedFd,
+    run: RunId,
+    /// The run is over, and nobody cares how the command ends.
+    idle: bool,
+}
+
+impl Command {
+    /// What it was for is over. What it has left behind carries the marker of its run and is swept with it.
+    fn kill(&mut self) {
+        self.idle = true;
+        if let Some(group) = Pid::from_raw(i32::try_from(self.pid).unwrap_or(0)) {
+            // It isn't reaped yet, so the number is its own.
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 /// The first process of a run.
@@ -92,6 +116,7 @@ impl Host {
         Ok(Self {
             runs: HashMap::new(),
             keys: HashMap::new(),
+            commands: HashMap::new(),
             next_key: 0,
             watch: Watch::new()?,
             spawner,
@@ -123,18 +148,19 @@ impl Host {
     }
 
     /// Asks the first process of a run to end, and wakes it should it be stopped.
-    pub fn ask(&mut self, run: RunId, stop: &StopPlan) {
+    pub fn ask(&mut self, run: RunId, plan: &ComponentPlan) {
         let Some(process) = self.runs.get(&run) else {
             return;
         };
-        match stop {
+        match &plan.stop {
             StopPlan::Signal(name) => process.send(unix_signal(*name)),
             StopPlan::Console => process.send(Signal::INT),
             StopPlan::Tcp { host, port, text } => {
                 super::ask::by_tcp(host.clone(), *port, text.clone(), self.cannot_ask(run));
             }
             StopPlan::Command { program, arguments } => {
-                super::ask::by_command(program, arguments, self.cannot_ask(run));
+                let plan = Arc::new(super::ask::command_plan(plan, program, arguments));
+                self.spawner.submit(Order::Ask { run, plan });
             }
         }
         // A stopped process would take the signal only after it is continued (reliability A2).
@@ -171,6 +197,9 @@ impl Host {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&process.pid);
+        for command in self.commands.values_mut().filter(|command| command.run == run) {
+            command.kill();
+        }
         self.spawner.submit(Order::NoteEnded {
             component: process.component,
             run: run.run,
@@ -218,6 +247,10 @@ impl Host {
                     (run, Event::Spawned { pid })
                 }
                 Told::Spawned(Spawned::No { run, failure }) => (run, Event::SpawnFailed(failure)),
+                Told::Spawned(Spawned::Asking { run, command }) => match self.asking(run, command) {
+                    Some(event) => (run, event),
+                    None => continue,
+                },
                 Told::Swept(Swept::Empty(run)) => (run, Event::Emptied),
                 Told::Swept(Swept::Survivors(run, left)) => (run, Event::Survivors(left)),
                 Told::CannotAsk(run) => (run, Event::CannotAsk),
@@ -254,10 +287,57 @@ impl Host {
         );
     }
 
+    /// The command that asks a run to stop has begun, or has not.
+    fn asking(&mut self, run: RunId, command: Result<(u32, OwnedFd), SpawnFailure>) -> Option<Event> {
+        let (pid, pidfd) = match command {
+            Ok(command) => command,
+            Err(failure) => {
+                log::warn!(
+                    "running the stop command: {:?}: {}: {}",
+                    failure.stage,
+                    failure.subject,
+                    failure.cause
+                );
+                return Some(Event::CannotAsk);
+            }
+        };
+        let key = self.next_key;
+        self.next_key += 1;
+        let mut command = Command {
+            pid,
+            pidfd,
+            run,
+            idle: false,
+        };
+        if let Err(error) = self.watch.add(command.pidfd.as_fd(), key) {
+            log::error!("watching the stop command, process {pid}: {error}");
+        }
+        // The run may have ended before its stop command has begun.
+        if !self.runs.contains_key(&run) {
+            command.kill();
+        }
+        self.commands.insert(key, command);
+        None
+    }
+
+    fn command_ended(&mut self, key: u64) -> Option<(RunId, Event)> {
+        let command = self.commands.remove(&key)?;
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let status = rustix::process::waitid(WaitId::PidFd(command.pidfd.as_fd()), options)
+            .ok()
+            .flatten()?;
+        if command.idle || status.exit_status() == Some(0) {
+            return None;
+        }
+        log::warn!("the stop command failed: {:?}", exit_of(&status));
+        Some((command.run, Event::CannotAsk))
+    }
+
     fn deaths(&mut self, keys: &[u64]) -> Vec<(RunId, Event)> {
         let mut events = Vec::with_capacity(keys.len());
         for key in keys {
             let Some(run) = self.keys.get(key).copied() else {
+                events.extend(self.command_ended(*key));
                 continue;
             };
             let Some(process) = self.runs.get_mut(&run) else {
@@ -309,76 +389,4 @@ impl Process {
             _ => Exit::Unknown,
         }
     }
-}
-
-fn exit_of(status: &WaitIdStatus) -> Exit {
-    if let Some(code) = status.exit_status() {
-        return Exit::Code(code);
-    }
-    match status.terminating_signal() {
-        Some(number) => Exit::Signal {
-            name: signal_name(number),
-            core: status.dumped(),
-        },
-        None => Exit::Unknown,
-    }
-}
-
-/// The name of a signal as people know it.
-#[must_use]
-pub fn signal_name(number: i32) -> String {
-    const NAMES: [&str; 31] = [
-        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
-        "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
-        "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-    ];
-    let index = usize::try_from(number)
-        .ok()
-        .and_then(|number| number.checked_sub(1));
-    match index.and_then(|index| NAMES.get(index)) {
-        Some(name) => format!("SIG{name}"),
-        None => format!("signal {number}"),
-    }
-}
-
-fn unix_signal(signal: StopSignal) -> Signal {
-    match signal {
-        StopSignal::Term => Signal::TERM,
-        StopSignal::Int => Signal::INT,
-        StopSignal::Quit => Signal::QUIT,
-        StopSignal::Hup => Signal::HUP,
-        StopSignal::Usr1 => Signal::USR1,
-        StopSignal::Usr2 => Signal::USR2,
-        StopSignal::Winch => Signal::WINCH,
-        StopSignal::Kill => Signal::KILL,
-    }
-}
-
-/// Memory and CPU time of one tree.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Resident memory in bytes, pages that several processes share counted in each.
-    pub memory_bytes: u64,
-    /// CPU time used so far, in microseconds.
-    pub cpu_us: u64,
-}
-
-/// Adds up the tree of each process. It reads many small files, so never on the core loop.
-#[must_use]
-pub fn usage(pids: &[(RunId, u32)]) -> HashMap<RunId, Usage> {
-    let page = rustix::param::page_size() as u64;
-    let tick_us = 1_000_000 / rustix::param::clock_ticks_per_second().max(1);
-    let mut sums = HashMap::with_capacity(pids.len());
-    for (run, pid) in pids {
-        let mut sum = Usage::default();
-        for member in census::tree(*pid) {
-            let resident = std::fs::read_to_string(format!("/proc/{member}/statm"))
-                .ok()
-                .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
-            sum.memory_bytes += resident.unwrap_or(0) * page;
-            sum.cpu_us += census::stat(member).map_or(0, |stat| stat.ticks * tick_us);
-        }
-        sums.insert(*run, sum);
-    }
-    sums
 }

@@ -9,12 +9,15 @@ mod identity;
 mod inherited;
 mod launch;
 pub mod log_file;
+mod measure;
 mod pace;
 mod pump;
 mod sink;
 mod spawner;
+mod stream;
 mod sweeper;
 mod watch;
+mod words;
 
 pub mod endpoint;
 pub mod host;

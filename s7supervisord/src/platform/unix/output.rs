@@ -106,5 +106,5 @@ impl Capture {
 }
 
 #[cfg(test)]
-#[path = "output_tests.rs"]
+#[path = "output_tests/mod.rs"]
 mod tests;

@@ -6,7 +6,7 @@
 use super::appointments::{Appointments, Then};
 use super::fifo;
 use super::pace::Pace;
-use super::sink::{Poured, Sink};
+use super::stream::{Next, Pipe, Stream, fifo_name, lock};
 use crate::output::failure::doing;
 use crate::registry::plan::LogPlan;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
@@ -14,13 +14,13 @@ use rustix::event::{EventfdFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use s7proto::name::ComponentName;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// One thread may hang in a slow disk while the other goes on; more would only contend on a machine of few cores.
@@ -29,9 +29,6 @@ pub(super) const THREADS: usize = 2;
 /// A turn needs two or three small frames and a formatted warning, some 10 KiB with a debug build. Only pages that were
 /// touched cost memory; glibc's smallest stack is 16 KiB.
 const STACK: usize = 128 * 1024;
-
-/// How much of one pipe is moved before another one that is ready gets its turn.
-const QUANTUM: usize = 4 * 1024 * 1024;
 
 /// How long an old run's pipe that still has a writer keeps the next run's output waiting. The next run only starts when
 /// the old tree is gone, so that writer is a stranger who was handed the pipe, and mustn't block the component.
@@ -51,46 +48,6 @@ pub(super) struct Pumps {
     pipes: Mutex<HashMap<u64, Arc<Pipe>>>,
     ended: Condvar,
     appointments: Appointments,
-}
-
-/// The output of one component, over all its runs.
-struct Stream {
-    component: ComponentName,
-    dropped: AtomicU64,
-    /// Held while the disk is worked on; nobody but pump threads waits for it.
-    sink: Mutex<Sink>,
-    /// Held for moments only.
-    queue: Mutex<Queue>,
-}
-
-/// The pipes of a component's runs, oldest first. Only the head is read, so that runs come one after the other.
-struct Queue {
-    plan: Arc<LogPlan>,
-    head: Option<Arc<Pipe>>,
-    waiting: VecDeque<Arc<Pipe>>,
-    forgotten: bool,
-}
-
-struct Pipe {
-    key: u64,
-    run: u64,
-    stream: Arc<Stream>,
-    read: OwnedFd,
-    capacity: usize,
-    in_epoll: AtomicBool,
-    pace: Mutex<Pace>,
-}
-
-/// What a thread does after a turn.
-enum Next {
-    /// The quantum is used up, and there is more.
-    More,
-    /// The pipe is empty.
-    Rest(usize),
-    /// The file isn't to be tried before.
-    Later(Instant),
-    /// Nothing will come any more.
-    End,
 }
 
 impl Pumps {
@@ -154,19 +111,9 @@ impl Pumps {
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
         let stream = {
             let mut components = lock(&self.components);
-            let stream = components.entry(component.clone()).or_insert_with(|| {
-                Arc::new(Stream {
-                    component: component.clone(),
-                    dropped: AtomicU64::new(0),
-                    sink: Mutex::new(Sink::new(Arc::clone(&plan))),
-                    queue: Mutex::new(Queue {
-                        plan: Arc::clone(&plan),
-                        head: None,
-                        waiting: VecDeque::new(),
-                        forgotten: false,
-                    }),
-                })
-            });
+            let stream = components
+                .entry(component.clone())
+                .or_insert_with(|| Arc::new(Stream::new(component.clone(), Arc::clone(&plan))));
             let stream = Arc::clone(stream);
             // Under both locks, so that a stream can't be forgotten between being found and being used.
             let mut queue = lock(&stream.queue);
@@ -257,7 +204,7 @@ impl Pumps {
                 (None, None) => continue,
             };
             let started = Instant::now();
-            match self.turn(&pipe) {
+            match pipe.turn(self.nowhere.as_fd()) {
                 Next::More => held = Some(pipe),
                 Next::Later(when) => self.appointments.make(when, pipe.key, Then::Turn),
                 Next::End => self.end(&pipe),
@@ -300,36 +247,6 @@ impl Pumps {
         }
     }
 
-    /// Moves what is in a pipe, at most a quantum.
-    fn turn(&self, pipe: &Pipe) -> Next {
-        let mut sink = lock(&pipe.stream.sink);
-        sink.follow(Arc::clone(&lock(&pipe.stream.queue).plan));
-        let mut moved = 0;
-        while moved < QUANTUM {
-            let poured = sink.pour(
-                pipe.read.as_fd(),
-                self.nowhere.as_fd(),
-                pipe.stream.component.as_str(),
-            );
-            let bytes = match poured {
-                Poured::Moved(bytes) => bytes,
-                Poured::Dropped(bytes) => {
-                    pipe.stream.dropped.fetch_add(bytes as u64, Ordering::Relaxed);
-                    bytes
-                }
-                Poured::Empty => return Next::Rest(moved),
-                Poured::Wait(until) => return Next::Later(until),
-                Poured::Ended => return Next::End,
-            };
-            moved += bytes;
-            // A call takes all there is, so less than half a pipe means that it is empty now, and epoll sees the end.
-            if bytes < pipe.capacity / 2 {
-                return Next::Rest(moved);
-            }
-        }
-        Next::More
-    }
-
     /// Arms a pipe for one event, at once if there is something already.
     fn watch(&self, pipe: &Pipe) {
         let flags = EventFlags::IN | EventFlags::ONESHOT;
@@ -361,11 +278,7 @@ impl Pumps {
     fn end(&self, pipe: &Arc<Pipe>) {
         let stream = &pipe.stream;
         self.unwatch(pipe);
-        fifo::remove(
-            self.folder.as_fd(),
-            &fifo_name(&stream.component, pipe.run),
-            pipe.read.as_fd(),
-        );
+        fifo::remove(self.folder.as_fd(), &pipe.name(), pipe.read.as_fd());
         self.advance(stream, |head| head.is_some_and(|head| head.key == pipe.key));
         if lock(&stream.queue).is_idle() {
             lock(&stream.sink).close();
@@ -434,21 +347,6 @@ impl Pumps {
         }
         mine
     }
-}
-
-impl Queue {
-    fn is_idle(&self) -> bool {
-        self.head.is_none() && self.waiting.is_empty()
-    }
-}
-
-fn fifo_name(component: &ComponentName, run: u64) -> String {
-    format!("{component}.{run}")
-}
-
-/// Nobody panics with one of these locks, and if somebody did, the others had better go on.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Signals are for other threads; above all SIGXFSZ, which a log that reaches the daemon's own file size limit would

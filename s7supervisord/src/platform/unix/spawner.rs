@@ -5,8 +5,9 @@ use super::child::{Failure, Plan, child_main};
 use super::identity;
 use super::inherited::Inherited;
 use super::launch::Launch;
-use super::output::{Capture, ChildOutput};
+use super::output::Capture;
 use crate::machine::input::RunId;
+use crate::output::failure;
 use crate::registry::plan::ComponentPlan;
 use crate::state::journal::Journal;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -15,7 +16,7 @@ use s7proto::status::{SpawnFailure, SpawnStage};
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -42,6 +43,13 @@ pub enum Order {
         /// What it is made of.
         plan: Arc<ComponentPlan>,
     },
+    /// Run the command that asks a run to stop, as the component's user and in its environment.
+    Ask {
+        /// Which run is to stop.
+        run: RunId,
+        /// The component's plan with the command in place of its program.
+        plan: Arc<ComponentPlan>,
+    },
     /// Note that a run is over, tree and all.
     NoteEnded {
         /// Whose run.
@@ -65,6 +73,13 @@ pub enum Spawned {
         pidfd: OwnedFd,
         /// Why its record could not be written, if so.
         record_errno: Option<i32>,
+    },
+    /// The command that asks a run to stop runs, or why it doesn't.
+    Asking {
+        /// Which run is to stop.
+        run: RunId,
+        /// The command's process.
+        command: Result<(u32, OwnedFd), SpawnFailure>,
     },
     /// There is no process.
     No {
@@ -116,7 +131,7 @@ impl Spawner {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
-        let null = File::open("/dev/null")?;
+        let null = File::options().read(true).write(true).open("/dev/null")?;
         let shared = Shared {
             capture,
             journal,
@@ -145,16 +160,17 @@ impl Spawner {
         if open > self.threads && self.threads < THREADS {
             self.add_thread();
         }
-        let create = match &order {
-            Order::Create { run, .. } => Some(*run),
-            Order::NoteEnded { .. } => None,
+        let (run, creates) = match &order {
+            Order::Create { run, .. } => (Some(*run), true),
+            Order::Ask { run, .. } => (Some(*run), false),
+            Order::NoteEnded { .. } => (None, false),
         };
         if self.threads > 0 && self.orders.send((self.taken, order)).is_ok() {
             self.taken += 1;
             return;
         }
         self.open.fetch_sub(1, Ordering::AcqRel);
-        if let Some(run) = create {
+        if let Some(run) = run {
             let failure = SpawnFailure {
                 stage: SpawnStage::CreatingProcess,
                 subject: "a thread of the supervisor".to_owned(),
@@ -162,7 +178,14 @@ impl Spawner {
                 cause: "no thread could be created for it".to_owned(),
                 host_fault: true,
             };
-            (self.shared.done)(Spawned::No { run, failure });
+            (self.shared.done)(if creates {
+                Spawned::No { run, failure }
+            } else {
+                Spawned::Asking {
+                    run,
+                    command: Err(failure),
+                }
+            });
         }
     }
 
@@ -185,6 +208,11 @@ impl Spawner {
                         Order::NoteEnded { component, run } => {
                             shared.turns.pass(number);
                             shared.journal.ended(&component, run);
+                        }
+                        Order::Ask { run, plan } => {
+                            shared.turns.pass(number);
+                            let command = shared.create_asking(run, &plan, &mut stack);
+                            (shared.done)(Spawned::Asking { run, command });
                         }
                         Order::Create { run, plan } => {
                             let created = shared.create(number, run, &plan, &mut stack);
@@ -232,6 +260,13 @@ impl Turns {
     }
 }
 
+/// Descriptors that a child is given.
+struct Held<'a> {
+    output: BorrowedFd<'a>,
+    lock: Option<&'a File>,
+    journal: Option<&'a File>,
+}
+
 impl Shared {
     fn create(
         &self,
@@ -249,19 +284,41 @@ impl Shared {
             .attach(&plan.id, run.run, owner, &plan.log)
             .map_err(|error| io_failure(SpawnStage::PreparingOutput, plan.id.to_string(), &error))?;
         self.turns.wait(number);
-        let result = self.clone_child(&launch, &identity, &output, lock.as_ref(), stack, plan);
+        let held = Held {
+            output: output.as_fd(),
+            lock: lock.as_ref(),
+            journal: self.journal.file(),
+        };
+        let result = self.clone_child(&launch, &identity, &held, stack, plan);
         if result.is_err() {
             self.journal.ended(&plan.id, run.run);
         }
         result
     }
 
+    /// Its output is nobody's, and it is no run: it has neither lock nor record.
+    fn create_asking(
+        &self,
+        run: RunId,
+        plan: &ComponentPlan,
+        stack: &mut [u8],
+    ) -> Result<(u32, OwnedFd), SpawnFailure> {
+        let identity = identity::look_up(plan.run.user.as_deref(), plan.run.group.as_deref())?;
+        let launch = Launch::new(plan, run.run, &identity, &self.instance)?;
+        let held = Held {
+            output: self.null.as_fd(),
+            lock: None,
+            journal: None,
+        };
+        let (pid, pidfd, _) = self.clone_child(&launch, &identity, &held, stack, plan)?;
+        Ok((pid, pidfd))
+    }
+
     fn clone_child(
         &self,
         launch: &Launch,
         identity: &identity::Identity,
-        output: &ChildOutput,
-        lock: Option<&File>,
+        held: &Held<'_>,
         stack: &mut [u8],
         component: &ComponentPlan,
     ) -> Result<(u32, OwnedFd, Option<i32>), SpawnFailure> {
@@ -272,10 +329,10 @@ impl Shared {
             argv: argv.as_ptr(),
             envp: envp.as_ptr(),
             directory: launch.directory.as_ptr(),
-            output: output.as_fd().as_raw_fd(),
+            output: held.output.as_raw_fd(),
             null: self.null.as_raw_fd(),
-            lock: lock.map_or(-1, AsRawFd::as_raw_fd),
-            journal: self.journal.file().map_or(-1, AsRawFd::as_raw_fd),
+            lock: held.lock.map_or(-1, AsRawFd::as_raw_fd),
+            journal: held.journal.map_or(-1, AsRawFd::as_raw_fd),
             record: &launch.record,
             limits: &launch.limits,
             identity: identity
@@ -316,11 +373,11 @@ fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String
 }
 
 fn io_failure(stage: SpawnStage, subject: String, error: &io::Error) -> SpawnFailure {
-    let os_error = error.raw_os_error();
+    let os_error = failure::os_code(error);
     // What the machine lacks for the moment isn't the component's fault (reliability A2, "Resource failure").
     let host_fault = matches!(
         os_error,
-        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOBUFS)
+        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOSPC)
     );
     let cause = os_error.map_or_else(|| error.to_string(), |code| rustix_words(code, error));
     SpawnFailure {

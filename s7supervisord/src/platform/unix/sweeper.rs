@@ -92,7 +92,13 @@ impl Sweeper {
                     active: HashMap::new(),
                     latest: None,
                     owners: HashMap::new(),
+                    foreign: HashSet::new(),
                 };
+                work.foreign = work
+                    .living_orphans()
+                    .into_iter()
+                    .map(|(pid, stat)| (pid, stat.started))
+                    .collect();
                 while let Ok(first) = queue.recv() {
                     for job in std::iter::once(first).chain(queue.try_iter()) {
                         work.take(job);
@@ -121,6 +127,8 @@ struct Work {
     latest: Option<RunId>,
     /// Whose each orphan is, by process id and creation time.
     owners: HashMap<(u32, u64), Owner>,
+    /// Children that were there before the daemon began (a shell may execute it beside others): none of ours.
+    foreign: HashSet<(u32, u64)>,
 }
 
 /// Whose an orphan is.
@@ -215,6 +223,7 @@ impl Work {
         list.into_iter()
             .filter(|pid| !self.is_leader(*pid) && !reap(*pid))
             .filter_map(|pid| Some((pid, census::stat(pid)?)))
+            .filter(|(pid, stat)| !self.foreign.contains(&(*pid, stat.started)))
             .collect()
     }
 

@@ -3,7 +3,7 @@
 use super::output::Capture;
 use super::process::{Inherited, unsupported};
 use crate::machine::input::{Event, RunId};
-use crate::registry::plan::{ComponentPlan, StopPlan};
+use crate::registry::plan::ComponentPlan;
 use crate::state::journal::Journal;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -47,7 +47,7 @@ impl Host {
     }
 
     /// Asks the first process of a run to end.
-    pub fn ask(&mut self, _run: RunId, _stop: &StopPlan) {
+    pub fn ask(&mut self, _run: RunId, _plan: &ComponentPlan) {
         match self.0 {}
     }
 

@@ -306,6 +306,7 @@ impl Court {
                 .filter(|(_, parts)| parts.contains(&slot))
                 .map(|(ticket, _)| *ticket)
                 .collect();
+            let comes = self.world.will_tell(slot);
             let model = self.model(slot);
             if let Next::Retry(earliest, latest) = model.next {
                 // The time has come, and something else has to come first.
@@ -338,7 +339,8 @@ impl Court {
                     assert_eq!(timer, 1, "I4: {slot:?} is left alone")
                 }
                 State::Starting if model.process == Some(Process::Creating) => {
-                    assert!(model.overdue != (timer == 1), "I4: nobody looks after {slot:?}");
+                    assert!(comes, "I4: nothing is bound to happen to {slot:?}");
+                    assert_eq!(timer == 1, !model.overdue, "I4: nobody looks after {slot:?}");
                 }
                 State::Starting | State::Running => {}
             }

@@ -1,0 +1,121 @@
+//! One component's output over all its runs: their pipes in a row, and the file that they end in.
+
+use super::pace::Pace;
+use super::sink::{Poured, Sink};
+use crate::registry::plan::LogPlan;
+use s7proto::name::ComponentName;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// How much of one pipe is moved before another one that is ready gets its turn.
+const QUANTUM: usize = 4 * 1024 * 1024;
+
+/// The output of one component, over all its runs.
+pub(super) struct Stream {
+    pub(super) component: ComponentName,
+    pub(super) dropped: AtomicU64,
+    /// Held while the disk is worked on; nobody but pump threads waits for it.
+    pub(super) sink: Mutex<Sink>,
+    /// Held for moments only.
+    pub(super) queue: Mutex<Queue>,
+}
+
+/// The pipes of a component's runs, oldest first. Only the head is read, so that runs come one after the other.
+pub(super) struct Queue {
+    pub(super) plan: Arc<LogPlan>,
+    pub(super) head: Option<Arc<Pipe>>,
+    pub(super) waiting: VecDeque<Arc<Pipe>>,
+    pub(super) forgotten: bool,
+}
+
+pub(super) struct Pipe {
+    pub(super) key: u64,
+    pub(super) run: u64,
+    pub(super) stream: Arc<Stream>,
+    pub(super) read: OwnedFd,
+    pub(super) capacity: usize,
+    pub(super) in_epoll: AtomicBool,
+    pub(super) pace: Mutex<Pace>,
+}
+
+/// What a thread does after a turn.
+pub(super) enum Next {
+    /// The quantum is used up, and there is more.
+    More,
+    /// The pipe is empty.
+    Rest(usize),
+    /// The file isn't to be tried before.
+    Later(Instant),
+    /// Nothing will come any more.
+    End,
+}
+
+impl Stream {
+    pub(super) fn new(component: ComponentName, plan: Arc<LogPlan>) -> Self {
+        let queue = Queue {
+            plan: Arc::clone(&plan),
+            head: None,
+            waiting: VecDeque::new(),
+            forgotten: false,
+        };
+        Self {
+            component,
+            dropped: AtomicU64::new(0),
+            sink: Mutex::new(Sink::new(plan)),
+            queue: Mutex::new(queue),
+        }
+    }
+}
+
+impl Queue {
+    /// Whether no run's pipe is left.
+    pub(super) fn is_idle(&self) -> bool {
+        self.head.is_none() && self.waiting.is_empty()
+    }
+}
+
+impl Pipe {
+    /// Moves what is in the pipe, at most a quantum.
+    pub(super) fn turn(&self, nowhere: BorrowedFd<'_>) -> Next {
+        let mut sink = lock(&self.stream.sink);
+        sink.follow(Arc::clone(&lock(&self.stream.queue).plan));
+        let mut moved = 0;
+        while moved < QUANTUM {
+            let poured = sink.pour(self.read.as_fd(), nowhere, self.stream.component.as_str());
+            let bytes = match poured {
+                Poured::Moved(bytes) => bytes,
+                Poured::Dropped(bytes) => {
+                    self.stream.dropped.fetch_add(bytes as u64, Ordering::Relaxed);
+                    bytes
+                }
+                Poured::Empty => return Next::Rest(moved),
+                Poured::Wait(until) => return Next::Later(until),
+                Poured::Ended => return Next::End,
+            };
+            moved += bytes;
+            // A call takes all there is, so less than half a pipe means that it is empty now, and epoll sees the end.
+            if bytes < self.capacity / 2 {
+                return Next::Rest(moved);
+            }
+        }
+        Next::More
+    }
+
+    /// The name of its FIFO.
+    pub(super) fn name(&self) -> String {
+        fifo_name(&self.stream.component, self.run)
+    }
+}
+
+/// The name of the FIFO of a run.
+pub(super) fn fifo_name(component: &ComponentName, run: u64) -> String {
+    format!("{component}.{run}")
+}
+
+/// Nobody panics with one of these locks, and if somebody did, the others had better go on.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
