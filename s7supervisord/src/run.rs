@@ -12,7 +12,7 @@ use crate::platform::signals::Signals;
 use crate::platform::{Inherited, leftovers, process};
 use crate::registry::plan::Plan;
 use crate::registry::{self, LoadOptions, Os, places, trust};
-use crate::state::journal::Journal;
+use crate::state::journal::{Journal, StartedRun};
 use crate::{Failure, exit};
 use s7proto::endpoint::{Endpoint, Surroundings};
 use std::fs::File;
@@ -143,6 +143,7 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         );
         Vec::new()
     });
+    take_up_output(&capture, &left, &plan);
     let (journal, fault) = Journal::begin(&runtime_dir, &boot_id, &left);
     let state_fault = fault.map(|error| format!("writing {}: {error}", journal.path().display()));
     if let Some(fault) = &state_fault {
@@ -195,6 +196,25 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         log::warn!("some output could not be written in time");
     }
     Ok(end)
+}
+
+/// What an earlier daemon left running still writes: its output is kept until it has ended.
+fn take_up_output(capture: &Capture, left: &[StartedRun], plan: &Plan) {
+    for run in left {
+        let Some(component) = plan
+            .components
+            .iter()
+            .find(|component| component.id == run.component)
+        else {
+            continue;
+        };
+        if let Err(error) = capture.reattach(&run.component, run.run, &component.log) {
+            log::warn!("{error}: what it still writes is lost");
+        }
+    }
+    if let Err(error) = capture.remove_strays() {
+        log::warn!("{error}");
+    }
 }
 
 fn load_options(file: Option<&Path>, common: &cli::Registry) -> Result<LoadOptions, Failure> {

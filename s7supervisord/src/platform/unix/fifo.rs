@@ -77,6 +77,36 @@ fn open(folder: BorrowedFd<'_>, name: &str, owner: Option<(u32, u32)>) -> io::Re
     })
 }
 
+/// Opens the FIFO `name` that an earlier daemon has made, for reading; `None` if there is none.
+///
+/// The folder lets nobody but the daemon's user create anything, so what bears the name is what was made under it.
+pub(super) fn find(folder: BorrowedFd<'_>, name: &str) -> io::Result<Option<(OwnedFd, usize)>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;
+    let read = match rustix::fs::openat(folder, name, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        opened => opened?,
+    };
+    if FileType::from_raw_mode(rustix::fs::fstat(&read)?.st_mode) != FileType::Fifo {
+        return Err(io::Error::other("it is not a FIFO"));
+    }
+    let capacity = rustix::pipe::fcntl_getpipe_size(&read).unwrap_or(DEFAULT_CAPACITY);
+    Ok(Some((read, capacity)))
+}
+
+/// Removes every FIFO whose name isn't to be kept.
+pub(super) fn remove_others(folder: BorrowedFd<'_>, keep: impl Fn(&str) -> bool) -> io::Result<()> {
+    for entry in rustix::fs::Dir::read_from(folder)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().to_str() else {
+            continue;
+        };
+        if entry.file_type() == FileType::Fifo && !keep(name) {
+            rustix::fs::unlinkat(folder, entry.file_name(), AtFlags::empty())?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes the name, if it is still that of `read`.
 pub(super) fn remove(folder: BorrowedFd<'_>, name: &str, read: BorrowedFd<'_>) {
     let named = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);

@@ -86,6 +86,30 @@ impl Capture {
         })
     }
 
+    /// Goes on with the output of a run that an earlier daemon has begun; `false` if its pipe isn't there.
+    ///
+    /// # Errors
+    /// The pipe is there and can't be opened.
+    pub fn reattach(&self, component: &ComponentName, run: u64, log: &LogPlan) -> io::Result<bool> {
+        let found = self.0.pumps.reattach(component, run, log);
+        let folder = self.0.folder.display();
+        found.map_err(|why| {
+            doing(
+                format_args!("opening the output pipe {folder}/{component}.{run}"),
+                why,
+            )
+        })
+    }
+
+    /// Removes the pipes that earlier daemons have left and that were not attached again.
+    ///
+    /// # Errors
+    /// The folder can't be read, or a pipe can't be removed.
+    pub fn remove_strays(&self) -> io::Result<()> {
+        let removed = self.0.pumps.remove_strays();
+        removed.map_err(|why| doing(format_args!("clearing {}", self.0.folder.display()), why))
+    }
+
     /// How many bytes of `component`'s output were dropped since it was first attached. Never waits for a disk.
     #[must_use]
     pub fn dropped_bytes(&self, component: &ComponentName) -> u64 {

@@ -14,7 +14,7 @@ use rustix::event::{EventfdFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use s7proto::name::ComponentName;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
@@ -107,6 +107,27 @@ impl Pumps {
         log: &LogPlan,
     ) -> io::Result<OwnedFd> {
         let ends = fifo::make(self.folder.as_fd(), &fifo_name(component, run), owner)?;
+        self.queue(component, run, ends.read, ends.capacity, log);
+        Ok(ends.child)
+    }
+
+    /// Goes on with the pipe of a run that an earlier daemon has begun; `false` if there is none.
+    pub(super) fn reattach(&self, component: &ComponentName, run: u64, log: &LogPlan) -> io::Result<bool> {
+        let Some((read, capacity)) = fifo::find(self.folder.as_fd(), &fifo_name(component, run))? else {
+            return Ok(false);
+        };
+        self.queue(component, run, read, capacity, log);
+        Ok(true)
+    }
+
+    /// Removes the pipes of runs that nobody knows any more.
+    pub(super) fn remove_strays(&self) -> io::Result<()> {
+        let known: HashSet<String> = lock(&self.pipes).values().map(|pipe| pipe.name()).collect();
+        fifo::remove_others(self.folder.as_fd(), |name| known.contains(name))
+    }
+
+    /// Has the pipe read, after those of earlier runs.
+    fn queue(&self, component: &ComponentName, run: u64, read: OwnedFd, capacity: usize, log: &LogPlan) {
         let plan = Arc::new(log.clone());
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
         let stream = {
@@ -124,8 +145,8 @@ impl Pumps {
                 key,
                 run,
                 stream: Arc::clone(&stream),
-                read: ends.read,
-                capacity: ends.capacity,
+                read,
+                capacity,
                 in_epoll: AtomicBool::new(false),
                 pace,
             });
@@ -139,7 +160,6 @@ impl Pumps {
             sink.prepare(plan, component.as_str());
         }
         self.advance(&stream, |head| head.is_none());
-        Ok(ends.child)
     }
 
     /// Bytes of a component that were dropped.

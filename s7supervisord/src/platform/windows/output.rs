@@ -44,6 +44,22 @@ impl Capture {
         match self.never {}
     }
 
+    /// Goes on with the output of a run that an earlier daemon has begun. There is none.
+    ///
+    /// # Errors
+    /// None so far.
+    pub fn reattach(&self, _component: &ComponentName, _run: u64, _log: &LogPlan) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// Removes the pipes that earlier daemons have left. There are none.
+    ///
+    /// # Errors
+    /// None so far.
+    pub fn remove_strays(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Never called: there is no [`Capture`].
     #[must_use]
     pub fn dropped_bytes(&self, _component: &ComponentName) -> u64 {
