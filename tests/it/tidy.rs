@@ -191,6 +191,28 @@ fn every_request_has_golden_bytes() {
     }
 }
 
+#[test]
+fn every_test_that_the_readme_names_exists() {
+    let tests: String = sources_under(".").into_iter().map(|(_, text)| text).collect();
+    let readme = read(&top().join("README.md"));
+    let claims: Vec<_> = readme
+        .split('`')
+        .filter(|word| {
+            word.matches('_').count() >= 3
+                && word
+                    .chars()
+                    .all(|letter| letter == '_' || letter.is_ascii_lowercase())
+        })
+        .collect();
+    assert!(!claims.is_empty(), "the README names no test");
+    for claim in claims {
+        assert!(
+            tests.contains(&format!("fn {claim}(")),
+            "there is no test `{claim}`"
+        );
+    }
+}
+
 /// The rows of the fault matrix that the daemon answers for. Each has a line in the table of `it/faults/mod.rs`.
 const ROWS: [u32; 24] = [
     1, 2, 3, 5, 6, 7, 10, 12, 13, 15, 16, 23, 24, 25, 26, 30, 37, 38, 42, 43, 45, 46, 47, 48,

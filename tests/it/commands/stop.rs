@@ -32,20 +32,3 @@ fn stop_all_leaves_the_daemon_up() {
     assert_eq!(sandbox.processes().len(), 1, "only the daemon is left");
     assert_eq!(daemon.status()["supervisor"]["pid"], daemon.pid());
 }
-
-#[test]
-fn what_was_stopped_by_name_stays_stopped_over_a_crash_of_the_daemon() {
-    let sandbox = Sandbox::with(&[
-        Server::new("wanted", "wait"),
-        Server::new("unwanted", "record starts wait"),
-    ]);
-    let daemon = sandbox.start();
-    daemon.wait_for("unwanted", "RUNNING");
-    daemon.wait_for("wanted", "RUNNING");
-    sandbox.ctl(&["stop", "unwanted"]).exits(0);
-    daemon.kill();
-    let daemon = sandbox.start();
-    daemon.wait_for("wanted", "RUNNING");
-    daemon.stays("unwanted", "STOPPED", std::time::Duration::from_millis(500));
-    assert_eq!(sandbox.starts("starts").len(), 1);
-}

@@ -152,6 +152,24 @@ fn a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace() {
 }
 
 #[test]
+fn a_start_waits_for_what_an_earlier_daemon_left() {
+    let stubborn = Server::new("one", "ignore TERM record starts wait").stop_timeout("1");
+    let sandbox = Sandbox::with(&[stubborn, Server::new("other", "wait")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    daemon.kill();
+    let daemon = sandbox.start();
+    sandbox.ctl(&["start", "one"]).exits(0);
+    let copies = living(&sandbox);
+    assert_eq!(copies.len(), 1, "a second copy was started beside {copies:?}");
+    // And the last wish holds, however late the daemon's own start of everything is.
+    sandbox.ctl(&["stop", "one"]).exits(0);
+    daemon.wait_for("other", "RUNNING");
+    daemon.stays("one", "STOPPED", Duration::from_secs(2));
+    assert_eq!(living(&sandbox), HashSet::new());
+}
+
+#[test]
 fn no_line_is_lost_or_doubled_when_the_daemon_is_killed() {
     let sandbox = Sandbox::with(&[Server::new("talker", "tick 1")]);
     let mut daemon = sandbox.start();

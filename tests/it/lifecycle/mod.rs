@@ -1,7 +1,6 @@
 //! What a component goes through when nothing is wrong with the machine.
 
 mod backoff;
-mod dependencies;
 mod environment;
 mod exit_policy;
 mod grace_period;

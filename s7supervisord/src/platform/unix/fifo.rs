@@ -89,6 +89,13 @@ pub(super) fn find(folder: BorrowedFd<'_>, name: &str) -> io::Result<Option<(Own
     if FileType::from_raw_mode(rustix::fs::fstat(&read)?.st_mode) != FileType::Fifo {
         return Err(io::Error::other("it is not a FIFO"));
     }
+    // A reader that has never seen a writer isn't told that there is none (fifo(7), poll(2)); this one has.
+    drop(rustix::fs::openat(
+        folder,
+        name,
+        OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+        Mode::empty(),
+    )?);
     let capacity = rustix::pipe::fcntl_getpipe_size(&read).unwrap_or(DEFAULT_CAPACITY);
     Ok(Some((read, capacity)))
 }

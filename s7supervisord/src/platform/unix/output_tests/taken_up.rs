@@ -1,0 +1,60 @@
+//! Output that an earlier daemon began to capture.
+
+use super::*;
+
+/// The same folders, as the next daemon finds them.
+fn next_daemon(stage: Stage) -> Stage {
+    let Stage { temp, capture } = stage;
+    drop(capture);
+    let capture = Capture::start(temp.path()).unwrap();
+    Stage { temp, capture }
+}
+
+#[test]
+fn what_is_written_while_no_daemon_lives_is_in_the_log_of_the_next() {
+    let stage = Stage::new();
+    let mut out = stage.attach("is", 3);
+    out.write_all(b"before\n").unwrap();
+    eventually("the first line is there", || holds(&stage.log("is"), b"before\n"));
+    let stage = next_daemon(stage);
+    out.write_all(b"meanwhile\n").unwrap();
+    assert!(stage.capture.reattach(&name("is"), 3, &stage.plan("is")).unwrap());
+    out.write_all(b"after\n").unwrap();
+    drop(out);
+    stage.drained();
+    assert!(holds(&stage.log("is"), b"before\nmeanwhile\nafter\n"));
+    eventually("the pipe is gone", || !stage.fifo("is", 3).exists());
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_to_any_more_is_ended_and_removed() {
+    let stage = Stage::new();
+    drop(stage.attach("is", 1));
+    let stage = next_daemon(stage);
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        stage.fifo("ps", 7),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    assert!(stage.capture.reattach(&name("ps"), 7, &stage.plan("ps")).unwrap());
+    eventually("the pipe is gone", || !stage.fifo("ps", 7).exists());
+    assert!(!stage.capture.reattach(&name("ps"), 8, &stage.plan("ps")).unwrap());
+}
+
+#[test]
+fn pipes_of_runs_that_nobody_knows_are_removed_and_others_stay() {
+    let stage = Stage::new();
+    let mut known = stage.attach("is", 1);
+    let unknown = stage.attach("old", 5);
+    let stage = next_daemon(stage);
+    assert!(stage.capture.reattach(&name("is"), 1, &stage.plan("is")).unwrap());
+    stage.capture.remove_strays().unwrap();
+    assert!(stage.fifo("is", 1).exists());
+    assert!(!stage.fifo("old", 5).exists());
+    known.write_all(b"on\n").unwrap();
+    eventually("the known one goes on", || holds(&stage.log("is"), b"on\n"));
+    drop(unknown);
+}
