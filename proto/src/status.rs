@@ -163,6 +163,42 @@ pub struct SpawnFailure {
     pub host_fault: bool,
 }
 
+impl SpawnStage {
+    /// What was being done, and the word before its subject.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::LookingUpUser => ("looking up the user or group", ""),
+            Self::PreparingOutput => ("preparing its output", " in"),
+            Self::CreatingProcess => ("creating a process", " for"),
+            Self::Recording => ("recording the run", " in"),
+            Self::CreatingSession => ("creating a session", " for"),
+            Self::SettingLimits => ("setting the resource limit", ""),
+            Self::SettingGroup => ("setting the group", " to"),
+            Self::SettingUser => ("setting the user", " to"),
+            Self::ChangingDirectory => ("changing directory", " to"),
+            Self::ConnectingOutput => ("connecting its output", " to"),
+            Self::Executing => ("executing", ""),
+        }
+    }
+}
+
+/// `changing directory to /srv/ps: No such file or directory (os error 2)`: the same words in the daemon's log and in
+/// what the client says.
+impl std::fmt::Display for SpawnFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (doing, with) = self.stage.words();
+        f.write_str(doing)?;
+        if !self.subject.is_empty() {
+            write!(f, "{with} {}", self.subject)?;
+        }
+        write!(f, ": {}", self.cause)?;
+        match self.os_error {
+            Some(number) if !self.cause.contains("(os error") => write!(f, " (os error {number})"),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Who asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Actor {

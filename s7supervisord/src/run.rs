@@ -22,6 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// Set by `s7ctl start`: standard error is nobody's, so the log stays in its file.
+pub const DETACHED_VARIABLE: &str = "S7_DETACHED";
 /// How long the last answers and the last output may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Own log files older than this are removed (the documented `TC::maxDays`, windows-and-scene7.md A.1).
@@ -323,7 +325,7 @@ fn start_log(plan: &Plan) -> Result<DaemonLog, Failure> {
     let options = LogOptions {
         file,
         trace_level: plan.supervisor.trace_level,
-        also_stderr: true,
+        also_stderr: std::env::var_os(DETACHED_VARIABLE).is_none(),
         keep_days: KEEP_DAYS,
     };
     daemon_log::start(options)

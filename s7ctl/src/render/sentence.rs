@@ -5,9 +5,7 @@ use crate::render::clock::Clock;
 use crate::render::quantity::{count, micros, size};
 use s7proto::name::ComponentName;
 use s7proto::reply::{Diagnostic, Outcome, Part, ReloadAction, ReloadChange, RunInfo, Severity};
-use s7proto::status::{
-    Actor, ComponentStatus, EndCause, Exit, ExitReport, Health, Reason, SpawnFailure, SpawnStage, State,
-};
+use s7proto::status::{Actor, ComponentStatus, EndCause, Exit, ExitReport, Health, Reason, State};
 
 /// What became of one component: a line for people, or the failure.
 ///
@@ -65,7 +63,7 @@ fn failure(name: &ComponentName, outcome: &Outcome) -> CtlError {
     let goes_on = format!("the supervisor keeps trying; see: s7ctl logs {name}");
     let error = match outcome {
         Outcome::FailedSpawn(failure) => {
-            let message = format!("{name}: cannot start: {}", spawn_failure(failure));
+            let message = format!("{name}: cannot start: {}", failure);
             let hint = if failure.host_fault {
                 format!(
                     "the machine is short of something, {name} is not to blame; the supervisor keeps trying"
@@ -112,39 +110,6 @@ fn failure(name: &ComponentName, outcome: &Outcome) -> CtlError {
 
 fn pid(run: RunInfo) -> String {
     format!("pid {}", run.pid)
-}
-
-/// `changing directory to /srv/ps: No such file or directory (os error 2)`.
-#[must_use]
-pub fn spawn_failure(failure: &SpawnFailure) -> String {
-    let (doing, with) = stage(failure.stage);
-    let subject = if failure.subject.is_empty() {
-        String::new()
-    } else {
-        format!("{with} {}", failure.subject)
-    };
-    let number = match failure.os_error {
-        Some(number) if !failure.cause.contains("(os error") => format!(" (os error {number})"),
-        _ => String::new(),
-    };
-    format!("{doing}{subject}: {}{number}", failure.cause)
-}
-
-/// What was being done, and the word before its subject.
-fn stage(stage: SpawnStage) -> (&'static str, &'static str) {
-    match stage {
-        SpawnStage::LookingUpUser => ("looking up the user or group", ""),
-        SpawnStage::PreparingOutput => ("preparing its output", " in"),
-        SpawnStage::CreatingProcess => ("creating a process", " for"),
-        SpawnStage::Recording => ("recording the run", " in"),
-        SpawnStage::CreatingSession => ("creating a session", " for"),
-        SpawnStage::SettingLimits => ("setting the resource limit", ""),
-        SpawnStage::SettingGroup => ("setting the group", " to"),
-        SpawnStage::SettingUser => ("setting the user", " to"),
-        SpawnStage::ChangingDirectory => ("changing directory", " to"),
-        SpawnStage::ConnectingOutput => ("connecting its output", " to"),
-        SpawnStage::Executing => ("executing", ""),
-    }
 }
 
 /// `exited with code 1 after 0.20 s`.
@@ -208,12 +173,9 @@ fn sentence_of(reason: &Reason, component: &ComponentStatus, clock: &Clock) -> S
             }
         }
         Reason::SpawnFailed(failure) if failure.host_fault => {
-            format!(
-                "cannot start, for want of something on this machine: {}",
-                spawn_failure(failure)
-            )
+            format!("cannot start, for want of something on this machine: {}", failure)
         }
-        Reason::SpawnFailed(failure) => format!("cannot start: {}", spawn_failure(failure)),
+        Reason::SpawnFailed(failure) => format!("cannot start: {}", failure),
         Reason::GaveUp { in_a_row } => {
             let crashes = count(u64::from(*in_a_row), "crash", "crashes");
             let how = last_exit(component, clock).map_or_else(String::new, |how| format!(": {how}"));

@@ -121,10 +121,7 @@ impl Driver {
             State::Running => log::info!(target: "lifecycle", "{component}: ready, run {}{pid}", view.run),
             State::Backoff => match &view.why {
                 crate::machine::view::Why::SpawnFailed(failure) => log::warn!(
-                    "{component}: cannot start: {:?}: {}: {}; next try in {:.1} s",
-                    failure.stage,
-                    failure.subject,
-                    failure.cause,
+                    "{component}: cannot start: {failure}; next try in {:.1} s",
                     seconds(view.next_try_us.unwrap_or(0))
                 ),
                 _ => log::debug!("{component}: BACKOFF"),

@@ -237,7 +237,7 @@ fn every_stage_of_a_failed_start_is_named() {
                 stage: *stage,
                 ..spawn_failure()
             };
-            let said = sentence::spawn_failure(&failure);
+            let said = failure.to_string();
             assert!(
                 said.ends_with(" /srv/ps: No such file or directory (os error 2)"),
                 "{said}"

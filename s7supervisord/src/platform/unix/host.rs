@@ -292,12 +292,7 @@ impl Host {
         let (pid, pidfd) = match command {
             Ok(command) => command,
             Err(failure) => {
-                log::warn!(
-                    "running the stop command: {:?}: {}: {}",
-                    failure.stage,
-                    failure.subject,
-                    failure.cause
-                );
+                log::warn!("the stop command: {failure}");
                 return Some(Event::CannotAsk);
             }
         };

@@ -63,13 +63,9 @@ fn find_user(user: &str) -> Result<User, SpawnFailure> {
     };
     match found {
         Ok(Some(entry)) => Ok(entry),
-        Ok(None) => Err(failure(
-            format!("user {user}"),
-            None,
-            "there is no such user".to_owned(),
-        )),
+        Ok(None) => Err(failure(user.to_owned(), None, "there is no such user".to_owned())),
         Err(errno) => Err(failure(
-            format!("user {user}"),
+            user.to_owned(),
             Some(errno as i32),
             errno.desc().to_owned(),
         )),
@@ -83,12 +79,12 @@ fn find_group(group: &str) -> Result<Gid, SpawnFailure> {
     match Group::from_name(group) {
         Ok(Some(entry)) => Ok(entry.gid),
         Ok(None) => Err(failure(
-            format!("group {group}"),
+            group.to_owned(),
             None,
             "there is no such group".to_owned(),
         )),
         Err(errno) => Err(failure(
-            format!("group {group}"),
+            group.to_owned(),
             Some(errno as i32),
             errno.desc().to_owned(),
         )),
@@ -96,17 +92,11 @@ fn find_group(group: &str) -> Result<Gid, SpawnFailure> {
 }
 
 fn supplementary(user: &str, gid: Gid) -> Result<Vec<libc::gid_t>, SpawnFailure> {
-    let name = CString::new(user)
-        .map_err(|_| failure(format!("user {user}"), None, "its name holds a NUL".to_owned()))?;
+    let name =
+        CString::new(user).map_err(|_| failure(user.to_owned(), None, "its name holds a NUL".to_owned()))?;
     getgrouplist(&name, gid)
         .map(|groups| groups.into_iter().map(Gid::as_raw).collect())
-        .map_err(|errno| {
-            failure(
-                format!("groups of user {user}"),
-                Some(errno as i32),
-                errno.desc().to_owned(),
-            )
-        })
+        .map_err(|errno| failure(user.to_owned(), Some(errno as i32), errno.desc().to_owned()))
 }
 
 fn failure(subject: String, os_error: Option<i32>, cause: String) -> SpawnFailure {

@@ -13,7 +13,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Variables that concern the daemon alone, so that `inherit="true"` doesn't hand them on (DESIGN 5).
-const PRIVATE: [&str; 7] = [
+const PRIVATE: [&str; 8] = [
+    crate::run::DETACHED_VARIABLE,
     "NOTIFY_SOCKET",
     "WATCHDOG_PID",
     "WATCHDOG_USEC",

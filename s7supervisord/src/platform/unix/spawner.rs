@@ -360,11 +360,13 @@ fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String
     match stage {
         SpawnStage::Executing => run.program.display().to_string(),
         SpawnStage::ChangingDirectory => run.working_directory.display().to_string(),
-        SpawnStage::SettingUser => format!("user {}", run.user.as_deref().unwrap_or("of the supervisor")),
-        SpawnStage::SettingGroup => {
-            let group = run.group.as_deref().or(run.user.as_deref());
-            format!("group of {}", group.unwrap_or("the supervisor"))
-        }
+        SpawnStage::SettingUser => run.user.clone().unwrap_or_default(),
+        SpawnStage::SettingGroup => run
+            .group
+            .as_ref()
+            .or(run.user.as_ref())
+            .cloned()
+            .unwrap_or_default(),
         SpawnStage::SettingLimits => run.limits.get(limit).map_or_else(String::new, |limit| {
             format!("{:?}", limit.resource).to_lowercase()
         }),
