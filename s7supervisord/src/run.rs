@@ -55,9 +55,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     process::set_file_mode_mask();
     process::can_supervise().map_err(|why| Failure::new(exit::INTERNAL, why))?;
     let load = load_options(options.registry.as_deref(), &options.common)?;
-    let binary = std::env::current_exe().ok();
-    let obeyed = [load.file.clone(), registry::profile_folder(&load.install_folder)];
-    trust::check(obeyed.iter().chain(&binary).map(PathBuf::as_path))
+    trust::check_obeyed(&load.file, &load.install_folder)
         .map_err(|why| Failure::new(exit::PERMISSION, why.to_string()))?;
     let plan = registry::load(&load).map_err(|failure| Failure::new(exit::REGISTRY, failure.to_string()))?;
     let groups = Groups::find(options.observe_group.as_deref(), options.control_group.as_deref())

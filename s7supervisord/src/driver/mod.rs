@@ -56,6 +56,10 @@ pub struct Driver {
     effects: Vec<Effect>,
     state_fault: Option<String>,
     terminations: u32,
+    /// What an earlier daemon left is gone, and the boot's own start has been ordered.
+    begun: bool,
+    /// Commands that came before.
+    held_back: Vec<Call>,
     end: Option<End>,
     then: End,
 }
@@ -118,16 +122,19 @@ impl Driver {
         let clock = Clock::start();
         let statistics = Statistics::new(parts.plan.supervisor.stats_interval, clock.now());
         let mut background = Background::new(parts.plan);
-        let (runs, instance, journal) = (parts.leftovers, parts.instance, Arc::clone(&parts.journal));
-        background.run(move || {
-            let alive = leftovers::end_all(&runs, &instance, LEFTOVER_PATIENCE);
-            if alive.is_empty() {
-                for run in &runs {
-                    journal.ended(&run.component, run.run);
+        let begun = parts.leftovers.is_empty();
+        if !begun {
+            let (runs, instance, journal) = (parts.leftovers, parts.instance, parts.journal);
+            background.run(move || {
+                let alive = leftovers::end_all(&runs, &instance, LEFTOVER_PATIENCE);
+                if alive.is_empty() {
+                    for run in &runs {
+                        journal.ended(&run.component, run.run);
+                    }
                 }
-            }
-            Found::LeftoversEnded(alive)
-        });
+                Found::LeftoversEnded(alive)
+            });
+        }
         Self {
             fleet: Fleet::new(policies, clock::seed()),
             roster,
@@ -144,6 +151,8 @@ impl Driver {
             effects: Vec::new(),
             state_fault: parts.state_fault,
             terminations: 0,
+            begun,
+            held_back: Vec::new(),
             end: None,
             then: End::Stopped,
         }
@@ -151,6 +160,9 @@ impl Driver {
 
     /// Runs until everything is stopped.
     pub async fn run(mut self) -> End {
+        if self.begun {
+            self.boot();
+        }
         loop {
             let wake = self.fleet.next_deadline().map(|at| self.clock.instant(at));
             let statistics = self.statistics.deadline().map(|at| self.clock.instant(at));
@@ -174,6 +186,19 @@ impl Driver {
         }
     }
 
+    /// Starts everything, then does what people have asked for meanwhile; or stops, if that is what was asked for.
+    fn boot(&mut self) {
+        self.begun = true;
+        if self.terminations > 0 {
+            self.command(None, Actor::Supervisor, Command::Shutdown);
+        } else {
+            self.command(None, Actor::Supervisor, Command::StartAll);
+        }
+        for call in std::mem::take(&mut self.held_back) {
+            self.call(call);
+        }
+    }
+
     fn asked(&mut self, asked: Asked) {
         match asked {
             Asked::Reload => {
@@ -182,14 +207,16 @@ impl Driver {
             }
             Asked::Stop => {
                 self.terminations += 1;
-                let command = if self.terminations == 1 {
+                let command = if self.terminations == 1 || !self.begun {
                     log::info!(target: "lifecycle", "asked to stop: stopping everything in order");
                     Command::Shutdown
                 } else {
                     log::warn!("asked to stop again: killing what is left");
                     Command::Hurry
                 };
-                self.command(None, Actor::Supervisor, command);
+                if self.begun || self.terminations > 1 {
+                    self.command(None, Actor::Supervisor, command);
+                }
             }
         }
     }
@@ -210,7 +237,7 @@ impl Driver {
                         "process {pid} of an earlier supervisor can't be ended; its component may not start"
                     );
                 }
-                self.command(None, Actor::Supervisor, Command::StartAll);
+                self.boot();
             }
             Found::Loaded(loaded) => self.loaded(*loaded),
             Found::Measured(usages) => self.measured(&usages),

@@ -8,10 +8,10 @@ use crate::control::call::Answer;
 use crate::machine::input::{Change, Command, Slot};
 use crate::registry::diff::{self, ChangeKind};
 use crate::registry::plan::Plan;
-use crate::registry::{self, LoadFailure};
+use crate::registry::{self, LoadFailure, LoadFailureKind, LoadOptions, trust};
 use s7proto::name::ComponentName;
 use s7proto::refusal::Refusal;
-use s7proto::reply::{CheckReport, Done, ReloadAction, ReloadChange, ReloadReport};
+use s7proto::reply::{CheckReport, Diagnostic, Done, ReloadAction, ReloadChange, ReloadReport, Severity};
 use s7proto::status::{Actor, Wish};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -75,7 +75,7 @@ impl Driver {
         let mut options = self.load.clone();
         options.strict |= *strict;
         self.background
-            .run(move || Found::Loaded(Box::new(registry::load(&options))));
+            .run(move || Found::Loaded(Box::new(load(&options))));
     }
 
     /// A load has come back.
@@ -256,6 +256,30 @@ impl Driver {
             fields,
         }
     }
+}
+
+/// Loads the registry, if nobody can have written it who must not.
+fn load(options: &LoadOptions) -> Result<Plan, LoadFailure> {
+    if let Err(why) = trust::check_obeyed(&options.file, &options.install_folder) {
+        let message = why.to_string();
+        let file = options.file.display().to_string();
+        let diagnostic = Diagnostic {
+            severity: Severity::Error,
+            rendered: format!("{file}: {message}"),
+            file,
+            line: 0,
+            column: 0,
+            message,
+            hint: None,
+        };
+        let (file, kind) = (options.file.clone(), LoadFailureKind::Unreadable);
+        return Err(LoadFailure {
+            diagnostics: vec![diagnostic],
+            file,
+            kind,
+        });
+    }
+    registry::load(options)
 }
 
 impl Purpose {
