@@ -1,7 +1,4 @@
-//! `s7supervisord`: the daemon.
-//!
-//! A **command** comes in through [`control`], [`machine`] decides, [`driver`] acts on the **process** through
-//! [`platform`], the **event** goes back to [`machine`], and [`control`] carries the **reply** out.
+#![doc = include_str!("../ARCHITECTURE.md")]
 
 pub mod cli;
 pub mod control;

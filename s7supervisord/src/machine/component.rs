@@ -89,6 +89,11 @@ impl Component {
         self.wish == Wish::Up && !self.parked
     }
 
+    /// Whether what depends on it may start: it is ready, and nobody wants it to stop.
+    pub(super) fn lets_dependants_start(&self) -> bool {
+        self.wish == Wish::Up && self.life.lets_others_start()
+    }
+
     fn run_info(&self) -> Option<RunInfo> {
         self.pid.map(|pid| RunInfo { run: self.run, pid })
     }

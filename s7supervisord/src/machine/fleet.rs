@@ -279,7 +279,7 @@ impl Fleet {
         let state_before = component.state();
         let deadline_before = component.life.deadline();
         let parked_before = component.parked;
-        let could_before = component.life.lets_others_start();
+        let could_before = component.lets_dependants_start();
         let mut step = Step {
             slot,
             stamp,
@@ -309,7 +309,7 @@ impl Fleet {
         }
         let Some(component) = self.get(slot) else { return };
         let waits = matches!(component.life, Life::Waiting) && component.wants_run();
-        let (can, gone) = (component.life.lets_others_start(), component.removed);
+        let (can, gone) = (component.lets_dependants_start(), component.removed);
         if waits {
             self.look_for_held |= self.waiting.insert(slot);
         } else {

@@ -94,26 +94,21 @@ impl Turn<'_> {
 
     pub(super) fn reload(&mut self, changes: Vec<Change>, restart: bool, who: &Actor) {
         let mut sequence = self.fleet.stopping.take().unwrap_or_default();
+        // What follows from a change is looked at when all of them are known: a component can depend on another.
+        let (mut removed, mut altered) = (Vec::new(), Vec::new());
         for change in changes {
             match change {
                 Change::Add(policy) => {
                     let slot = self.fleet.next_slot();
-                    let auto_start = policy.auto_start;
                     self.fleet.components.push(Some(Component::new(policy)));
-                    if auto_start {
-                        self.expect_parts(1);
-                        self.with(slot, |component, step, ticket| {
-                            component.park(step);
-                            component.await_up(step, ticket, false);
-                        });
-                    }
+                    self.start_added(slot);
                 }
                 Change::Remove(slot) if self.fleet.get(slot).is_none() => {}
                 Change::Remove(slot) => {
                     self.expect_parts(1);
                     self.queue_stop(&mut sequence, slot);
-                    self.mark_removed(slot);
                     self.wish_down(slot, who);
+                    removed.push(slot);
                 }
                 Change::Alter {
                     slot,
@@ -121,17 +116,25 @@ impl Turn<'_> {
                     needs_run,
                 } => {
                     self.alter(slot, policy);
-                    if needs_run {
+                    if self.set_removed(slot, false) {
+                        self.start_added(slot);
+                    } else if needs_run {
                         self.renew(&mut sequence, slot, restart);
                     }
-                    self.with(slot, |component, step, _| {
-                        if !component.parked {
-                            // What it waited for may no longer be what it depends on.
-                            component.unpark(step);
-                        }
-                    });
+                    altered.push(slot);
                 }
             }
+        }
+        for slot in removed {
+            self.set_removed(slot, true);
+        }
+        for slot in altered {
+            self.with(slot, |component, step, _| {
+                if !component.parked {
+                    // What it waited for may no longer be what it depends on.
+                    component.unpark(step);
+                }
+            });
         }
         self.fleet.stopping = (!sequence.is_over()).then_some(sequence);
         self.arm_gate();
@@ -156,8 +159,8 @@ impl Turn<'_> {
             return;
         };
         let runs = component.life.may_have_process();
+        self.with(slot, |component, _, _| component.marked = runs);
         if !restart {
-            self.with(slot, |component, _, _| component.marked = runs);
             return;
         }
         self.expect_parts(1);
@@ -181,14 +184,26 @@ impl Turn<'_> {
         }
     }
 
-    fn mark_removed(&mut self, slot: Slot) {
-        if let Some(component) = self
-            .fleet
-            .components
-            .get_mut(slot.index())
-            .and_then(Option::as_mut)
-        {
-            component.removed = true;
+    /// Whether it is to be forgotten once it is stopped; gives what it was before.
+    fn set_removed(&mut self, slot: Slot, removed: bool) -> bool {
+        let mut before = false;
+        self.with(slot, |component, _, _| {
+            before = std::mem::replace(&mut component.removed, removed);
+        });
+        before
+    }
+
+    /// Wishes up what a registry has added, if it starts by itself. If it was removed before and has not gone yet, that
+    /// goes on, and a new run follows.
+    fn start_added(&mut self, slot: Slot) {
+        let starts = |component: &&Component| component.policy.auto_start;
+        if let Some(component) = self.fleet.get(slot).filter(starts) {
+            let fresh = component.life.may_have_process();
+            self.expect_parts(1);
+            self.with(slot, |component, step, ticket| {
+                component.park(step);
+                component.await_up(step, ticket, fresh);
+            });
         }
     }
 
@@ -212,7 +227,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Those of `slots` whose dependencies are wished up or are started with them; the others are refused.
+    /// Those of `slots` whose dependencies are wished up or are started with them, dependencies first; the others are
+    /// refused.
     fn refuse_dependants(&mut self, slots: &[Slot], needs_run: impl Fn(&Component) -> bool) -> Vec<Slot> {
         let mut accepted: BTreeSet<Slot> = slots.iter().copied().collect();
         // One refusal may lead to another, so until nothing changes.
@@ -230,11 +246,25 @@ impl Turn<'_> {
                 self.refuse(slot, on);
             }
         }
-        slots
-            .iter()
-            .copied()
-            .filter(|slot| accepted.contains(slot))
-            .collect()
+        let mut ordered = Vec::new();
+        for &slot in slots {
+            self.dependencies_first(slot, &mut accepted, &mut ordered);
+        }
+        ordered
+    }
+
+    /// Moves `slot` from `left` to `ordered`, after those of `left` that it depends on: they are to be on their way when
+    /// it is looked at, in whatever order they were named.
+    fn dependencies_first(&self, slot: Slot, left: &mut BTreeSet<Slot>, ordered: &mut Vec<Slot>) {
+        if !left.remove(&slot) {
+            return;
+        }
+        if let Some(component) = self.fleet.get(slot) {
+            for &on in &component.policy.depends_on {
+                self.dependencies_first(on, left, ordered);
+            }
+        }
+        ordered.push(slot);
     }
 
     /// The dependency of `slot` that is wished down and isn't in `with`, if there is one.

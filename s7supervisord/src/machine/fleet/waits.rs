@@ -49,10 +49,7 @@ impl Fleet {
     }
 
     pub(super) fn missing_dependency(&self, component: &Component) -> Option<Slot> {
-        let ready = |slot: &Slot| {
-            self.get(*slot)
-                .is_none_or(|on| on.wish == Wish::Up && on.life.lets_others_start())
-        };
+        let ready = |slot: &Slot| self.get(*slot).is_none_or(Component::lets_dependants_start);
         component
             .policy
             .depends_on

@@ -44,11 +44,14 @@ stories! {
     a_crash_that_meets_a_stop
     a_dependency_comes_first
     a_dependency_that_a_reload_takes_away_is_not_waited_for
+    a_dependency_that_runs_again_comes_first
+    a_dependency_that_stays_up_is_ready_at_once
     a_failed_spawn_counts_as_a_crash
     a_first_crash_is_answered_at_once
     a_hung_run_is_stopped_and_counts_as_a_crash
     a_kill_in_time_is_told
     a_minute_of_running_ends_a_row
+    a_reload_adds_what_others_come_to_depend_on
     a_reload_in_the_middle_of_a_boot
     a_reload_in_the_middle_of_a_stop_of_everything
     a_reload_retries_what_was_given_up
@@ -85,7 +88,9 @@ stories! {
     tiers_open_one_after_the_other
     time_spent_running_counts_as_space
     what_comes_late_or_twice_changes_nothing
+    what_is_removed_and_added_again_comes_back
     what_is_removed_never_comes_back
+    what_is_removed_together_is_not_started_on_the_way
 }
 
 /// One line of a story.
@@ -230,19 +235,21 @@ fn event(words: &[&str]) -> Option<Event> {
 /// `reload [--no-restart]: add web tier=2, remove db, run web …, alter web …`
 fn reload(desk: &mut Desk, text: &str) -> Option<Command> {
     let (option, changes) = text.split_once(':')?;
-    let mut list = Vec::new();
-    for change in changes
+    let changes = changes
         .split(',')
         .map(str::trim)
-        .filter(|change| !change.is_empty())
-    {
-        let (verb, rest) = change.split_once(' ')?;
+        .filter(|change| !change.is_empty());
+    let changes: Vec<(&str, &str)> = changes
+        .map(|change| change.split_once(' '))
+        .collect::<Option<_>>()?;
+    let first_word = |rest: &str| rest.split(' ').next().map(str::to_owned);
+    let added = changes.iter().filter(|(verb, _)| *verb == "add");
+    desk.names.extend(added.filter_map(|(_, rest)| first_word(rest)));
+    let mut list = Vec::new();
+    for (verb, rest) in changes {
         let (name, words) = rest.split_once(' ').unwrap_or((rest, ""));
         list.push(match verb {
-            "add" => {
-                desk.names.push(name.to_owned());
-                Change::Add(policy_of(words, &desk.names))
-            }
+            "add" => Change::Add(policy_of(words, &desk.names)),
             "remove" => Change::Remove(desk.slot(name)),
             "run" | "alter" => Change::Alter {
                 slot: desk.slot(name),

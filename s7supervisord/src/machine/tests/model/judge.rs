@@ -145,8 +145,8 @@ impl Court {
     fn tick(&mut self) {
         let now = self.now();
         for model in self.models.all.values_mut() {
-            if model.is_up(now) && model.ready_since.is_none() {
-                model.ready_since = Some(now);
+            if model.is_up(now) {
+                model.ready_since = model.up_since(now);
             }
         }
         let mut effects = Vec::new();
@@ -171,7 +171,7 @@ impl Court {
             Event::SpawnFailed(failure) => model.spawn_failed(failure.host_fault, now),
             Event::Exited(exit) => model.exited(exit, now),
             Event::Emptied => model.emptied(now),
-            Event::Ready if model.ending.is_none() && model.ready_since.is_none() => {
+            Event::Ready if model.ending.is_none() && model.up_since(now).is_none() => {
                 model.ready_since = Some(now);
             }
             _ => {}
@@ -216,6 +216,9 @@ impl Court {
                 if restart {
                     self.models.stopping.clear();
                     all.iter().for_each(|slot| self.models.queue_stop(*slot));
+                    // It begins from the beginning: tiers wait anew, also for those waited for in vain.
+                    self.models.gate_since = Some(self.world.now);
+                    self.models.excused.clear();
                 }
                 let meant = |model: &Model| {
                     !model.removed && (model.policy.auto_start || (restart && model.wish == Wish::Up))
@@ -297,9 +300,13 @@ impl Court {
             } => {
                 let model = self.models.all.get_mut(slot)?;
                 model.policy = policy.clone();
+                // Removed and there again, before it was gone.
+                let returns = std::mem::take(&mut model.removed) && policy.auto_start;
                 let renewed = *needs_run && restart && model.wish == Wish::Up;
-                renewed.then(|| {
+                if renewed && !returns {
                     self.models.queue_stop(*slot);
+                }
+                (renewed || returns).then(|| {
                     self.model(*slot).wish_up(true);
                     *slot
                 })

@@ -141,7 +141,7 @@ impl Model {
     /// The run is on its way out from now on.
     pub fn ends(&mut self, why: Ending, now: Moment) {
         if self
-            .ready_since
+            .up_since(now)
             .is_some_and(|since| now.since(since) >= Duration::from_secs(60))
         {
             (self.row, self.host_row) = (0, 0);
@@ -210,9 +210,12 @@ impl Model {
     // ---- what follows
 
     pub fn is_up(&self, now: Moment) -> bool {
-        self.process == Some(Process::Alive)
-            && self.ending.is_none()
-            && (self.ready_since.is_some() || self.ready_at.is_some_and(|at| at <= now))
+        self.process == Some(Process::Alive) && self.ending.is_none() && self.up_since(now).is_some()
+    }
+
+    /// Since when it is ready, because it has said so or lived long enough.
+    pub fn up_since(&self, now: Moment) -> Option<Moment> {
+        self.ready_since.or(self.ready_at.filter(|at| *at <= now))
     }
 
     pub fn is_stuck(&self, now: Moment) -> bool {
