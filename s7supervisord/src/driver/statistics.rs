@@ -78,11 +78,16 @@ impl Driver {
     /// Answers with the status of `slots`, after a new sample if the last is old.
     pub(super) fn status(&mut self, slots: Vec<Slot>, answer: Answer) {
         let now = self.clock.now();
-        let fresh = self
+        let young = self
             .statistics
             .taken
             .is_some_and(|taken| now.since(taken) < FRESH);
-        if fresh || self.host.pids().next().is_none() {
+        // A run that began after the sample isn't in it, and nobody wants to read "-" about it.
+        let whole = self
+            .host
+            .pids()
+            .all(|(run, _)| self.statistics.sample.contains_key(&run));
+        if (young && whole) || self.host.pids().next().is_none() {
             let report = self.report(&slots);
             return answer.reply(Ok(s7proto::reply::Done::Status(report)));
         }

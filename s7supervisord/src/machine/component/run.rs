@@ -1,0 +1,329 @@
+//! What each event does to a run, state by state, and the steps that a life is made of.
+
+use super::{Component, Step};
+use crate::machine::effect::Effect;
+use crate::machine::input::{Event, Restart, RunId};
+use crate::machine::life::{Cause, Ending, KILL_RETRY, KILL_TRIES, Life, Phase, SPAWN_OVERDUE, STUCK_RETRY};
+use crate::machine::restart;
+use s7proto::reply::Outcome;
+use s7proto::status::{EndCause, Exit, ExitReport, Health, SpawnFailure, Wish};
+use std::time::Duration;
+
+impl Component {
+    /// Something happened to the run `run`.
+    pub(in crate::machine) fn event(&mut self, step: &mut Step<'_>, run: u64, event: Event) {
+        if run != self.run {
+            return;
+        }
+        match (event, &mut self.life) {
+            (Event::Spawned { pid }, Life::Spawning { .. }) => {
+                self.pid = Some(pid);
+                self.host_faults = 0;
+                self.last_fault = None;
+                self.life = Life::Starting {
+                    ready_at: self.policy.ready_after.map(|after| step.stamp.now + after),
+                };
+                if !self.wants_run() {
+                    self.ask(step, Cause::Asked);
+                } else if self.policy.ready_after == Some(Duration::ZERO) {
+                    self.ready(step);
+                }
+            }
+            (Event::SpawnFailed(failure), Life::Spawning { .. }) => self.spawn_failed(step, failure),
+            (Event::Exited(exit), Life::Starting { .. } | Life::Running { .. }) => {
+                self.end_row_if_stable(step);
+                let was_ready = matches!(self.life, Life::Running { .. });
+                let report = self.report(step, exit, Cause::Itself, false);
+                self.life = Life::Ending(Ending {
+                    cause: Cause::Itself,
+                    was_ready,
+                    again: false,
+                    report: Some(report),
+                    phase: Phase::Asked {
+                        kill_at: step.stamp.now,
+                    },
+                    survivors: 0,
+                });
+                self.kill(step, 1);
+            }
+            (Event::Exited(exit), Life::Ending(ending)) if ending.report.is_none() => {
+                let killed = !matches!(ending.phase, Phase::Asked { .. });
+                let (cause, asked) = (ending.cause, !killed);
+                let report = self.report(step, exit, cause, killed);
+                if let Life::Ending(ending) = &mut self.life {
+                    ending.report = Some(report);
+                }
+                let run = self.run_id(step);
+                step.effects.push(if asked {
+                    Effect::AskRest(run)
+                } else {
+                    Effect::Kill(run)
+                });
+            }
+            (Event::Emptied, Life::Ending(ending)) => {
+                if let Some(report) = ending.report.clone() {
+                    let ending = ending.clone();
+                    self.ended(step, &ending, report);
+                }
+            }
+            (Event::Survivors(left), Life::Ending(ending)) => ending.survivors = left,
+            (
+                Event::CannotAsk,
+                Life::Ending(Ending {
+                    phase: Phase::Asked { .. },
+                    ..
+                }),
+            ) => self.kill(step, 1),
+            (Event::Ready, Life::Starting { .. }) => self.ready(step),
+            (Event::Health { healthy }, Life::Starting { .. } | Life::Running { .. }) => {
+                self.health = if healthy {
+                    Health::Healthy
+                } else {
+                    Health::Unhealthy
+                };
+            }
+            (Event::Hung, Life::Starting { .. } | Life::Running { .. }) => {
+                self.end_row_if_stable(step);
+                self.ask(step, Cause::Hung);
+            }
+            // Late, doubled or foreign: a run moves on only by what belongs to its state.
+            (
+                Event::Spawned { .. }
+                | Event::SpawnFailed(_)
+                | Event::Exited(_)
+                | Event::Emptied
+                | Event::Survivors(_)
+                | Event::CannotAsk
+                | Event::Ready
+                | Event::Health { .. }
+                | Event::Hung,
+                _,
+            ) => {}
+        }
+    }
+
+    /// Its timer has come.
+    pub(in crate::machine) fn tick(&mut self, step: &mut Step<'_>) {
+        let now = step.stamp.now;
+        if self.life.deadline().is_none_or(|at| at > now) {
+            return;
+        }
+        match &mut self.life {
+            Life::Spawning { overdue_at } => {
+                *overdue_at = None;
+                step.effects.push(Effect::SpawnOverdue(self.run_id(step)));
+                self.settle_down(step, Outcome::Unkillable);
+            }
+            Life::Starting { .. } => self.ready(step),
+            Life::Running { .. } => self.end_row_if_stable(step),
+            Life::Ending(ending) => match ending.phase {
+                Phase::Asked { .. } => self.kill(step, 1),
+                Phase::Killing { tries, .. } if tries < KILL_TRIES => self.kill(step, tries + 1),
+                Phase::Killing { .. } => {
+                    self.kill(step, KILL_TRIES);
+                    self.set_phase(Phase::Stuck {
+                        retry_at: now + STUCK_RETRY,
+                    });
+                    self.give_up_waiting(step);
+                }
+                Phase::Stuck { .. } => {
+                    self.kill(step, KILL_TRIES);
+                    self.set_phase(Phase::Stuck {
+                        retry_at: now + STUCK_RETRY,
+                    });
+                }
+            },
+            Life::Backoff { .. } => {
+                // What follows a fault of the host is no restart: nothing has run.
+                if self.host_faults == 0 {
+                    self.restarts += 1;
+                }
+                self.want_begin(step);
+            }
+            Life::Stopped | Life::Waiting | Life::Exited | Life::Fatal => {}
+        }
+    }
+
+    /// Creates the next run; the fleet has seen to it that nothing stands in the way.
+    pub(in crate::machine) fn spawn(&mut self, step: &mut Step<'_>) {
+        self.run += 1;
+        self.started = step.stamp.now;
+        self.marked = false;
+        self.health = Health::None;
+        self.life = Life::Spawning {
+            overdue_at: Some(step.stamp.now + SPAWN_OVERDUE),
+        };
+        step.effects.push(Effect::Spawn(self.run_id(step)));
+    }
+
+    pub(super) fn want_begin(&mut self, step: &mut Step<'_>) {
+        self.life = Life::Waiting;
+        step.begin.push(step.slot);
+    }
+
+    fn ready(&mut self, step: &mut Step<'_>) {
+        let now = step.stamp.now;
+        self.life = Life::Running {
+            since: now,
+            stable_at: Some(now + restart::STABLE_AFTER),
+        };
+        let Some(info) = self.run_info() else { return };
+        self.settle_up(step, |replaces| match replaces {
+            Some(before) => Outcome::Restarted { before, after: info },
+            None => Outcome::Started(info),
+        });
+    }
+
+    /// Ends the row if the run has been RUNNING for long enough, whether the timer or another event is first to tell.
+    fn end_row_if_stable(&mut self, step: &Step<'_>) {
+        if let Life::Running { stable_at, .. } = &mut self.life
+            && stable_at.is_some_and(|at| at <= step.stamp.now)
+        {
+            *stable_at = None;
+            self.rest();
+        }
+    }
+
+    pub(super) fn ask(&mut self, step: &mut Step<'_>, cause: Cause) {
+        let now = step.stamp.now;
+        let was_ready = matches!(self.life, Life::Running { .. });
+        let patience = if step.hurry {
+            Duration::ZERO
+        } else {
+            self.policy.stop_timeout
+        };
+        self.life = Life::Ending(Ending {
+            cause,
+            was_ready,
+            again: false,
+            report: None,
+            phase: Phase::Asked {
+                kill_at: now + patience,
+            },
+            survivors: 0,
+        });
+        if patience.is_zero() {
+            self.kill(step, 1);
+        } else {
+            step.effects.push(Effect::Ask(self.run_id(step)));
+        }
+    }
+
+    pub(super) fn kill(&mut self, step: &mut Step<'_>, tries: u32) {
+        self.set_phase(Phase::Killing {
+            retry_at: step.stamp.now + KILL_RETRY,
+            tries,
+        });
+        step.effects.push(Effect::Kill(self.run_id(step)));
+    }
+
+    fn set_phase(&mut self, phase: Phase) {
+        if let Life::Ending(ending) = &mut self.life {
+            ending.phase = phase;
+        }
+    }
+
+    fn spawn_failed(&mut self, step: &mut Step<'_>, failure: SpawnFailure) {
+        let host = failure.host_fault;
+        self.last_fault = Some(failure.clone());
+        self.settle_up(step, |_| Outcome::FailedSpawn(failure.clone()));
+        if self.wish == Wish::Down {
+            self.life = Life::Stopped;
+            self.settle_down(step, Outcome::AlreadyDown);
+        } else if self.parked {
+            self.life = Life::Waiting;
+        } else if host {
+            self.host_faults = self.host_faults.saturating_add(1);
+            let wait = step
+                .jitter
+                .spread(restart::wait_after_host_fault(self.host_faults));
+            self.life = Life::Backoff {
+                until: step.stamp.now + wait,
+            };
+        } else {
+            self.host_faults = 0;
+            self.crashed(step);
+        }
+    }
+
+    /// The tree is empty.
+    fn ended(&mut self, step: &mut Step<'_>, ending: &Ending, report: ExitReport) {
+        self.pid = None;
+        self.health = Health::None;
+        self.last_exit = Some(report.clone());
+        let run = self.run_id(step);
+        step.effects.push(Effect::Ended {
+            run,
+            report: report.clone(),
+        });
+        if self.wish == Wish::Down {
+            self.life = Life::Stopped;
+            self.rest();
+            self.settle_down(step, Outcome::Stopped(report));
+            return;
+        }
+        let succeeded = report.cause == EndCause::Finished;
+        let stays = ending.cause == Cause::Itself && self.policy.stays_ended(succeeded);
+        if ending.cause != Cause::Asked && !ending.was_ready {
+            self.settle_up(step, |_| {
+                if stays && succeeded {
+                    Outcome::Completed(report.clone())
+                } else {
+                    Outcome::FailedRun(report.clone())
+                }
+            });
+        }
+        if self.parked {
+            self.life = Life::Waiting;
+            self.rest();
+        } else if ending.cause == Cause::Asked || ending.again {
+            self.rest();
+            self.want_begin(step);
+        } else if stays {
+            self.life = Life::Exited;
+        } else {
+            self.crashed(step);
+        }
+    }
+
+    /// One more in the row: next try, or the end of all tries.
+    fn crashed(&mut self, step: &mut Step<'_>) {
+        self.crashes = self.crashes.saturating_add(1);
+        let limit = self.policy.max_retries;
+        let never_again = self.policy.restart == Restart::Never;
+        if never_again || (limit > 0 && self.crashes > limit) {
+            self.life = Life::Fatal;
+            return;
+        }
+        let until = restart::next_start(step.stamp.now, self.started, self.crashes, step.jitter);
+        if until <= step.stamp.now {
+            self.restarts += 1;
+            self.want_begin(step);
+        } else {
+            self.life = Life::Backoff { until };
+        }
+    }
+
+    fn report(&self, step: &Step<'_>, exit: Exit, cause: Cause, killed: bool) -> ExitReport {
+        let succeeded = matches!(&exit, Exit::Code(code) if self.policy.success.contains(code));
+        let cause = match cause {
+            Cause::Itself if succeeded => EndCause::Finished,
+            Cause::Itself => EndCause::Crashed,
+            Cause::Asked | Cause::Hung if killed => EndCause::KilledAfterTimeout,
+            Cause::Asked | Cause::Hung => EndCause::Requested,
+        };
+        ExitReport {
+            exit,
+            cause,
+            at_ms: step.stamp.wall_ms,
+            lasted_us: step.stamp.now.micros_since(self.started),
+        }
+    }
+
+    fn run_id(&self, step: &Step<'_>) -> RunId {
+        RunId {
+            slot: step.slot,
+            run: self.run,
+        }
+    }
+}
