@@ -6,6 +6,8 @@
 //! FIFO.
 
 #[cfg(unix)]
+pub mod cgroup;
+#[cfg(unix)]
 pub mod ctl;
 #[cfg(unix)]
 pub mod daemon;

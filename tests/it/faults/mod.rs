@@ -11,6 +11,7 @@
 //! | 5 | ignores SIGTERM | `a_component_that_ignores_the_polite_stop_is_killed_after_its_time` |
 //! | 6 | stopped by SIGSTOP at stop time | `a_frozen_component_is_woken_to_hear_the_polite_stop` |
 //! | 7 | grandchild that left the group | `nothing_of_a_tree_survives_a_stop`, `nothing_of_a_tree_survives_a_crash_into_the_next_run` |
+//! | 9 | unkillable | `an_unkillable_component_is_stuck_and_holds_nobody_else_up_needs_root` |
 //! | 10 | thread leader ends, threads live | `a_process_whose_first_thread_ended_is_still_running` |
 //! | 12 | pid reused | `a_bystander_with_a_reused_pid_is_left_alone_needs_root` |
 //! | 13 | 500 children die at once | `five_hundred_deaths_at_once_are_each_counted_once` |
@@ -44,3 +45,4 @@ mod spawn_fails;
 mod stop_races;
 mod thread_leader;
 mod tree_survives;
+mod unkillable;

@@ -36,13 +36,12 @@ fn a_component_that_ends_at_once_is_started_ever_more_seldom() {
         .windows(2)
         .map(|pair| (pair[1].at - pair[0].at).as_secs_f64())
         .collect();
-    // The first at once, then 1, 2 and 4 seconds from start to start, a fifth less or more; late on a busy machine.
-    assert!(gaps[0] < 0.5, "the first crash is restarted at once: {gaps:?}");
+    // The first at once, then 1, 2 and 4 seconds from start to start, a fifth less or more; late on a busy machine, but
+    // never early.
+    assert!(gaps[0] < 0.8, "the first crash is restarted at once: {gaps:?}");
     for (gap, nominal) in gaps[1..].iter().zip([1.0, 2.0, 4.0]) {
-        assert!(
-            *gap >= nominal * 0.79 && *gap < nominal * 1.2 + 1.0,
-            "{nominal} s were due: {gaps:?}"
-        );
+        let due = nominal * 0.79..nominal * 5.0;
+        assert!(due.contains(gap), "{nominal} s were due: {gaps:?}");
     }
     assert_eq!(
         sandbox.ctl(&["status"]).code,
@@ -92,7 +91,7 @@ fn a_crash_is_restarted_at_once_and_told() {
         when(starts.len() == 2, || format!("{starts:?}")).map(|()| starts[1])
     });
     assert!(
-        again.at - killed < Duration::from_millis(500),
+        again.at - killed < Duration::from_millis(800),
         "{:?} after the crash",
         again.at - killed
     );

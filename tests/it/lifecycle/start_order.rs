@@ -21,10 +21,10 @@ fn a_tier_starts_when_the_one_before_is_ready_and_stops_before_it() {
     let server = |id: &str, tier: i32| {
         Server::new(
             id,
-            &format!("record {id}.starts note-stop {id}.stops slow-stop 300 wait"),
+            &format!("record {id}.starts note-stop {id}.stops slow-stop 600 wait"),
         )
         .tier(tier)
-        .start_delay("400ms")
+        .start_delay("600ms")
     };
     // Not in the order of the file, so that the tier alone decides.
     let servers = [
@@ -38,7 +38,7 @@ fn a_tier_starts_when_the_one_before_is_ready_and_stops_before_it() {
     assert_eq!(daemon.component("last")["state"], "WAITING");
     daemon.wait_for("last", "RUNNING");
     let [a, b, middle, last] = ["a", "b", "middle", "last"].map(|id| at(&sandbox, &format!("{id}.starts")));
-    let delay = Duration::from_millis(390);
+    let delay = Duration::from_millis(590);
     assert!(
         a.abs_diff(b) < delay,
         "members of a tier start together: {a:?} {b:?}"
@@ -53,7 +53,7 @@ fn a_tier_starts_when_the_one_before_is_ready_and_stops_before_it() {
     );
     sandbox.ctl(&["stop", "all"]).exits(0);
     let [a, b, middle, last] = ["a", "b", "middle", "last"].map(|id| at(&sandbox, &format!("{id}.stops")));
-    let linger = Duration::from_millis(290);
+    let linger = Duration::from_millis(590);
     assert!(
         middle >= last + linger,
         "the third tier is gone before the second stops: {last:?} {middle:?}"
