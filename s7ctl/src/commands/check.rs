@@ -8,6 +8,7 @@ use crate::launch;
 use crate::render::View;
 use s7proto::reply::Done;
 use s7proto::request::Request;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -37,11 +38,28 @@ async fn by_program(file: &Path, strict: bool, context: &Context) -> Result<View
         let message = format!("cannot check {}: running {}", file.display(), program.display());
         CtlError::new(Kind::Failed, message).because(error)
     };
+    if context.json {
+        command.stdout(Stdio::piped());
+    }
     let mut child = command.spawn().map_err(cannot)?;
+    // Read beside the waiting: what it says may be more than a pipe holds.
+    let said = child.stdout.take().map(|mut out| {
+        std::thread::spawn(move || {
+            let mut said = Vec::new();
+            out.read_to_end(&mut said).map(|_| said)
+        })
+    });
     let deadline = context.deadline.at_most(super::QUESTION);
     loop {
         if let Some(status) = child.try_wait().map_err(cannot)? {
-            return Ok(View::Passed(exit(status.code())));
+            let code = exit(status.code());
+            if let Some(said) = said {
+                let said = said.join().unwrap_or_else(|_| Ok(Vec::new())).map_err(cannot)?;
+                std::io::stdout()
+                    .write_all(&with_exit(said, code))
+                    .map_err(cannot)?;
+            }
+            return Ok(View::Passed(code));
         }
         if deadline.passed() {
             // It only reads, so it can be ended at any moment.
@@ -53,6 +71,17 @@ async fn by_program(file: &Path, strict: bool, context: &Context) -> Result<View
         }
         tokio::time::sleep(super::LOOK_AGAIN).await;
     }
+}
+
+/// The same JSON with our exit code in it; what isn't JSON stays as it is.
+fn with_exit(said: Vec<u8>, code: u8) -> Vec<u8> {
+    let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(&said) else {
+        return said;
+    };
+    if let Some(exit) = value.pointer_mut("/error/exit") {
+        *exit = code.into();
+    }
+    format!("{value}\n").into_bytes()
 }
 
 /// The supervisor's exit codes (DESIGN 10) as ours (DESIGN 8).
@@ -68,6 +97,15 @@ fn exit(code: Option<i32>) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_exit_code_in_the_json_is_the_clients_own() {
+        let said = br#"{"schema":1,"ok":false,"data":null,"error":{"code":"registry_broken","exit":78}}"#;
+        let value: serde_json::Value = serde_json::from_slice(&with_exit(said.to_vec(), 1)).unwrap();
+        assert_eq!(value["error"]["exit"], 1);
+        assert_eq!(value["error"]["code"], "registry_broken");
+        assert_eq!(with_exit(b"no json".to_vec(), 1), b"no json");
+    }
 
     #[test]
     fn a_broken_registry_is_1_and_the_others_keep_their_meaning() {

@@ -60,7 +60,7 @@ fn stopped(report: &ExitReport) -> String {
 }
 
 fn failure(name: &ComponentName, outcome: &Outcome) -> CtlError {
-    let goes_on = format!("the supervisor keeps trying; see: s7ctl logs {name}");
+    let goes_on = format!("what comes next: s7ctl status {name}; what it said: s7ctl logs {name}");
     let error = match outcome {
         Outcome::FailedSpawn(failure) => {
             let message = format!("{name}: cannot start: {}", failure);

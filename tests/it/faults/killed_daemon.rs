@@ -1,6 +1,7 @@
 //! The daemon is killed while it starts something: the next one must neither lose nor double it.
 
 use rustix::process::Signal;
+use s7tests::daemon::pid;
 use s7tests::eventually::{SOON, eventually, when};
 use s7tests::processes::{self, is_alive, send};
 use s7tests::registry::Server;
@@ -167,6 +168,38 @@ fn a_start_waits_for_what_an_earlier_daemon_left() {
     daemon.wait_for("other", "RUNNING");
     daemon.stays("one", "STOPPED", Duration::from_secs(2));
     assert_eq!(living(&sandbox), HashSet::new());
+}
+
+#[test]
+fn what_is_no_longer_in_the_registry_is_ended_by_the_next_daemon() {
+    let sandbox = Sandbox::with(&[
+        Server::new("plain", "record starts wait"),
+        // Only the record of its run tells what this one is.
+        Server::new("hidden", "record starts hide"),
+        Server::new("kept", "wait"),
+    ]);
+    let daemon = sandbox.start();
+    let old = ["plain", "hidden"].map(|id| pid(&daemon.wait_for(id, "RUNNING")).expect("it runs"));
+    eventually("the hidden one is hidden", SOON, || {
+        let marked = sandbox.processes();
+        when(marked.iter().all(|process| process.pid != old[1]), || {
+            format!("{marked:?}")
+        })
+    });
+    daemon.kill();
+    assert!(old.iter().all(|pid| is_alive(*pid)), "they outlive their daemon");
+    sandbox.write_registry(&[Server::new("kept", "wait")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("kept", "RUNNING");
+    let left: Vec<_> = old.iter().filter(|pid| is_alive(**pid)).collect();
+    if left.contains(&&old[1]) {
+        // Without a marker, nobody else would find it.
+        send(old[1], Signal::KILL);
+    }
+    assert!(
+        left.is_empty(),
+        "of plain and hidden {old:?} these live: {left:?}"
+    );
 }
 
 #[test]

@@ -19,7 +19,7 @@
 //! | 16 | exits 0 or with an expected code | `what_follows_an_exit_is_what_the_policy_says` |
 //! | 23 | second daemon | `of_many_daemons_started_at_once_one_remains` |
 //! | 24 | stale socket | `a_socket_that_a_dead_daemon_left_is_taken_over` |
-//! | 25 | death between fork and record | `a_start_waits_for_what_an_earlier_daemon_left`, `a_daemon_killed_at_any_moment_of_a_start_leaves_one_copy`, `a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace` |
+//! | 25 | death between fork and record | `what_is_no_longer_in_the_registry_is_ended_by_the_next_daemon`, `a_start_waits_for_what_an_earlier_daemon_left`, `a_daemon_killed_at_any_moment_of_a_start_leaves_one_copy`, `a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace` |
 //! | 26 | SIGTERM twice, at start, during reload | `a_second_sigterm_shortens_every_grace`, `a_daemon_told_to_end_at_any_moment_ends_in_order` |
 //! | 30 | fork fails | `a_machine_without_processes_to_spare_delays_a_start_and_blames_nobody_needs_root` |
 //! | 37 | length prefix of 4 GiB | `a_frame_that_claims_too_much_is_refused_before_it_is_read` |

@@ -44,6 +44,20 @@ fn of_many_daemons_started_at_once_one_remains() {
 }
 
 #[test]
+fn a_file_that_is_no_socket_is_never_replaced_by_one() {
+    let sandbox = Sandbox::with(&[Server::new("only", "wait")]);
+    let socket = sandbox.socket();
+    std::fs::create_dir_all(socket.parent().expect("it has a folder")).expect("the sandbox is ours");
+    std::fs::write(&socket, "do not lose me").expect("the sandbox is ours");
+    let mut daemon = sandbox.spawn_with(&[]);
+    assert_eq!(daemon.wait().code(), Some(73));
+    let kept = std::fs::read_to_string(&socket).expect("it is there");
+    assert_eq!(kept, "do not lose me");
+    std::fs::remove_file(&socket).expect("the sandbox is ours");
+    assert!(sandbox.read("daemon.stderr").contains("isn't a socket"));
+}
+
+#[test]
 fn a_socket_that_a_dead_daemon_left_is_taken_over() {
     let sandbox = Sandbox::with(&[Server::new("lasting", "record starts wait")]);
     let daemon = sandbox.start();

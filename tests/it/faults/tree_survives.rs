@@ -37,6 +37,31 @@ fn nothing_of_a_tree_survives_a_stop() {
 }
 
 #[test]
+fn a_tree_that_changes_its_processes_all_the_time_is_emptied_all_the_same() {
+    let sandbox = Sandbox::with(&[Server::new("chains", "fork-chains 40 wait").stop_timeout("500ms")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("chains", "RUNNING");
+    let own = daemon.pid();
+    let others = || -> Vec<_> {
+        let processes = sandbox.processes();
+        processes
+            .into_iter()
+            .filter(|process| process.pid != own)
+            .collect()
+    };
+    // One look sees only those that don't change while it is taken.
+    eventually("the chains are there", SOON, || {
+        let seen = others();
+        when(seen.len() > 3, || format!("{seen:?}"))
+    });
+    sandbox.ctl(&["stop", "chains"]).exits(0);
+    for _ in 0..20 {
+        let left = others();
+        assert!(left.is_empty(), "the stop is answered, and these live: {left:?}");
+    }
+}
+
+#[test]
 fn nothing_of_a_tree_survives_a_crash_into_the_next_run() {
     let sandbox = Sandbox::with(&[tree()]);
     let daemon = sandbox.start();

@@ -210,6 +210,14 @@ impl Component {
     }
 
     pub(super) fn kill(&mut self, step: &mut Step<'_>, tries: u32) {
+        // The first process may have obeyed; the run as a whole has not.
+        if let Life::Ending(Ending {
+            report: Some(report), ..
+        }) = &mut self.life
+            && report.cause == EndCause::Requested
+        {
+            report.cause = EndCause::KilledAfterTimeout;
+        }
         self.set_phase(Phase::Killing {
             retry_at: step.stamp.now + KILL_RETRY,
             tries,

@@ -10,7 +10,7 @@ use s7proto::status::Actor;
 use std::fs::Permissions;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// Who may connect, beside root and the daemon's own user.
@@ -81,6 +81,14 @@ pub fn prepare_folder(folder: &Path) -> io::Result<()> {
 /// The socket can't be made.
 pub fn listen(endpoint: &Endpoint, groups: Groups) -> io::Result<Listener> {
     let path = Path::new(endpoint.as_os_str());
+    // Overwriting is for sockets that a dead daemon left, never for a file that somebody needs.
+    match std::fs::symlink_metadata(path) {
+        Ok(about) if !about.file_type().is_socket() => {
+            let why = "there is something that isn't a socket; it is left alone, choose another path";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+        }
+        _ => {}
+    }
     let name = path.to_fs_name::<GenericFilePath>()?;
     let options = ListenerOptions::new().name(name).mode(0o600).try_overwrite(true);
     let listener = options.create_tokio()?;

@@ -10,6 +10,7 @@ mod inherited;
 mod launch;
 pub mod log_file;
 mod measure;
+mod owners;
 mod pace;
 mod pump;
 mod sink;

@@ -4,12 +4,12 @@
 //! only when there is something to sweep; a run that leaves nothing never does.
 
 use super::census::{self, Orphans, Stat};
+use super::owners::{Owner, Owners};
 use crate::machine::input::RunId;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
-use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -80,30 +80,30 @@ impl Sweeper {
     ) -> io::Result<Self> {
         // The queue holds at most a few jobs for each run and one look for each wake-up of the core loop.
         let (jobs, queue) = mpsc::channel();
+        let mut work = Work {
+            owners: Owners::new(instance, Arc::clone(&leaders)),
+            leaders,
+            orphans,
+            tell: Box::new(tell),
+            active: HashMap::new(),
+            latest: None,
+            foreign: HashSet::new(),
+        };
+        let (present, _) = work.living_orphans();
+        work.foreign = present
+            .into_iter()
+            .map(|(pid, stat)| (pid, stat.started))
+            .collect();
         std::thread::Builder::new()
             .name("s7-sweep".to_owned())
             .stack_size(STACK)
             .spawn(move || {
-                let mut work = Work {
-                    instance,
-                    leaders,
-                    orphans,
-                    tell: Box::new(tell),
-                    active: HashMap::new(),
-                    latest: None,
-                    owners: HashMap::new(),
-                    foreign: HashSet::new(),
-                };
-                work.foreign = work
-                    .living_orphans()
-                    .into_iter()
-                    .map(|(pid, stat)| (pid, stat.started))
-                    .collect();
                 while let Ok(first) = queue.recv() {
                     for job in std::iter::once(first).chain(queue.try_iter()) {
                         work.take(job);
                     }
-                    work.pass();
+                    // What ended while it was looked at may have left a child that wasn't.
+                    while !work.pass() {}
                 }
             })?;
         Ok(Self { jobs })
@@ -117,27 +117,15 @@ impl Sweeper {
 }
 
 struct Work {
-    /// What the environment of this supervisor's components says.
-    instance: String,
     leaders: Leaders,
     orphans: Option<Orphans>,
-    tell: Box<dyn Fn(Swept)>,
+    tell: Box<dyn Fn(Swept) + Send>,
     active: HashMap<RunId, Active>,
     /// The run that was last seen to end: strangers that turn up then are taken for its own.
     latest: Option<RunId>,
-    /// Whose each orphan is, by process id and creation time.
-    owners: HashMap<(u32, u64), Owner>,
+    owners: Owners,
     /// Children that were there before the daemon began (a shell may execute it beside others): none of ours.
     foreign: HashSet<(u32, u64)>,
-}
-
-/// Whose an orphan is.
-#[derive(Clone)]
-enum Owner {
-    /// This run's.
-    Run(RunId),
-    /// One of these: they lived when it was first seen, and nothing about it says more.
-    OneOf(HashSet<RunId>),
 }
 
 struct Active {
@@ -181,22 +169,36 @@ impl Work {
         );
     }
 
-    fn pass(&mut self) {
-        let orphans = self.living_orphans();
+    /// Looks at all orphans once and treats those of the trees that are to be emptied. `false` if something ended
+    /// meanwhile: what it has left is in the next list only, and a tree isn't empty before a list without that.
+    fn pass(&mut self) -> bool {
+        let (orphans, mut settled) = self.living_orphans();
+        let ending = self.latest.filter(|run| self.active.contains_key(run));
         let mut owned: HashMap<RunId, Vec<u32>> = HashMap::new();
         for (pid, stat) in &orphans {
-            match self.owner(*pid, stat) {
-                Owner::Run(run) => owned.entry(run).or_default().push(*pid),
+            match self.owners.of(*pid, stat, ending) {
+                Owner::Run(run) => {
+                    // At once, not after all others were looked at: it may live for some milliseconds only and leave
+                    // another in its place. It is a child of ours that isn't reaped, so the number is its own.
+                    if self
+                        .active
+                        .get(&run)
+                        .is_some_and(|active| active.manner == Manner::Kill)
+                    {
+                        kill_child(*pid);
+                    }
+                    owned.entry(run).or_default().push(*pid);
+                }
                 // Every run that it can come from is over.
                 Owner::OneOf(runs) if runs.is_empty() => {
                     log::warn!("process {pid} is left of a run that is over, killing it");
                     signal(*pid, &[Signal::KILL], &BTreeSet::new());
                 }
-                Owner::OneOf(_) => {}
+                // A process on its way out has no environment any more, and what it leaves has one.
+                Owner::OneOf(_) => settled &= !reap(*pid),
             }
         }
-        let present: HashSet<(u32, u64)> = orphans.iter().map(|(pid, stat)| (*pid, stat.started)).collect();
-        self.owners.retain(|key, _| present.contains(key));
+        self.owners.keep(&orphans);
 
         let runs: Vec<RunId> = self.active.keys().copied().collect();
         for run in runs {
@@ -205,8 +207,10 @@ impl Work {
             };
             let roots = owned.remove(&run).unwrap_or_default();
             if active.leader_ended && roots.is_empty() {
-                self.active.remove(&run);
-                (self.tell)(Swept::Empty(run));
+                if settled {
+                    self.active.remove(&run);
+                    (self.tell)(Swept::Empty(run));
+                }
                 continue;
             }
             let left = active.treat(&roots);
@@ -215,16 +219,22 @@ impl Work {
                 (self.tell)(Swept::Survivors(run, left));
             }
         }
+        settled
     }
 
-    /// The orphans that live, after those that have ended were reaped.
-    fn living_orphans(&self) -> Vec<(u32, Stat)> {
+    /// The orphans that live, after those that have ended were reaped, and whether none had ended.
+    fn living_orphans(&self) -> (Vec<(u32, Stat)>, bool) {
         let list = self.orphans.as_ref().map(Orphans::list).unwrap_or_default();
-        list.into_iter()
-            .filter(|pid| !self.is_leader(*pid) && !reap(*pid))
-            .filter_map(|pid| Some((pid, census::stat(pid)?)))
-            .filter(|(pid, stat)| !self.foreign.contains(&(*pid, stat.started)))
-            .collect()
+        let mut living = Vec::new();
+        let mut settled = true;
+        for pid in list.into_iter().filter(|pid| !self.is_leader(*pid)) {
+            match census::stat(pid).filter(|_| !reap(pid)) {
+                Some(stat) if self.foreign.contains(&(pid, stat.started)) => {}
+                Some(stat) => living.push((pid, stat)),
+                None => settled = false,
+            }
+        }
+        (living, settled)
     }
 
     fn is_leader(&self, pid: u32) -> bool {
@@ -232,89 +242,6 @@ impl Work {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains_key(&pid)
-    }
-
-    /// Whose run an orphan comes from: by session or group, by the marker in its environment, by the run's output or lock
-    /// that it holds open. A stranger with none of these belongs to a run that lived when it was first seen: to the one
-    /// that had just ended then, or else to the last of them that is left.
-    fn owner(&mut self, pid: u32, stat: &Stat) -> Owner {
-        let key = (pid, stat.started);
-        let owner = match self.owners.remove(&key) {
-            Some(Owner::OneOf(runs)) => self.one_left(runs),
-            Some(known) => known,
-            None => self.first_sight(pid, stat),
-        };
-        self.owners.insert(key, owner.clone());
-        owner
-    }
-
-    fn one_left(&self, mut runs: HashSet<RunId>) -> Owner {
-        let leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.retain(|run| leaders.values().any(|leader| leader.run == *run));
-        match runs.iter().next() {
-            Some(run) if runs.len() == 1 => Owner::Run(*run),
-            _ => Owner::OneOf(runs),
-        }
-    }
-
-    fn first_sight(&self, pid: u32, stat: &Stat) -> Owner {
-        let leaders = self
-            .leaders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let named = |component: &str, number: Option<u64>| {
-            let fits = |leader: &&Leader| {
-                leader.component.as_str() == component && number.is_none_or(|number| number == leader.run.run)
-            };
-            leaders.values().find(fits).map(|leader| leader.run)
-        };
-        let by_session = || {
-            let leader = leaders.get(&stat.session).or_else(|| leaders.get(&stat.group))?;
-            Some(leader.run)
-        };
-        let by_marker =
-            || census::marker(pid, &self.instance).and_then(|(component, run)| named(&component, Some(run)));
-        let by_files = || {
-            census::open_files(pid).find_map(|path| {
-                let (component, run) = named_by_file(&path)?;
-                named(&component, run)
-            })
-        };
-        if let Some(run) = by_session().or_else(by_marker).or_else(by_files) {
-            return Owner::Run(run);
-        }
-        // It can't come from a run that began after it.
-        let older = |pid: u32| census::stat(pid).is_some_and(|leader| leader.started <= stat.started);
-        let candidates: HashSet<RunId> = leaders
-            .iter()
-            .filter(|(pid, _)| older(**pid))
-            .map(|(_, leader)| leader.run)
-            .collect();
-        match self
-            .latest
-            .filter(|run| candidates.contains(run) && self.active.contains_key(run))
-        {
-            Some(run) => Owner::Run(run),
-            None => self.one_left(candidates),
-        }
-    }
-}
-
-/// The component and run that a file of the runtime folder belongs to: `out/<id>.<run>` or `locks/<id>`.
-fn named_by_file(path: &Path) -> Option<(String, Option<u64>)> {
-    let name = path
-        .file_name()?
-        .to_str()?
-        .trim_end_matches(" (deleted)")
-        .to_owned();
-    match path.parent()?.file_name()?.to_str()? {
-        "locks" => Some((name, None)),
-        "out" => {
-            let (component, run) = name.rsplit_once('.')?;
-            Some((component.to_owned(), Some(run.parse().ok()?)))
-        }
-        _ => None,
     }
 }
 
@@ -364,6 +291,12 @@ fn signal(pid: u32, signals: &[Signal], tree: &BTreeSet<u32>) {
     }
 }
 
+fn kill_child(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
+    }
+}
+
 /// Takes the remains of an orphan that has ended; `false` if it lives.
 fn reap(pid: u32) -> bool {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
@@ -374,25 +307,4 @@ fn reap(pid: u32) -> bool {
         rustix::process::waitid(WaitId::Pid(pid), options),
         Ok(Some(_)) | Err(rustix::io::Errno::CHILD)
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_of_the_runtime_folder_name_their_run() {
-        let named = |path: &str| named_by_file(Path::new(path));
-        assert_eq!(
-            named("/run/x/out/text-1.17"),
-            Some(("text-1".to_owned(), Some(17)))
-        );
-        assert_eq!(
-            named("/run/x/out/a.b.17 (deleted)"),
-            Some(("a.b".to_owned(), Some(17)))
-        );
-        assert_eq!(named("/run/x/locks/text-1"), Some(("text-1".to_owned(), None)));
-        assert_eq!(named("/etc/passwd"), None);
-        assert_eq!(named("pipe:[123]"), None);
-    }
 }

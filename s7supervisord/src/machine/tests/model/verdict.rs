@@ -10,7 +10,7 @@ use crate::machine::fleet::GATE_TIMEOUT;
 use crate::machine::input::{Command, Event, RunId, Slot, Ticket};
 use crate::machine::life::SPAWN_OVERDUE;
 use s7proto::reply::Outcome;
-use s7proto::status::{State, Wish};
+use s7proto::status::{EndCause, State, Wish};
 
 impl Court {
     /// Holds what came out of one step against the reference, and lets the world act on it.
@@ -217,6 +217,10 @@ impl Court {
             let patient = model.kill_due.is_some_and(|due| due > now);
             assert!(!patient || excused, "{run:?} is killed before its time is up");
             model.first_kill = Some(now);
+            // Its first process had obeyed; the rest had to be killed.
+            if model.cause == Some(EndCause::Requested) {
+                model.cause = Some(EndCause::KilledAfterTimeout);
+            }
         }
     }
 
