@@ -136,13 +136,15 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
     let capture = Capture::start(&runtime_dir)
         .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
     let boot_id = leftovers::boot_id();
-    let left = Journal::leftovers(&runtime_dir, &boot_id).unwrap_or_else(|error| {
+    let recorded = Journal::leftovers(&runtime_dir, &boot_id).unwrap_or_else(|error| {
         log::error!(
             "reading the record of an earlier supervisor in {}: {error}",
             runtime_dir.display()
         );
         Vec::new()
     });
+    let instance = runtime_dir.display().to_string();
+    let left = leftovers::living(recorded, &instance);
     take_up_output(&capture, &left, &plan);
     let (journal, fault) = Journal::begin(&runtime_dir, &boot_id, &left);
     let state_fault = fault.map(|error| format!("writing {}: {error}", journal.path().display()));
@@ -150,7 +152,6 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         log::error!("{fault}: a next supervisor won't know what runs");
     }
     let journal = Arc::new(journal);
-    let instance = runtime_dir.display().to_string();
     let host = Host::start(
         &runtime_dir,
         instance.clone(),
@@ -172,19 +173,19 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         std::process::id(),
         load.file.display()
     );
-    let driver = Driver::new(Parts {
+    let mut driver = Driver::new(Parts {
         plan,
         load,
         host,
         capture: capture.clone(),
-        journal,
         state_fault,
-        leftovers: left,
-        instance,
         inbox,
         log,
         signals,
     });
+    driver
+        .take_over(left, instance)
+        .map_err(|error| cannot("ending what an earlier supervisor left", error))?;
     let end = driver.run().await;
     // Dropping the listener removes the socket; whoever waits for an answer gets it before the daemon goes.
     accepting.abort();

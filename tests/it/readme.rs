@@ -8,7 +8,6 @@
 use crate::tree::{read, top};
 use s7tests::eventually::{SOON, eventually, when};
 use s7tests::processes::{self, send};
-use s7tests::programs;
 use s7tests::sandbox::Sandbox;
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -168,11 +167,7 @@ fn end(sandbox: &Sandbox) {
 fn every_console_block_of_the_readme_shows_what_really_comes() {
     let readme = read(&top().join("README.md"));
     let sandbox = Sandbox::new();
-    for (name, program) in [("s7supervisord", programs::DAEMON), ("s7ctl", programs::CTL)] {
-        // A copy, not a link: the client looks for the daemon beside itself.
-        std::fs::copy(programs::path_of(program), sandbox.path("bin").join(name))
-            .expect("the sandbox is ours");
-    }
+    sandbox.install();
     for block in blocks(&readme, "xml") {
         let first = block.lines().next().unwrap_or_default();
         if let Some(path) = first

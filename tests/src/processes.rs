@@ -35,6 +35,15 @@ pub fn spawn(command: &mut Command) -> Child {
     child
 }
 
+/// Does something while no other thread starts a process.
+///
+/// For writing a program: a process that is just being started holds a copy of the open file until it executes, and
+/// meanwhile the program that was written can't be executed ("text file busy").
+pub fn while_nobody_forks<T>(work: impl FnOnce() -> T) -> T {
+    let _nobody_forks = owned();
+    work()
+}
+
 /// Says that `child` has been waited for.
 pub fn forget(child: &Child) {
     owned().get_or_insert_default().remove(&child.id());

@@ -125,6 +125,31 @@ impl Sandbox {
             });
     }
 
+    /// Puts a copy of `program` (a path) where `relative` says, ready to be executed.
+    ///
+    /// A copy, not a link, where a program looks for others beside itself or where the target folder lies behind a
+    /// folder that other users may not pass.
+    ///
+    /// # Panics
+    /// Where it can't be copied.
+    pub fn copy_program(&self, program: &Path, relative: &str) {
+        let path = self.path(relative);
+        processes::while_nobody_forks(|| {
+            // The fixture may be there as a link, which would be written through.
+            let _ = fs::remove_file(&path);
+            fs::copy(program, &path).unwrap_or_else(|error| {
+                panic!("cannot copy {} to {}: {error}", program.display(), path.display())
+            });
+        });
+    }
+
+    /// The sandbox's own copies of the daemon and the client under the names they are installed with.
+    pub fn install(&self) {
+        for (name, program) in [("s7supervisord", programs::DAEMON), ("s7ctl", programs::CTL)] {
+            self.copy_program(&programs::path_of(program), &format!("bin/{name}"));
+        }
+    }
+
     /// What a file has, or nothing where there is none.
     #[must_use]
     pub fn read(&self, relative: &str) -> String {

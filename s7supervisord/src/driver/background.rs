@@ -11,8 +11,6 @@ use tokio::sync::mpsc;
 
 /// What came of a piece of work.
 pub enum Found {
-    /// What an earlier daemon left is gone, but for these.
-    LeftoversEnded(Vec<u32>),
     /// The registry was read.
     Loaded(Box<Result<Plan, LoadFailure>>),
     /// Memory and CPU of the runs were measured.

@@ -9,25 +9,9 @@ use s7proto::reply::{Done, LogTail, VersionInfo};
 use s7proto::request::{Request, Selection};
 use s7proto::status::{Actor, SupervisorStatus};
 
-/// Commands that can wait until what an earlier daemon left has ended; one more is refused as busy.
-const HELD_BACK: usize = 64;
-
 impl Driver {
     /// Takes one request of one client.
     pub(super) fn call(&mut self, call: Call) {
-        // What an earlier daemon left is being ended; a run that began now would be taken for a part of it.
-        let looks = matches!(
-            call.request,
-            Request::Status(_) | Request::Logs { .. } | Request::Check { .. } | Request::Version
-        );
-        if !self.begun && !looks {
-            if self.held_back.len() < HELD_BACK {
-                self.held_back.push(call);
-            } else {
-                call.answer.refuse(Refusal::Busy);
-            }
-            return;
-        }
         let Call { request, who, answer } = call;
         match request {
             Request::Status(which) => self.select(&which, answer, |driver, slots, answer| {

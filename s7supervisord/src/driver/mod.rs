@@ -16,14 +16,13 @@ use crate::control::call::Call;
 use crate::daemon_log::DaemonLog;
 use crate::machine::effect::Effect;
 use crate::machine::fleet::Fleet;
-use crate::machine::input::{Command, Order, Slot};
+use crate::machine::input::{Command, Order, RunId, Slot};
 use crate::platform::host::Host;
-use crate::platform::leftovers;
 use crate::platform::output::Capture;
 use crate::platform::signals::{Asked, Signals};
 use crate::registry::LoadOptions;
 use crate::registry::plan::Plan;
-use crate::state::journal::{Journal, StartedRun};
+use crate::state::journal::StartedRun;
 use background::{Background, Found};
 use clock::Clock;
 use operations::Operations;
@@ -32,12 +31,8 @@ use s7proto::name::ComponentName;
 use s7proto::status::Actor;
 use statistics::Statistics;
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::io;
 use tokio::sync::mpsc;
-
-/// How long what an earlier daemon left running may take to end politely; after that it is killed.
-const LEFTOVER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything that the loop is made of.
 pub struct Driver {
@@ -56,10 +51,6 @@ pub struct Driver {
     effects: Vec<Effect>,
     state_fault: Option<String>,
     terminations: u32,
-    /// What an earlier daemon left is gone, and the boot's own start has been ordered.
-    begun: bool,
-    /// Commands that came before.
-    held_back: Vec<Call>,
     end: Option<End>,
     then: End,
 }
@@ -83,14 +74,8 @@ pub struct Parts {
     pub host: Host,
     /// Their output.
     pub capture: Capture,
-    /// The record of runs.
-    pub journal: Arc<Journal>,
     /// Why the record can't be written, if so.
     pub state_fault: Option<String>,
-    /// What an earlier daemon left.
-    pub leftovers: Vec<StartedRun>,
-    /// How the supervisor is told apart from others.
-    pub instance: String,
     /// Clients' requests.
     pub inbox: mpsc::Receiver<Call>,
     /// The daemon's own log.
@@ -121,20 +106,7 @@ impl Driver {
         roster.set(&parts.plan, slot_of);
         let clock = Clock::start();
         let statistics = Statistics::new(parts.plan.supervisor.stats_interval, clock.now());
-        let mut background = Background::new(parts.plan);
-        let begun = parts.leftovers.is_empty();
-        if !begun {
-            let (runs, instance, journal) = (parts.leftovers, parts.instance, parts.journal);
-            background.run(move || {
-                let alive = leftovers::end_all(&runs, &instance, LEFTOVER_PATIENCE);
-                if alive.is_empty() {
-                    for run in &runs {
-                        journal.ended(&run.component, run.run);
-                    }
-                }
-                Found::LeftoversEnded(alive)
-            });
-        }
+        let background = Background::new(parts.plan);
         Self {
             fleet: Fleet::new(policies, clock::seed()),
             roster,
@@ -151,8 +123,6 @@ impl Driver {
             effects: Vec::new(),
             state_fault: parts.state_fault,
             terminations: 0,
-            begun,
-            held_back: Vec::new(),
             end: None,
             then: End::Stopped,
         }
@@ -160,9 +130,8 @@ impl Driver {
 
     /// Runs until everything is stopped.
     pub async fn run(mut self) -> End {
-        if self.begun {
-            self.boot();
-        }
+        self.command(None, Actor::Supervisor, Command::StartAll);
+        self.perform();
         loop {
             let wake = self.fleet.next_deadline().map(|at| self.clock.instant(at));
             let statistics = self.statistics.deadline().map(|at| self.clock.instant(at));
@@ -186,17 +155,36 @@ impl Driver {
         }
     }
 
-    /// Starts everything, then does what people have asked for meanwhile; or stops, if that is what was asked for.
-    fn boot(&mut self) {
-        self.begun = true;
-        if self.terminations > 0 {
-            self.command(None, Actor::Supervisor, Command::Shutdown);
-        } else {
-            self.command(None, Actor::Supervisor, Command::StartAll);
+    /// Has what an earlier daemon left ended; each component's next run waits for that.
+    ///
+    /// # Errors
+    /// Nobody can look after them.
+    pub fn take_over(&mut self, left: Vec<StartedRun>, instance: String) -> io::Result<()> {
+        if left.is_empty() {
+            return Ok(());
         }
-        for call in std::mem::take(&mut self.held_back) {
-            self.call(call);
+        let stamp = self.clock.stamp();
+        let mut runs = Vec::new();
+        for record in left {
+            let slot = self.roster.slot(&record.component);
+            let run = slot.map(|slot| RunId {
+                slot,
+                run: record.run,
+            });
+            if let Some(run) = run {
+                self.fleet.take_over(stamp, run, record.pid, &mut self.effects);
+            }
+            log::warn!(
+                "{}: run {} was left by an earlier supervisor, ending it",
+                record.component,
+                record.run
+            );
+            runs.push((run, record));
         }
+        for (run, event) in self.host.take_over(runs, instance)? {
+            self.fleet.event(stamp, run, event, &mut self.effects);
+        }
+        Ok(())
     }
 
     fn asked(&mut self, asked: Asked) {
@@ -207,16 +195,14 @@ impl Driver {
             }
             Asked::Stop => {
                 self.terminations += 1;
-                let command = if self.terminations == 1 || !self.begun {
+                let command = if self.terminations == 1 {
                     log::info!(target: "lifecycle", "asked to stop: stopping everything in order");
                     Command::Shutdown
                 } else {
                     log::warn!("asked to stop again: killing what is left");
                     Command::Hurry
                 };
-                if self.begun || self.terminations > 1 {
-                    self.command(None, Actor::Supervisor, command);
-                }
+                self.command(None, Actor::Supervisor, command);
             }
         }
     }
@@ -231,14 +217,6 @@ impl Driver {
 
     fn found(&mut self, found: Found) {
         match found {
-            Found::LeftoversEnded(alive) => {
-                for pid in alive {
-                    log::error!(
-                        "process {pid} of an earlier supervisor can't be ended; its component may not start"
-                    );
-                }
-                self.boot();
-            }
             Found::Loaded(loaded) => self.loaded(*loaded),
             Found::Measured(usages) => self.measured(&usages),
             Found::Failed => log::error!("a task in the background has failed; what it was for is given up"),

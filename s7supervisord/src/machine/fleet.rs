@@ -104,6 +104,14 @@ impl Fleet {
         self.shutting_down
     }
 
+    /// A component has a run that an earlier daemon has begun: it is ended before there is another. To be told before any
+    /// command.
+    pub fn take_over(&mut self, stamp: Stamp, run: RunId, pid: u32, effects: &mut Vec<Effect>) {
+        self.with(stamp, run.slot, effects, |component, step| {
+            component.take_over(step, run.run, pid);
+        });
+    }
+
     /// Somebody asks for something.
     pub fn command(&mut self, stamp: Stamp, order: Order, effects: &mut Vec<Effect>) {
         let from = effects.len();

@@ -3,17 +3,13 @@
 use s7tests::ctl::Output;
 use s7tests::eventually::{SOON, eventually, when};
 use s7tests::processes;
-use s7tests::programs;
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
 
 /// A sandbox with both programs under their own names, as they are installed.
 fn installed(servers: &[Server]) -> Sandbox {
     let sandbox = Sandbox::with(servers);
-    for (name, program) in [("s7supervisord", programs::DAEMON), ("s7ctl", programs::CTL)] {
-        std::fs::copy(programs::path_of(program), sandbox.path("bin").join(name))
-            .expect("the sandbox is ours");
-    }
+    sandbox.install();
     sandbox
 }
 
@@ -126,7 +122,7 @@ fn the_shim_understands_the_documented_commands() {
         .into_iter()
         .find(|path| path.ends_with("ImageServing.sh"));
     let shim = shim.expect("the shim is part of the client's package");
-    std::fs::copy(shim, sandbox.path("bin/ImageServing.sh")).expect("the sandbox is ours");
+    sandbox.copy_program(&shim, "bin/ImageServing.sh");
     let run = |arguments: &[&str]| {
         let mut command = std::process::Command::new(sandbox.path("bin/ImageServing.sh"));
         sandbox.clean(&mut command);

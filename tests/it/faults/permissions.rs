@@ -1,7 +1,6 @@
 //! Who may do what.
 
 use s7tests::ctl::Output;
-use s7tests::programs;
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
 use std::fs;
@@ -16,8 +15,7 @@ fn is_root() -> bool {
 fn as_nobody(sandbox: &Sandbox, group: u32, arguments: &[&str]) -> Output {
     let client = sandbox.path("bin/s7ctl");
     if !client.exists() {
-        // A copy: the target folder may lie where nobody else may go.
-        fs::copy(programs::path_of(programs::CTL), &client).expect("the sandbox is ours");
+        sandbox.install();
     }
     let mut command = Command::new("setpriv");
     sandbox.clean(&mut command);

@@ -1,7 +1,7 @@
 //! Starts that don't come to a running program.
 
 use s7tests::eventually::SOON;
-use s7tests::processes::children_of;
+use s7tests::processes::{self, children_of};
 use s7tests::registry::{FIXTURE, Server};
 use s7tests::sandbox::Sandbox;
 use std::fs;
@@ -16,7 +16,7 @@ struct Case {
 fn cases(sandbox: &Sandbox) -> Vec<Case> {
     let make = |name: &str, mode: u32, text: &str| {
         let path = sandbox.path(&format!("bin/{name}"));
-        fs::write(&path, text).expect("the sandbox is ours");
+        processes::while_nobody_forks(|| fs::write(&path, text)).expect("the sandbox is ours");
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("the sandbox is ours");
         format!("bin/{name}")
     };

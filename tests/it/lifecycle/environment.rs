@@ -150,11 +150,8 @@ fn a_run_of_another_user_has_nothing_of_roots_needs_root() {
     }
     let server = Server::new("other", "print-identity print-env print done wait").with("<user>nobody</user>");
     let sandbox = Sandbox::with(&[server]);
-    // A copy: the target folder may lie where nobody else may go.
-    let fixture = sandbox.path(s7tests::registry::FIXTURE);
-    std::fs::remove_file(&fixture).expect("the sandbox is ours");
-    std::fs::copy(s7tests::programs::path_of(s7tests::programs::FIXTURE), &fixture)
-        .expect("the sandbox is ours");
+    let fixture = s7tests::programs::path_of(s7tests::programs::FIXTURE);
+    sandbox.copy_program(&fixture, s7tests::registry::FIXTURE);
     let daemon = sandbox.start();
     let seen = daemon.wait_for("other", "RUNNING");
     let log = printed(&sandbox, "other", "done");

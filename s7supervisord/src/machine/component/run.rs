@@ -102,6 +102,14 @@ impl Component {
         }
     }
 
+    /// It has a run that an earlier daemon has begun.
+    pub(in crate::machine) fn take_over(&mut self, step: &mut Step<'_>, run: u64, pid: u32) {
+        self.run = run;
+        self.pid = Some(pid);
+        self.started = step.stamp.now;
+        self.ask(step, Cause::Asked);
+    }
+
     /// Its timer has come.
     pub(in crate::machine) fn tick(&mut self, step: &mut Step<'_>) {
         let now = step.stamp.now;

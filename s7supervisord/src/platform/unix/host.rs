@@ -2,6 +2,8 @@
 
 use super::census::Orphans;
 use super::inherited::Inherited;
+use super::leftovers::{self, Leftovers};
+use super::locks;
 pub use super::measure::{Usage, usage};
 use super::output::Capture;
 use super::spawner::{Order, Spawned, Spawner};
@@ -11,7 +13,7 @@ use super::words::{exit_of, unix_signal};
 
 use crate::machine::input::{Event, RunId};
 use crate::registry::plan::{ComponentPlan, StopPlan};
-use crate::state::journal::Journal;
+use crate::state::journal::{Journal, StartedRun};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
 use s7proto::status::{Exit, SpawnFailure};
@@ -46,6 +48,7 @@ pub struct Host {
     tell: mpsc::UnboundedSender<Told>,
     children: SignalStream,
     record_fault: Option<String>,
+    leftovers: Option<Leftovers>,
 }
 
 /// A command that asks a run to stop, until its end is seen.
@@ -72,7 +75,10 @@ impl Command {
 struct Process {
     component: ComponentName,
     pid: u32,
-    pidfd: OwnedFd,
+    /// Its descriptor; `None` for what an earlier daemon left without its first process.
+    pidfd: Option<OwnedFd>,
+    /// An earlier daemon has created it, so it isn't a child of this one.
+    left: bool,
     key: u64,
     /// It has ended; its remains are kept until the tree is empty, so that its number stays its own.
     ended: bool,
@@ -127,7 +133,42 @@ impl Host {
             tell,
             children,
             record_fault: None,
+            leftovers: None,
         })
+    }
+
+    /// Takes charge of runs that an earlier daemon has left, so that they can be ended. Those without a run id are ended
+    /// at once, politely first.
+    ///
+    /// # Errors
+    /// The thread that looks after them can't be created.
+    pub fn take_over(
+        &mut self,
+        runs: Vec<(Option<RunId>, StartedRun)>,
+        instance: String,
+    ) -> io::Result<Vec<(RunId, Event)>> {
+        let known = runs
+            .iter()
+            .filter_map(|(run, record)| Some(((*run)?, record.clone())))
+            .collect();
+        let told = self.tell.clone();
+        let leftovers = Leftovers::start(known, instance, move |fact| {
+            let _ = told.send(Told::Swept(fact));
+        })?;
+        let mut ended = Vec::new();
+        for (run, record) in runs {
+            let Some(run) = run else {
+                leftovers.order(leftovers::Job::EndAlone(record));
+                continue;
+            };
+            let pidfd = locks::open(record.pid).filter(|_| leftovers::is_recorded(&record));
+            if pidfd.is_none() {
+                ended.push((run, Event::Exited(Exit::Unknown)));
+            }
+            self.add(run, record.component, record.pid, pidfd, true);
+        }
+        self.leftovers = Some(leftovers);
+        Ok(ended)
     }
 
     /// How trees are held together.
@@ -190,9 +231,11 @@ impl Host {
             return;
         };
         self.keys.remove(&process.key);
-        self.watch.remove(process.pidfd.as_fd());
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let _ = rustix::process::waitid(WaitId::PidFd(process.pidfd.as_fd()), options);
+        if let Some(pidfd) = &process.pidfd {
+            self.watch.remove(pidfd.as_fd());
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options);
+        }
         self.leaders
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -243,7 +286,7 @@ impl Host {
                 }) => {
                     self.record_fault = record_errno
                         .map(|errno| format!("writing it: {}", io::Error::from_raw_os_error(errno)));
-                    self.add(run, component, pid, pidfd);
+                    self.add(run, component, pid, Some(pidfd), false);
                     (run, Event::Spawned { pid })
                 }
                 Told::Spawned(Spawned::No { run, failure }) => (run, Event::SpawnFailed(failure)),
@@ -259,30 +302,37 @@ impl Host {
         events
     }
 
-    fn add(&mut self, run: RunId, component: ComponentName, pid: u32, pidfd: OwnedFd) {
+    fn add(&mut self, run: RunId, component: ComponentName, pid: u32, pidfd: Option<OwnedFd>, left: bool) {
         let key = self.next_key;
         self.next_key += 1;
-        if let Err(error) = self.watch.add(pidfd.as_fd(), key) {
+        let watched = pidfd
+            .as_ref()
+            .map_or(Ok(()), |pidfd| self.watch.add(pidfd.as_fd(), key));
+        if let Err(error) = watched {
             // Its death would go unnoticed until it is stopped; the system is out of memory for 200 bytes.
             log::error!("{component}: watching process {pid}: {error}");
         }
-        let leader = Leader {
-            run,
-            component: component.clone(),
-        };
-        self.leaders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(pid, leader);
+        if !left {
+            let leader = Leader {
+                run,
+                component: component.clone(),
+            };
+            self.leaders
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(pid, leader);
+        }
         self.keys.insert(key, run);
+        let ended = pidfd.is_none();
         self.runs.insert(
             run,
             Process {
                 component,
                 pid,
                 pidfd,
+                left,
                 key,
-                ended: false,
+                ended,
             },
         );
     }
@@ -349,6 +399,9 @@ impl Host {
         let Some(process) = self.runs.get(&run) else {
             return;
         };
+        if let Some(leftovers) = self.leftovers.as_ref().filter(|_| process.left) {
+            return leftovers.order(leftovers::Job::Treat(run, manner));
+        }
         // By the time its first process can be seen to have ended, the kernel has given us all that it left. If there is
         // nothing, no thread need be asked: that is the way of every component that behaves.
         if process.ended && !self.has_orphans() {
@@ -373,13 +426,18 @@ impl Host {
 impl Process {
     fn send(&self, signal: Signal) {
         // It may have ended by itself meanwhile, and then there is nobody to ask.
-        let _ = rustix::process::pidfd_send_signal(&self.pidfd, signal);
+        if let Some(pidfd) = &self.pidfd {
+            let _ = rustix::process::pidfd_send_signal(pidfd, signal);
+        }
     }
 
     /// How it ended; its remains stay.
     fn exit(&self) -> Exit {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        match rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options) {
+        let Some(pidfd) = &self.pidfd else {
+            return Exit::Unknown;
+        };
+        match rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options) {
             Ok(Some(status)) => exit_of(&status),
             _ => Exit::Unknown,
         }

@@ -1,22 +1,28 @@
-//! What is left of runs that no daemon watches any more: ended before anything is started in their place.
+//! Runs that an earlier daemon has left: they are ended before anything is started in their place.
+//!
+//! They aren't children of this daemon, so nothing tells of their ends but looking: a thread looks at all processes of the
+//! machine every now and then, as long as something is to be ended.
 
-use super::census;
+use super::census::{self, Stat};
+use super::locks::open;
+use super::sweeper::{Manner, Swept};
+use crate::machine::input::RunId;
 use crate::state::journal::StartedRun;
-use rustix::process::{Pid, PidfdFlags, Signal};
-use s7proto::name::ComponentName;
-use s7proto::status::{SpawnFailure, SpawnStage};
-use std::fs::File;
-use std::os::fd::OwnedFd;
-use std::path::Path;
+use rustix::process::Signal;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// A child that is just being created holds every descriptor of the daemon until it executes, this lock among them:
-/// only what holds it longer than that is a leftover.
-const CREATION: Duration = Duration::from_secs(1);
-/// How long what holds a component's lock gets to be gone after it was killed.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
-/// From one look at the lock to the next.
-const LOCK_RETRY: Duration = Duration::from_millis(2);
+/// From one look at all processes to the next.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long a run of a component that the registry no longer has may take to end before it is killed. Nothing else says
+/// how long it may; ten seconds are what supervisord gives.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Looks in a row without a member that prove a tree to be empty: one look may miss what changes while it is taken.
+const EMPTY_LOOKS: u32 = 2;
+/// The thread reads small files; the deepest it goes is a directory listing.
+const STACK: usize = 256 * 1024;
 
 /// The machine's boot, as the kernel names it; empty where it doesn't.
 #[must_use]
@@ -27,138 +33,201 @@ pub fn boot_id() -> String {
         .to_owned()
 }
 
-/// Takes the lock of `component`, which its processes will hold as long as one of them lives and hasn't closed it.
-///
-/// A busy lock proves that something of an earlier run is left: it is killed. A free one proves nothing.
-///
-/// # Errors
-/// What holds it can't be ended.
-pub fn lock_for(
-    folder: &Path,
-    component: &ComponentName,
-    instance: &str,
-) -> Result<Option<File>, SpawnFailure> {
-    let path = folder.join(component.as_str());
-    // Without the file there is no lock, and that keeps nothing from running: it is a second guard, not the first.
-    let Ok(file) = File::options().create(true).append(true).open(&path) else {
-        return Ok(None);
-    };
-    let began = Instant::now();
-    let mut killed = false;
+/// What is to be done about a run.
+#[derive(Debug)]
+pub enum Job {
+    /// Treat its processes, until there are none.
+    Treat(RunId, Manner),
+    /// End it, politely first; nobody waits.
+    EndAlone(StartedRun),
+}
+
+/// The handle of the thread.
+pub struct Leftovers {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Leftovers {
+    /// Starts the thread for `runs`.
+    ///
+    /// # Errors
+    /// The thread can't be created.
+    pub fn start(
+        runs: HashMap<RunId, StartedRun>,
+        instance: String,
+        tell: impl Fn(Swept) + Send + 'static,
+    ) -> io::Result<Self> {
+        // A few jobs for each run: the machine waits for each answer.
+        let (jobs, queue) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("s7-leftovers".to_owned())
+            .stack_size(STACK);
+        thread.spawn(move || work(runs, &instance, &queue, &tell))?;
+        Ok(Self { jobs })
+    }
+
+    /// Hands over a job.
+    pub fn order(&self, job: Job) {
+        // The thread ends only with this handle.
+        let _ = self.jobs.send(job);
+    }
+}
+
+/// Those of `runs` of which something lives.
+#[must_use]
+pub fn living(runs: Vec<StartedRun>, instance: &str) -> Vec<StartedRun> {
+    let members = members(&runs.iter().collect::<Vec<_>>(), instance);
+    runs.into_iter()
+        .zip(members)
+        .filter(|(_, members)| !members.is_empty())
+        .map(|(run, _)| run)
+        .collect()
+}
+
+struct Treatment {
+    /// Whose; `None` for a run that nobody waits for.
+    run: Option<RunId>,
+    record: StartedRun,
+    manner: Manner,
+    began: Instant,
+    asked: HashSet<u32>,
+    empty_looks: u32,
+}
+
+fn work(runs: HashMap<RunId, StartedRun>, instance: &str, queue: &mpsc::Receiver<Job>, tell: &dyn Fn(Swept)) {
+    let mut treated: Vec<Treatment> = Vec::new();
     loop {
-        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Some(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) if began.elapsed() < CREATION + LOCK_PATIENCE => {
-                if began.elapsed() >= CREATION && !killed {
-                    kill_holders(&path, component, instance);
-                    killed = true;
-                }
-                std::thread::sleep(LOCK_RETRY);
+        let job = if treated.is_empty() {
+            queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            queue.recv_timeout(LOOK)
+        };
+        let (run, record, manner) = match job {
+            Ok(Job::Treat(run, manner)) => (Some(run), runs.get(&run).cloned(), manner),
+            Ok(Job::EndAlone(record)) => (None, Some(record), Manner::Ask),
+            Err(RecvTimeoutError::Timeout) => {
+                look(&mut treated, instance, tell);
+                continue;
             }
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(SpawnFailure {
-                    stage: SpawnStage::CreatingProcess,
-                    subject: component.to_string(),
-                    os_error: None,
-                    cause: "processes of an earlier run are left and can't be killed".to_owned(),
-                    host_fault: true,
-                });
-            }
-            Err(_) => return Ok(None),
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let Some(record) = record else { continue };
+        treated.retain(|treatment| run.is_none() || treatment.run != run);
+        let (began, asked) = (Instant::now(), HashSet::new());
+        treated.push(Treatment {
+            run,
+            record,
+            manner,
+            began,
+            asked,
+            empty_looks: 0,
+        });
+    }
+}
+
+fn look(treated: &mut Vec<Treatment>, instance: &str, tell: &dyn Fn(Swept)) {
+    let records: Vec<&StartedRun> = treated.iter().map(|treatment| &treatment.record).collect();
+    let members = members(&records, instance);
+    for (treatment, members) in treated.iter_mut().zip(members) {
+        treatment.empty_looks = if members.is_empty() {
+            treatment.empty_looks + 1
+        } else {
+            0
+        };
+        if treatment.run.is_none() && treatment.began.elapsed() > PATIENCE {
+            treatment.manner = Manner::Kill;
+        }
+        treatment.signal(&members, instance);
+    }
+    for treatment in treated.extract_if(.., |treatment| treatment.empty_looks >= EMPTY_LOOKS) {
+        if let Some(run) = treatment.run {
+            tell(Swept::Empty(run));
         }
     }
 }
 
-fn kill_holders(lock: &Path, component: &ComponentName, instance: &str) {
-    let own = std::env::current_exe().ok();
-    let holds = |pid: u32| census::open_files(pid).any(|open| open == lock);
-    // A child that has not executed yet still has this program and its environment; it belongs to another component.
-    let is_being_created = |pid: u32| {
-        std::fs::read_link(format!("/proc/{pid}/exe")).ok() == own && census::marker(pid, instance).is_none()
-    };
-    for pid in census::everyone().filter(|pid| *pid != std::process::id() && holds(*pid)) {
-        let Some(pidfd) = open(pid).filter(|_| holds(pid) && !is_being_created(pid)) else {
+impl Treatment {
+    fn signal(&mut self, members: &[u32], instance: &str) {
+        for pid in members {
+            let signals = match self.manner {
+                Manner::Kill => &[Signal::KILL][..],
+                Manner::Ask if self.asked.insert(*pid) => &[Signal::TERM, Signal::CONT][..],
+                Manner::Ask => continue,
+            };
+            // Held first, then looked at again: the number may be somebody else's by now.
+            let Some(pidfd) = open(*pid) else { continue };
+            let still = census::stat(*pid).is_some_and(|stat| belongs(*pid, &stat, &self.record, instance));
+            if !still {
+                continue;
+            }
+            if self.manner == Manner::Ask {
+                let component = &self.record.component;
+                log::warn!("{component}: process {pid} was left by an earlier supervisor, asking it to end");
+            }
+            for signal in signals {
+                let _ = rustix::process::pidfd_send_signal(&pidfd, *signal);
+            }
+        }
+    }
+}
+
+/// The processes of each run.
+fn members(runs: &[&StartedRun], instance: &str) -> Vec<Vec<u32>> {
+    let by_number: HashMap<u32, usize> = runs
+        .iter()
+        .enumerate()
+        .map(|(index, run)| (run.pid, index))
+        .collect();
+    let by_name: HashMap<(&str, u64), usize> = runs
+        .iter()
+        .enumerate()
+        .map(|(index, run)| ((run.component.as_str(), run.run), index))
+        .collect();
+    let mut members = vec![Vec::new(); runs.len()];
+    for pid in census::everyone() {
+        let Some(stat) = census::stat(pid).filter(|stat| stat.state != 'Z') else {
             continue;
         };
-        log::warn!("{component}: process {pid} is left of an earlier run, killing it");
-        let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
-    }
-}
-
-fn open(pid: u32) -> Option<OwnedFd> {
-    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
-    rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
-}
-
-/// Ends what earlier daemons left running, politely first, and waits until it is gone or `patience` twice over.
-///
-/// Gives the process ids that could not be ended.
-#[must_use]
-pub fn end_all(runs: &[StartedRun], instance: &str, patience: Duration) -> Vec<u32> {
-    let ticks = ticks_per_second();
-    let found = || -> Vec<u32> {
-        let everyone: Vec<(u32, census::Stat)> = census::everyone()
-            .filter_map(|pid| Some((pid, census::stat(pid)?)))
-            .collect();
-        everyone
-            .into_iter()
-            .filter(|(pid, stat)| {
-                stat.state != 'Z' && runs.iter().any(|run| belongs(*pid, stat, run, instance, ticks))
-            })
-            .map(|(pid, _)| pid)
-            .collect()
-    };
-    for (signals, round) in [
-        (&[Signal::TERM, Signal::CONT][..], "asking"),
-        (&[Signal::KILL][..], "killing"),
-    ] {
-        let give_up = Instant::now() + patience;
-        let mut signalled: Vec<u32> = Vec::new();
-        loop {
-            let left = found();
-            if left.is_empty() {
-                return left;
-            }
-            for pid in left.iter().filter(|pid| !signalled.contains(pid)) {
-                let Some(pidfd) = open(*pid) else { continue };
-                let still = census::stat(*pid)
-                    .is_some_and(|stat| runs.iter().any(|run| belongs(*pid, &stat, run, instance, ticks)));
-                if still {
-                    log::warn!("process {pid} was left running by an earlier supervisor, {round} it to end");
-                    for signal in signals {
-                        let _ = rustix::process::pidfd_send_signal(&pidfd, *signal);
-                    }
-                }
-            }
-            signalled = left;
-            if Instant::now() >= give_up {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        let related = [pid, stat.session, stat.group]
+            .iter()
+            .find_map(|number| by_number.get(number))
+            .copied();
+        let index = related.or_else(|| {
+            let (component, run) = census::marker(pid, instance)?;
+            by_name.get(&(component.as_str(), run)).copied()
+        });
+        if let Some(index) = index.filter(|index| belongs(pid, &stat, runs[*index], instance)) {
+            members[index].push(pid);
         }
     }
-    found()
+    members
 }
 
-/// Whether a process is of a recorded run: the recorded one itself, created not later than its record (a foreign
-/// process on a recycled number is younger), or a member of its session or group, or it carries the run's marker.
-fn belongs(pid: u32, stat: &census::Stat, run: &StartedRun, instance: &str, ticks_per_second: u64) -> bool {
-    let recorded_tick = run.boot_ns / (1_000_000_000 / ticks_per_second.max(1));
+/// Whether a process is the one that was recorded: it was created not later than its record was written.
+#[must_use]
+pub fn is_recorded(run: &StartedRun) -> bool {
+    census::stat(run.pid).is_some_and(|stat| stat.state != 'Z' && stat.started <= recorded_tick(run))
+}
+
+/// Whether a process is of a recorded run: the recorded one itself (a foreign process on a recycled number is younger), or
+/// a member of its session or group, or it carries the run's marker.
+fn belongs(pid: u32, stat: &Stat, run: &StartedRun, instance: &str) -> bool {
+    let recorded_tick = recorded_tick(run);
     if pid == run.pid {
         return stat.started <= recorded_tick;
     }
-    let related = stat.session == run.pid || stat.group == run.pid;
-    // A number is not given to a new process while a session or group still bears it, so a relative is a real one
-    // unless a younger process has taken the number and begun a session of its own.
-    let taken = related && census::stat(run.pid).is_some_and(|leader| leader.started > recorded_tick);
-    if related {
-        return !taken;
+    if stat.session == run.pid || stat.group == run.pid {
+        // A number is not given to a new process while a session or group still bears it, so a relative is a real one
+        // unless a younger process has taken the number and begun a session of its own.
+        return census::stat(run.pid).is_none_or(|leader| leader.started <= recorded_tick);
     }
     stat.started >= recorded_tick.saturating_sub(1)
         && census::marker(pid, instance)
             .is_some_and(|(component, number)| component == run.component.as_str() && number == run.run)
 }
 
-fn ticks_per_second() -> u64 {
-    rustix::param::clock_ticks_per_second()
+/// When the record was written, in the kernel's clock ticks since the machine's boot.
+fn recorded_tick(run: &StartedRun) -> u64 {
+    let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
+    run.boot_ns / (1_000_000_000 / ticks_per_second)
 }

@@ -8,6 +8,7 @@ mod fifo;
 mod identity;
 mod inherited;
 mod launch;
+mod locks;
 pub mod log_file;
 mod measure;
 mod owners;

@@ -276,7 +276,7 @@ impl Shared {
         stack: &mut [u8],
     ) -> Result<(u32, OwnedFd, Option<i32>), SpawnFailure> {
         let identity = identity::look_up(plan.run.user.as_deref(), plan.run.group.as_deref())?;
-        let lock = super::leftovers::lock_for(&self.locks, &plan.id, &self.instance)?;
+        let lock = super::locks::lock_for(&self.locks, &plan.id, &self.instance)?;
         let launch = Launch::new(plan, run.run, &identity, &self.instance)?;
         let owner = identity.differs.then_some((identity.uid, identity.gid));
         let output = self

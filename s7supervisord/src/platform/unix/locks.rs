@@ -1,0 +1,82 @@
+//! The lock of a component: held by its processes, so that what is left of an earlier run can be found by it.
+
+use super::census;
+use rustix::process::{Pid, PidfdFlags, Signal};
+use s7proto::name::ComponentName;
+use s7proto::status::{SpawnFailure, SpawnStage};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A child that is just being created holds every descriptor of the daemon until it executes, this lock among them:
+/// only what holds it longer than that is a leftover.
+const CREATION: Duration = Duration::from_secs(1);
+/// How long what holds a component's lock gets to be gone after it was killed.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// From one look at the lock to the next.
+const LOCK_RETRY: Duration = Duration::from_millis(2);
+
+/// Takes the lock of `component`, which its processes will hold as long as one of them lives and hasn't closed it.
+///
+/// A busy lock proves that something of an earlier run is left: it is killed. A free one proves nothing.
+///
+/// # Errors
+/// What holds it can't be ended.
+pub fn lock_for(
+    folder: &Path,
+    component: &ComponentName,
+    instance: &str,
+) -> Result<Option<File>, SpawnFailure> {
+    let path = folder.join(component.as_str());
+    // Without the file there is no lock, and that keeps nothing from running: it is a second guard, not the first.
+    let Ok(file) = File::options().create(true).append(true).open(&path) else {
+        return Ok(None);
+    };
+    let began = Instant::now();
+    let mut killed = false;
+    loop {
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Some(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) if began.elapsed() < CREATION + LOCK_PATIENCE => {
+                if began.elapsed() >= CREATION && !killed {
+                    kill_holders(&path, component, instance);
+                    killed = true;
+                }
+                std::thread::sleep(LOCK_RETRY);
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(SpawnFailure {
+                    stage: SpawnStage::CreatingProcess,
+                    subject: component.to_string(),
+                    os_error: None,
+                    cause: "processes of an earlier run are left and can't be killed".to_owned(),
+                    host_fault: true,
+                });
+            }
+            Err(_) => return Ok(None),
+        }
+    }
+}
+
+fn kill_holders(lock: &Path, component: &ComponentName, instance: &str) {
+    let own = std::env::current_exe().ok();
+    let holds = |pid: u32| census::open_files(pid).any(|open| open == lock);
+    // A child that has not executed yet still has this program and its environment; it belongs to another component.
+    let is_being_created = |pid: u32| {
+        std::fs::read_link(format!("/proc/{pid}/exe")).ok() == own && census::marker(pid, instance).is_none()
+    };
+    for pid in census::everyone().filter(|pid| *pid != std::process::id() && holds(*pid)) {
+        let Some(pidfd) = open(pid).filter(|_| holds(pid) && !is_being_created(pid)) else {
+            continue;
+        };
+        log::warn!("{component}: process {pid} is left of an earlier run, killing it");
+        let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
+    }
+}
+
+/// Holds on to a process.
+pub fn open(pid: u32) -> Option<OwnedFd> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
+}
