@@ -95,6 +95,18 @@ pub enum Exit {
     Unknown,
 }
 
+/// `exited with code 3`, `was ended by SIGKILL`: the same words in the daemon's log and in what the client says.
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exited with code {code}"),
+            Self::Signal { name, core: false } => write!(f, "was ended by {name}"),
+            Self::Signal { name, core: true } => write!(f, "was ended by {name} (core dumped)"),
+            Self::Unknown => f.write_str("ended, and nobody can say how"),
+        }
+    }
+}
+
 /// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndCause {

@@ -303,7 +303,8 @@ fn take_lock(runtime_dir: &Path) -> Result<File, Failure> {
     Ok(file)
 }
 
-fn prepare_folders(plan: &Plan) -> Result<(), Failure> {
+/// Makes the folders for the log and for intermediate data.
+pub(crate) fn prepare_folders(plan: &Plan) -> Result<(), Failure> {
     for (what, folder) in [
         ("log", &plan.supervisor.logs_folder),
         ("temp", &plan.supervisor.temp),

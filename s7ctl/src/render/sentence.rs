@@ -51,10 +51,10 @@ fn stopped(report: &ExitReport) -> String {
         (EndCause::Requested, Exit::Code(code)) => format!("stopped, with exit code {code}"),
         (EndCause::Requested, Exit::Signal { name, core: false }) => format!("stopped by {name}"),
         (EndCause::Requested, Exit::Signal { core: true, .. }) => {
-            format!("stopped, {}", exit_only(&report.exit))
+            format!("stopped, {}", report.exit)
         }
         (EndCause::Finished | EndCause::Crashed, _) => {
-            format!("stopped; before that it {} by itself", exit_only(&report.exit))
+            format!("stopped; before that it {} by itself", report.exit)
         }
     }
 }
@@ -115,16 +115,7 @@ fn pid(run: RunInfo) -> String {
 /// `exited with code 1 after 0.20 s`.
 #[must_use]
 pub fn exit(report: &ExitReport) -> String {
-    format!("{} after {}", exit_only(&report.exit), micros(report.lasted_us))
-}
-
-fn exit_only(exit: &Exit) -> String {
-    match exit {
-        Exit::Code(code) => format!("exited with code {code}"),
-        Exit::Signal { name, core: false } => format!("was ended by {name}"),
-        Exit::Signal { name, core: true } => format!("was ended by {name} (core dumped)"),
-        Exit::Unknown => "ended, and nobody can say how".to_owned(),
-    }
+    format!("{} after {}", report.exit, micros(report.lasted_us))
 }
 
 /// What is to be known about a component beside its state: what failed, when and why. `None` where all is well.
@@ -200,7 +191,7 @@ fn sentence_of(reason: &Reason, component: &ComponentStatus, clock: &Clock) -> S
 fn last_exit(component: &ComponentStatus, clock: &Clock) -> Option<String> {
     let report = component.last_exit.as_ref()?;
     let at = clock.in_words(report.at_ms);
-    let (how, lasted) = (exit_only(&report.exit), micros(report.lasted_us));
+    let (how, lasted) = (&report.exit, micros(report.lasted_us));
     Some(format!("{how} at {at} after {lasted}"))
 }
 

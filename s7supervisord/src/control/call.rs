@@ -67,3 +67,30 @@ pub fn permission(request: &Request) -> Permission {
         | Request::RestartSupervisor => Permission::Control,
     }
 }
+
+/// Who asked, for the log.
+#[must_use]
+pub fn name(who: &Actor) -> String {
+    match who {
+        Actor::Uid(uid) => format!("uid {uid}"),
+        Actor::Sid(sid) => sid.clone(),
+        Actor::Supervisor => "supervisor".to_owned(),
+    }
+}
+
+/// What is asked, for the log.
+#[must_use]
+pub fn verb(request: &Request) -> &'static str {
+    match request {
+        Request::Status(_) => "status",
+        Request::Start(_) => "start",
+        Request::Stop(_) => "stop",
+        Request::Restart(_) => "restart",
+        Request::Reload { .. } => "reload",
+        Request::Logs { .. } => "logs",
+        Request::Check { .. } => "check",
+        Request::Shutdown => "shutdown",
+        Request::RestartSupervisor => "restart of the supervisor",
+        Request::Version => "version",
+    }
+}

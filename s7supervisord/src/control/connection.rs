@@ -107,7 +107,15 @@ fn refuse(request: &Request, who: &Actor, allowed: Option<Permission>) -> Option
         Actor::Uid(uid) => Some(*uid),
         Actor::Sid(_) | Actor::Supervisor => None,
     };
-    log::warn!("{who:?}: refused, {request:?} needs {needed:?}");
+    log::warn!(
+        "{}: refused {}, which needs {}",
+        super::call::name(who),
+        super::call::verb(request),
+        match needed {
+            Permission::Observe => "the socket's group",
+            Permission::Control => "root, the supervisor's user or the control group",
+        }
+    );
     Some(Refusal::NotPermitted { uid, needed })
 }
 

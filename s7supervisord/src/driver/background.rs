@@ -15,8 +15,6 @@ pub enum Found {
     Loaded(Box<Result<Plan, LoadFailure>>),
     /// Memory and CPU of the runs were measured.
     Measured(HashMap<RunId, Usage>),
-    /// The work broke off.
-    Failed,
 }
 
 /// The work under way, and the registry that is in force, which some of it is compared with.
@@ -43,11 +41,11 @@ impl Background {
         }
     }
 
-    /// Begins `work`.
-    pub fn run(&mut self, work: impl FnOnce() -> Found + Send + 'static) {
+    /// Begins `work`; if it breaks off, `instead` is what came of it.
+    pub fn run(&mut self, work: impl FnOnce() -> Found + Send + 'static, instead: Found) {
         let tell = self.tell.clone();
         tokio::spawn(async move {
-            let found = tokio::task::spawn_blocking(work).await.unwrap_or(Found::Failed);
+            let found = tokio::task::spawn_blocking(work).await.unwrap_or(instead);
             let _ = tell.send(found);
         });
     }

@@ -2,7 +2,7 @@
 
 use super::operations::Kind;
 use super::{Driver, End};
-use crate::control::call::{Answer, Call};
+use crate::control::call::{Answer, Call, name};
 use crate::machine::input::{Command, Slot};
 use s7proto::refusal::Refusal;
 use s7proto::reply::{Done, LogTail, VersionInfo};
@@ -151,14 +151,5 @@ impl Driver {
     /// Tells a client that the daemon is on its way out.
     pub(super) fn shutting_down() -> Refusal {
         Refusal::ShuttingDown
-    }
-}
-
-/// Who asked, for the log.
-pub(super) fn name(who: &Actor) -> String {
-    match who {
-        Actor::Uid(uid) => format!("uid {uid}"),
-        Actor::Sid(sid) => sid.clone(),
-        Actor::Supervisor => "supervisor".to_owned(),
     }
 }

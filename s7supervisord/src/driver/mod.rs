@@ -219,7 +219,6 @@ impl Driver {
         match found {
             Found::Loaded(loaded) => self.loaded(*loaded),
             Found::Measured(usages) => self.measured(&usages),
-            Found::Failed => log::error!("a task in the background has failed; what it was for is given up"),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::machine::effect::Effect;
 use crate::machine::input::{RunId, Slot, Ticket};
 use s7proto::refusal::Refusal;
 use s7proto::reply::{Notice, Outcome, Part};
-use s7proto::status::{EndCause, Exit, ExitReport, State};
+use s7proto::status::{EndCause, ExitReport, State};
 use std::collections::HashMap;
 
 impl Driver {
@@ -76,6 +76,7 @@ impl Driver {
                 Effect::Forget(slot) => {
                     if let Some(plan) = self.roster.plan(slot) {
                         self.capture.forget(&plan.id);
+                        self.host.forget_component(&plan.id);
                     }
                     self.roster.forget(slot);
                 }
@@ -140,23 +141,18 @@ impl Driver {
         let Some(component) = self.roster.name(run.slot) else {
             return;
         };
-        let how = match &report.exit {
-            Exit::Code(code) => format!("with code {code}"),
-            Exit::Signal { name, core: false } => format!("by {name}"),
-            Exit::Signal { name, core: true } => format!("by {name}, core dumped"),
-            Exit::Unknown => "in an unknown way".to_owned(),
-        };
+        let exit = &report.exit;
         let lasted = seconds(report.lasted_us);
         let run = run.run;
         match report.cause {
             EndCause::Crashed => {
-                log::warn!("{component}: run {run} ended {how} after {lasted:.1} s, unexpectedly");
+                log::warn!("{component}: run {run} {exit} after {lasted:.1} s, unexpectedly");
             }
             EndCause::Finished => {
-                log::info!(target: "lifecycle", "{component}: run {run} ended {how} after {lasted:.1} s");
+                log::info!(target: "lifecycle", "{component}: run {run} {exit} after {lasted:.1} s");
             }
             EndCause::Requested => {
-                log::info!(target: "lifecycle", "{component}: stopped, run {run} ended {how} after {lasted:.1} s");
+                log::info!(target: "lifecycle", "{component}: stopped, run {run} {exit} after {lasted:.1} s");
             }
             EndCause::KilledAfterTimeout => {
                 log::warn!("{component}: did not stop in time and was killed, run {run}, {lasted:.1} s");

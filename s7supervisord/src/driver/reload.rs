@@ -1,10 +1,9 @@
 //! Loading the registry while everything runs: read beside the loop, compared, applied whole or not at all.
 
 use super::background::Found;
-use super::calls::name;
 use super::operations::Kind;
 use super::{Driver, End, roster};
-use crate::control::call::Answer;
+use crate::control::call::{Answer, name};
 use crate::machine::input::{Change, Command, Slot};
 use crate::registry::diff::{self, ChangeKind};
 use crate::registry::plan::Plan;
@@ -69,13 +68,24 @@ impl Driver {
     }
 
     fn load_next(&mut self) {
-        let Some((_, strict)) = self.background.loads.0.front() else {
+        let Some((purpose, strict)) = self.background.loads.0.front() else {
             return;
         };
         let mut options = self.load.clone();
         options.strict |= *strict;
-        self.background
-            .run(move || Found::Loaded(Box::new(load(&options))));
+        let broken_off = failure(
+            &options,
+            "the supervisor failed while it was read; its log has more".to_owned(),
+        );
+        let applies = match purpose {
+            Purpose::Check { .. } => false,
+            Purpose::Reload { dry_run, .. } => !dry_run,
+            Purpose::Restart { .. } => true,
+        };
+        self.background.run(
+            move || Found::Loaded(Box::new(load(&options, applies))),
+            Found::Loaded(Box::new(Err(broken_off))),
+        );
     }
 
     /// A load has come back.
@@ -160,11 +170,22 @@ impl Driver {
             return;
         }
         for change in &report.changes {
+            let fields = change.fields.join(", ");
             log::info!(
-                "{}: {:?}: {}",
+                "{}: {}{}{fields}",
                 change.component,
-                change.action,
-                change.fields.join(", ")
+                words(change.action),
+                if fields.is_empty() { "" } else { ": " }
+            );
+        }
+        let later: Vec<&str> = diff::diff_config(&self.background.plan, &plan)
+            .into_iter()
+            .filter(|name| !matches!(*name, "tracelevel" | "tracestatsinterval"))
+            .collect();
+        if !later.is_empty() {
+            log::warn!(
+                "changed for the supervisor itself, from its next start on: {}",
+                later.join(", ")
             );
         }
         let changes = self.changes(&differences, &plan);
@@ -212,6 +233,7 @@ impl Driver {
                 continue;
             };
             let policy = roster::policy(component, slot_of);
+            self.capture.follow(&component.id, &component.log);
             if slot >= first_new {
                 changes.push(Change::Add(policy));
             } else {
@@ -258,28 +280,47 @@ impl Driver {
     }
 }
 
-/// Loads the registry, if nobody can have written it who must not.
-fn load(options: &LoadOptions) -> Result<Plan, LoadFailure> {
-    if let Err(why) = trust::check_obeyed(&options.file, &options.install_folder) {
-        let message = why.to_string();
-        let file = options.file.display().to_string();
-        let diagnostic = Diagnostic {
-            severity: Severity::Error,
-            rendered: format!("{file}: {message}"),
-            file,
-            line: 0,
-            column: 0,
-            message,
-            hint: None,
-        };
-        let (file, kind) = (options.file.clone(), LoadFailureKind::Unreadable);
-        return Err(LoadFailure {
-            diagnostics: vec![diagnostic],
-            file,
-            kind,
-        });
+/// Loads the registry, if nobody can have written it who must not. If it `applies`, the folders that it names are made,
+/// so that what can't be made is known before anything is stopped.
+fn load(options: &LoadOptions, applies: bool) -> Result<Plan, LoadFailure> {
+    trust::check_obeyed(&options.file, &options.install_folder)
+        .map_err(|why| failure(options, why.to_string()))?;
+    let plan = registry::load(options)?;
+    if applies {
+        crate::run::prepare_folders(&plan).map_err(|why| failure(options, why.message))?;
     }
-    registry::load(options)
+    Ok(plan)
+}
+
+/// A failure about the whole file.
+fn failure(options: &LoadOptions, message: String) -> LoadFailure {
+    let file = options.file.display().to_string();
+    let diagnostic = Diagnostic {
+        severity: Severity::Error,
+        rendered: format!("{file}: {message}"),
+        file,
+        line: 0,
+        column: 0,
+        message,
+        hint: None,
+    };
+    LoadFailure {
+        diagnostics: vec![diagnostic],
+        file: options.file.clone(),
+        kind: LoadFailureKind::Invalid,
+    }
+}
+
+fn words(action: ReloadAction) -> &'static str {
+    match action {
+        ReloadAction::AddedAndStarted => "new, starting it",
+        ReloadAction::Added => "new, not started by itself",
+        ReloadAction::Removed => "no longer in the registry, stopping it",
+        ReloadAction::Restarted => "changed, restarting it",
+        ReloadAction::NeedsRestart => "changed, needs a restart",
+        ReloadAction::Updated => "changed, for its next start",
+        ReloadAction::AppliedLive => "changed, applied at once",
+    }
 }
 
 impl Purpose {
@@ -293,7 +334,12 @@ impl Purpose {
             | Self::Restart { answer, .. } => {
                 answer.refuse(refusal);
             }
-            Self::Reload { asker: None, .. } => log::warn!("the reload was not carried out: {refusal:?}"),
+            Self::Reload { asker: None, .. } => match refusal {
+                // That was said when it was found.
+                Refusal::RegistryBroken { .. } => {}
+                Refusal::Busy => log::warn!("the reload was not carried out: too many wait already"),
+                _ => log::warn!("the reload was not carried out: everything is being stopped"),
+            },
         }
     }
 }

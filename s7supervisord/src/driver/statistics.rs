@@ -109,7 +109,10 @@ impl Driver {
         }
         self.statistics.under_way = true;
         let pids: Vec<(RunId, u32)> = self.host.pids().collect();
-        self.background.run(move || Found::Measured(host::usage(&pids)));
+        self.background.run(
+            move || Found::Measured(host::usage(&pids)),
+            Found::Measured(HashMap::new()),
+        );
     }
 
     /// A sample is there.

@@ -249,6 +249,11 @@ impl Host {
         });
     }
 
+    /// The component has left the registry.
+    pub fn forget_component(&mut self, component: &ComponentName) {
+        self.spawner.submit(Order::Forget(component.clone()));
+    }
+
     /// The first processes of all runs that live.
     pub fn pids(&self) -> impl Iterator<Item = (RunId, u32)> + '_ {
         self.runs
@@ -374,7 +379,7 @@ impl Host {
         if command.idle || status.exit_status() == Some(0) {
             return None;
         }
-        log::warn!("the stop command failed: {:?}", exit_of(&status));
+        log::warn!("the stop command {}", exit_of(&status));
         Some((command.run, Event::CannotAsk))
     }
 

@@ -86,6 +86,11 @@ impl Capture {
         })
     }
 
+    /// From now on `log` says where and how `component`'s output is kept, also that of the run that lives.
+    pub fn follow(&self, component: &ComponentName, log: &LogPlan) {
+        self.0.pumps.follow(component, log);
+    }
+
     /// Goes on with the output of a run that an earlier daemon has begun; `false` if its pipe isn't there.
     ///
     /// # Errors

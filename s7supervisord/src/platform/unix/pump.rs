@@ -162,6 +162,13 @@ impl Pumps {
         self.advance(&stream, |head| head.is_none());
     }
 
+    /// Changes where a component's output goes; the pumps take it up with the next turn.
+    pub(super) fn follow(&self, component: &ComponentName, log: &LogPlan) {
+        if let Some(stream) = lock(&self.components).get(component) {
+            lock(&stream.queue).plan = Arc::new(log.clone());
+        }
+    }
+
     /// Bytes of a component that were dropped.
     pub(super) fn dropped_bytes(&self, component: &ComponentName) -> u64 {
         lock(&self.components)

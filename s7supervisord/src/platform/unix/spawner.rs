@@ -50,6 +50,8 @@ pub enum Order {
         /// The component's plan with the command in place of its program.
         plan: Arc<ComponentPlan>,
     },
+    /// The component has left the registry: remove its lock.
+    Forget(ComponentName),
     /// Note that a run is over, tree and all.
     NoteEnded {
         /// Whose run.
@@ -163,7 +165,7 @@ impl Spawner {
         let (run, creates) = match &order {
             Order::Create { run, .. } => (Some(*run), true),
             Order::Ask { run, .. } => (Some(*run), false),
-            Order::NoteEnded { .. } => (None, false),
+            Order::NoteEnded { .. } | Order::Forget(_) => (None, false),
         };
         if self.threads > 0 && self.orders.send((self.taken, order)).is_ok() {
             self.taken += 1;
@@ -205,6 +207,10 @@ impl Spawner {
                     let order = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok((number, order)) = order else { return };
                     match order {
+                        Order::Forget(component) => {
+                            shared.turns.pass(number);
+                            let _ = std::fs::remove_file(shared.locks.join(component.as_str()));
+                        }
                         Order::NoteEnded { component, run } => {
                             shared.turns.pass(number);
                             shared.journal.ended(&component, run);

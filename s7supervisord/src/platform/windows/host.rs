@@ -5,6 +5,7 @@ use super::process::{Inherited, unsupported};
 use crate::machine::input::{Event, RunId};
 use crate::registry::plan::ComponentPlan;
 use crate::state::journal::{Journal, StartedRun};
+use s7proto::name::ComponentName;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
@@ -75,6 +76,11 @@ impl Host {
 
     /// The run is over.
     pub fn forget(&mut self, _run: RunId) {
+        match self.0 {}
+    }
+
+    /// The component has left the registry.
+    pub fn forget_component(&mut self, _component: &ComponentName) {
         match self.0 {}
     }
 

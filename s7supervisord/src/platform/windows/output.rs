@@ -44,6 +44,9 @@ impl Capture {
         match self.never {}
     }
 
+    /// Changes where a component's output goes. There is none.
+    pub fn follow(&self, _component: &ComponentName, _log: &LogPlan) {}
+
     /// Goes on with the output of a run that an earlier daemon has begun. There is none.
     ///
     /// # Errors
