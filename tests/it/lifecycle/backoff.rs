@@ -10,7 +10,7 @@ use std::time::Duration;
 #[test]
 fn a_component_that_ends_at_once_is_started_ever_more_seldom() {
     let sandbox = Sandbox::with(&[
-        Server::new("flapping", "record starts exit 7"),
+        Server::new("flapping", "record starts exit 7").start_delay("30"),
         Server::new("steady", "wait"),
     ]);
     let daemon = sandbox.start();
@@ -62,8 +62,9 @@ fn a_component_that_ends_at_once_is_started_ever_more_seldom() {
 
 #[test]
 fn a_limit_of_the_registry_gives_up_and_says_so() {
-    let limited =
-        Server::new("limited", "record starts exit 1").with("<restart policy=\"always\" maxRetries=\"2\"/>");
+    let limited = Server::new("limited", "record starts exit 1")
+        .start_delay("30")
+        .with("<restart policy=\"always\" maxRetries=\"2\"/>");
     let sandbox = Sandbox::with(&[limited]);
     let daemon = sandbox.start();
     let seen = daemon.wait_for("limited", "FATAL");
