@@ -20,7 +20,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Set by `s7ctl start`: standard error is nobody's, so the log stays in its file.
 pub const DETACHED_VARIABLE: &str = "S7_DETACHED";
@@ -162,10 +162,18 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
     .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
     let listener = endpoint::listen(&endpoint, groups)
         .map_err(|error| cannot(&format!("listening at {endpoint}"), error))?;
+    let refresh = Arc::new(Notify::new());
     let (calls, inbox) = mpsc::channel(INBOX);
     // Nothing is ever sent: the receiver learns when the last sender is gone.
     let (working, mut idle) = mpsc::channel::<()>(1);
-    let accepting = tokio::spawn(listen::accept(listener, groups, calls, working.downgrade()));
+    let accepting = tokio::spawn(listen::accept(
+        listener,
+        endpoint.clone(),
+        groups,
+        Arc::clone(&refresh),
+        calls,
+        working.downgrade(),
+    ));
     log::info!(
         target: "lifecycle",
         "s7supervisord {} begins, pid {}, registry {}, listening at {endpoint}",
@@ -180,6 +188,7 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         capture: capture.clone(),
         state_fault,
         inbox,
+        refresh,
         log,
         signals,
     });

@@ -2,7 +2,7 @@
 
 use super::{Context, all_stopped};
 use crate::call::{call, unexpected, wait_for_end};
-use crate::error::CtlError;
+use crate::error::{CtlError, Kind};
 use crate::render::View;
 use s7proto::reply::Done;
 use s7proto::request::Request;
@@ -13,14 +13,21 @@ pub const UNTIL_IT_ENDS: Duration = Duration::from_secs(30);
 
 pub async fn run(context: &mut Context) -> Result<View, CtlError> {
     let mut daemon = context.connect().await?;
-    match call(
+    let answer = call(
         &mut daemon,
         &Request::Shutdown,
         context.deadline,
         &mut context.progress,
-    )
-    .await?
-    {
+    );
+    let done = match answer.await {
+        // Somebody was faster; what was asked for is about to be so.
+        Err(error) if error.kind == Kind::ShuttingDown => {
+            wait_for_end(&mut daemon, context.deadline.at_most(UNTIL_IT_ENDS)).await?;
+            return Ok(View::NothingToStop(context.candidates.clone()));
+        }
+        answer => answer?,
+    };
+    match done {
         Done::ShutDown(parts) => {
             if all_stopped(&parts) {
                 wait_for_end(&mut daemon, context.deadline.at_most(UNTIL_IT_ENDS)).await?;

@@ -107,7 +107,10 @@ async fn wait(
             Err(error) => error,
         };
         if let Some(status) = ended {
-            return Err(ended_early(status, said));
+            // Another one was faster and is still on its way to answering.
+            if status.code() != Some(ANOTHER_IS_THERE) || deadline.passed() {
+                return Err(ended_early(status, said));
+            }
         }
         match error.kind {
             // It has made its socket and not come to listen, or not come to greet.
@@ -154,6 +157,9 @@ pub async fn reconnect(candidates: &[Endpoint], deadline: Deadline) -> Result<Da
         tokio::time::sleep(LOOK_AGAIN.min(deadline.remaining())).await;
     }
 }
+
+/// The exit code of a supervisor that finds its endpoint taken (DESIGN 10).
+const ANOTHER_IS_THERE: i32 = 69;
 
 fn ended_early(status: ExitStatus, said: File) -> CtlError {
     let how = match status.code() {

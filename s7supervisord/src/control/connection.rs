@@ -86,8 +86,15 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 },
             }
         };
-        let lost = || Refusal::Internal {
-            what: "the answer was lost".to_owned(),
+        // The loop drops an answer only when it ends itself.
+        let lost = || {
+            if inbox.is_closed() {
+                Refusal::ShuttingDown
+            } else {
+                Refusal::Internal {
+                    what: "the answer was lost".to_owned(),
+                }
+            }
         };
         send(&mut outgoing, id, reply.unwrap_or_else(|_| Err(lost()))).await?;
     }

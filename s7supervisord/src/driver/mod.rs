@@ -32,7 +32,8 @@ use s7proto::status::Actor;
 use statistics::Statistics;
 use std::collections::HashMap;
 use std::io;
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc};
 
 /// Everything that the loop is made of.
 pub struct Driver {
@@ -46,6 +47,7 @@ pub struct Driver {
     statistics: Statistics,
     signals: Signals,
     inbox: mpsc::Receiver<Call>,
+    refresh: Arc<Notify>,
     load: LoadOptions,
     log: DaemonLog,
     effects: Vec<Effect>,
@@ -78,6 +80,8 @@ pub struct Parts {
     pub state_fault: Option<String>,
     /// Clients' requests.
     pub inbox: mpsc::Receiver<Call>,
+    /// Told when the socket is to be looked after.
+    pub refresh: Arc<Notify>,
     /// The daemon's own log.
     pub log: DaemonLog,
     /// Signals to the daemon.
@@ -118,6 +122,7 @@ impl Driver {
             statistics,
             signals: parts.signals,
             inbox: parts.inbox,
+            refresh: parts.refresh,
             load: parts.load,
             log: parts.log,
             effects: Vec::new(),
@@ -191,6 +196,7 @@ impl Driver {
         match asked {
             Asked::Reload => {
                 log::info!("SIGHUP: loading the registry anew");
+                self.refresh.notify_one();
                 self.begin_reload(None, false, true);
             }
             Asked::Stop => {

@@ -40,6 +40,7 @@ mod no_processes;
 mod permissions;
 mod pid_reuse;
 mod registry_broken;
+mod removed_folder;
 mod second_daemon;
 mod spawn_fails;
 mod stop_races;

@@ -105,6 +105,13 @@ pub fn listen(endpoint: &Endpoint, groups: Groups) -> io::Result<Listener> {
     Ok(listener)
 }
 
+/// Whether nothing lies where clients connect, so that they can't.
+#[must_use]
+pub fn is_gone(endpoint: &Endpoint) -> bool {
+    let about = std::fs::symlink_metadata(endpoint.as_os_str());
+    about.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 /// Who is at the other end of `stream`, and what they may do.
 ///
 /// # Errors

@@ -29,6 +29,10 @@ pub fn lock_for(
     instance: &str,
 ) -> Result<Option<File>, SpawnFailure> {
     let path = folder.join(component.as_str());
+    if !folder.exists() {
+        // Somebody has removed the runtime folder under us; the lock is worth another try.
+        let _ = std::fs::create_dir_all(folder);
+    }
     // Without the file there is no lock, and that keeps nothing from running: it is a second guard, not the first.
     let Ok(file) = File::options().create(true).append(true).open(&path) else {
         return Ok(None);

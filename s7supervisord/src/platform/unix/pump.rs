@@ -18,7 +18,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -42,7 +42,9 @@ pub(super) struct Pumps {
     epoll: OwnedFd,
     quit: OwnedFd,
     nowhere: OwnedFd,
-    folder: OwnedFd,
+    /// Where the pipes lie.
+    path: PathBuf,
+    folder: Mutex<OwnedFd>,
     next_key: AtomicU64,
     components: Mutex<HashMap<ComponentName, Arc<Stream>>>,
     pipes: Mutex<HashMap<u64, Arc<Pipe>>>,
@@ -69,7 +71,8 @@ impl Pumps {
             epoll,
             quit,
             nowhere,
-            folder: fifo::folder(folder)?,
+            path: folder.to_owned(),
+            folder: Mutex::new(fifo::folder(folder)?),
             next_key: AtomicU64::new(FIRST_PIPE),
             components: Mutex::default(),
             pipes: Mutex::default(),
@@ -106,14 +109,28 @@ impl Pumps {
         owner: Option<(u32, u32)>,
         log: &LogPlan,
     ) -> io::Result<OwnedFd> {
-        let ends = fifo::make(self.folder.as_fd(), &fifo_name(component, run), owner)?;
+        let name = fifo_name(component, run);
+        let made = fifo::make(lock(&self.folder).as_fd(), &name, owner);
+        let ends = match made {
+            // Somebody has removed the folder under us.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some(runtime_dir) = self.path.parent() {
+                    super::endpoint::prepare_folder(runtime_dir)?;
+                }
+                *lock(&self.folder) = fifo::folder(&self.path)?;
+                log::warn!("{} was gone and is made again", self.path.display());
+                fifo::make(lock(&self.folder).as_fd(), &name, owner)?
+            }
+            made => made?,
+        };
         self.queue(component, run, ends.read, ends.capacity, log);
         Ok(ends.child)
     }
 
     /// Goes on with the pipe of a run that an earlier daemon has begun; `false` if there is none.
     pub(super) fn reattach(&self, component: &ComponentName, run: u64, log: &LogPlan) -> io::Result<bool> {
-        let Some((read, capacity)) = fifo::find(self.folder.as_fd(), &fifo_name(component, run))? else {
+        let Some((read, capacity)) = fifo::find(lock(&self.folder).as_fd(), &fifo_name(component, run))?
+        else {
             return Ok(false);
         };
         self.queue(component, run, read, capacity, log);
@@ -123,7 +140,7 @@ impl Pumps {
     /// Removes the pipes of runs that nobody knows any more.
     pub(super) fn remove_strays(&self) -> io::Result<()> {
         let known: HashSet<String> = lock(&self.pipes).values().map(|pipe| pipe.name()).collect();
-        fifo::remove_others(self.folder.as_fd(), |name| known.contains(name))
+        fifo::remove_others(lock(&self.folder).as_fd(), |name| known.contains(name))
     }
 
     /// Has the pipe read, after those of earlier runs.
@@ -305,7 +322,7 @@ impl Pumps {
     fn end(&self, pipe: &Arc<Pipe>) {
         let stream = &pipe.stream;
         self.unwatch(pipe);
-        fifo::remove(self.folder.as_fd(), &pipe.name(), pipe.read.as_fd());
+        fifo::remove(lock(&self.folder).as_fd(), &pipe.name(), pipe.read.as_fd());
         self.advance(stream, |head| head.is_some_and(|head| head.key == pipe.key));
         if lock(&stream.queue).is_idle() {
             lock(&stream.sink).close();

@@ -41,6 +41,12 @@ pub fn listen(_endpoint: &Endpoint, _groups: Groups) -> io::Result<Listener> {
     Err(unsupported("listening for clients"))
 }
 
+/// Whether nothing lies where clients connect. A pipe can't be removed by others.
+#[must_use]
+pub fn is_gone(_endpoint: &Endpoint) -> bool {
+    false
+}
+
 /// Who is at the other end of `stream`, and what they may do.
 ///
 /// # Errors

@@ -1,0 +1,32 @@
+//! Somebody cleans up where the daemon lives.
+
+use s7tests::daemon::pid;
+use s7tests::eventually::{SOON, eventually, when};
+use s7tests::processes::send;
+use s7tests::registry::Server;
+use s7tests::sandbox::Sandbox;
+
+use rustix::process::Signal;
+
+#[test]
+fn a_runtime_folder_that_is_removed_costs_no_restart_and_sighup_brings_the_socket_back() {
+    let sandbox = Sandbox::with(&[Server::new("lasting", "record starts wait")]);
+    let daemon = sandbox.start();
+    let first = pid(&daemon.wait_for("lasting", "RUNNING")).expect("it runs");
+    std::fs::remove_dir_all(sandbox.path("run")).expect("the sandbox is ours");
+    send(first, Signal::KILL);
+    eventually("it is started again without the folder", SOON, || {
+        let starts = sandbox.starts("starts");
+        when(starts.len() == 2, || format!("{starts:?}"))
+    });
+    sandbox.ctl(&["status"]).exits(3);
+    daemon.signal(Signal::HUP);
+    eventually("the socket is there again", SOON, || {
+        let said = sandbox.ctl(&["status", "lasting"]);
+        when(
+            matches!(said.code, Some(0 | 3)) && said.stdout.contains("lasting"),
+            || said.to_string(),
+        )
+    });
+    daemon.wait_for("lasting", "RUNNING");
+}
