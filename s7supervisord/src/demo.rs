@@ -30,6 +30,9 @@ pub fn demo(options: cli::Demo, inherited: Inherited) -> Result<u8, Failure> {
             true,
         ),
     };
+    // Nobody else may have put anything there beforehand.
+    crate::platform::endpoint::prepare_folder(&folder)
+        .map_err(|error| cannot(&format!("making {}", folder.display()), error))?;
     let conf = folder.join("conf");
     std::fs::create_dir_all(&conf).map_err(|error| cannot(&format!("making {}", conf.display()), error))?;
     let registry = conf.join("SupervisorRegistry.xml");

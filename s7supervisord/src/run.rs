@@ -24,6 +24,8 @@ use tokio::sync::{Notify, mpsc};
 
 /// Set by `s7ctl start`: standard error is nobody's, so the log stays in its file.
 pub const DETACHED_VARIABLE: &str = "S7_DETACHED";
+/// How long the look at all processes of the machine may take at the start.
+const LOOKING: Duration = Duration::from_secs(5);
 /// How long the last answers and the last output may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Own log files older than this are removed (the documented `TC::maxDays`, windows-and-scene7.md A.1).
@@ -101,7 +103,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     let _ = log.flush(LAST_WORDS);
     drop(lock);
     if end? == End::Again {
-        let Err(error) = process::begin_anew();
+        let Err(error) = process::begin_anew(inherited);
         return Err(Failure::new(
             exit::INTERNAL,
             format!("beginning anew: executing this program again: {error}"),
@@ -144,13 +146,14 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         Vec::new()
     });
     let instance = runtime_dir.display().to_string();
-    let left = leftovers::living(recorded, &instance);
+    let left = find_leftovers(recorded, &instance).await;
     take_up_output(&capture, &left, &plan);
     let (journal, fault) = Journal::begin(&runtime_dir, &boot_id, &left);
     let state_fault = fault.map(|error| format!("writing {}: {error}", journal.path().display()));
     if let Some(fault) = &state_fault {
         log::error!("{fault}: a next supervisor won't know what runs");
     }
+    let record = journal.path().to_owned();
     let journal = Arc::new(journal);
     let host = Host::start(
         &runtime_dir,
@@ -160,8 +163,12 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         inherited,
     )
     .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
-    let listener = endpoint::listen(&endpoint, groups)
-        .map_err(|error| cannot(&format!("listening at {endpoint}"), error))?;
+    let listener = endpoint::listen(&endpoint, groups).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            Failure::new(exit::TAKEN, format!("listening at {endpoint}: {error}"))
+        }
+        _ => cannot(&format!("listening at {endpoint}"), error),
+    })?;
     let refresh = Arc::new(Notify::new());
     let (calls, inbox) = mpsc::channel(INBOX);
     // Nothing is ever sent: the receiver learns when the last sender is gone.
@@ -169,6 +176,7 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
     let accepting = tokio::spawn(listen::accept(
         listener,
         endpoint.clone(),
+        runtime_dir.clone(),
         groups,
         Arc::clone(&refresh),
         calls,
@@ -189,6 +197,7 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         state_fault,
         inbox,
         refresh,
+        journal: record,
         log,
         signals,
     });
@@ -206,6 +215,22 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         log::warn!("some output could not be written in time");
     }
     Ok(end)
+}
+
+/// What lives of the recorded runs, and of runs whose record is lost. Looking into other processes may hang with them,
+/// so it has its time.
+async fn find_leftovers(recorded: Vec<StartedRun>, instance: &str) -> Vec<StartedRun> {
+    let (records, name) = (recorded.clone(), instance.to_owned());
+    let found = tokio::task::spawn_blocking(move || leftovers::living(records, &name));
+    match tokio::time::timeout(LOOKING, found).await {
+        Ok(Ok(left)) => left,
+        _ => {
+            log::error!(
+                "looking for what an earlier supervisor left takes too long; only its record is believed"
+            );
+            recorded
+        }
+    }
 }
 
 /// What an earlier daemon left running still writes: its output is kept until it has ended.
@@ -265,11 +290,17 @@ fn runtime_dir(option: Option<PathBuf>, endpoint: &Endpoint) -> Result<PathBuf, 
             )
         })?;
     }
-    Ok(folder)
+    // Without symbolic links: processes are told by the files that they hold open, and the kernel names those so.
+    std::fs::canonicalize(&folder).map_err(|error| {
+        Failure::new(
+            exit::CANNOT_CREATE,
+            format!("finding the runtime folder {}: {error}", folder.display()),
+        )
+    })
 }
 
 /// The lock is the truth about who supervises here; a socket that lies about is nobody's.
-fn take_lock(runtime_dir: &Path) -> Result<File, Failure> {
+pub(crate) fn take_lock(runtime_dir: &Path) -> Result<File, Failure> {
     let path = runtime_dir.join("lock");
     let cannot = |error: &dyn std::fmt::Display| {
         Failure::new(

@@ -18,7 +18,7 @@ use crate::error::{CtlError, Kind};
 use crate::progress::Progress;
 use crate::render::View;
 use s7proto::endpoint::{Endpoint, Surroundings};
-use s7proto::reply::{Done, Part};
+use s7proto::reply::Done;
 use s7proto::request::Request;
 use std::time::Duration;
 
@@ -109,9 +109,4 @@ pub async fn run(verb: &Verb, context: &mut Context) -> Result<View, CtlError> {
         Verb::Shutdown => shutdown::run(context).await,
         Verb::Version => version::run(context).await,
     }
-}
-
-/// A failure in one of these parts means that the supervisor itself does not go away.
-fn all_stopped(parts: &[Part]) -> bool {
-    parts.iter().all(|part| part.outcome.is_success())
 }

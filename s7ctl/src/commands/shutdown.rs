@@ -1,6 +1,6 @@
 //! `s7ctl shutdown`: everything is stopped, and then the supervisor ends.
 
-use super::{Context, all_stopped};
+use super::Context;
 use crate::call::{call, unexpected, wait_for_end};
 use crate::error::{CtlError, Kind};
 use crate::render::View;
@@ -29,9 +29,8 @@ pub async fn run(context: &mut Context) -> Result<View, CtlError> {
     };
     match done {
         Done::ShutDown(parts) => {
-            if all_stopped(&parts) {
-                wait_for_end(&mut daemon, context.deadline.at_most(UNTIL_IT_ENDS)).await?;
-            }
+            // It ends also where something could not be killed: that stays, and is said.
+            wait_for_end(&mut daemon, context.deadline.at_most(UNTIL_IT_ENDS)).await?;
             context.progress.say("the supervisor has ended");
             Ok(View::Operation(parts))
         }

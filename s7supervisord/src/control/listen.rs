@@ -6,17 +6,40 @@ use crate::platform::endpoint::{self, Groups};
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::traits::tokio::Listener as _;
 use s7proto::endpoint::Endpoint;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 /// Clients at a time. One costs a descriptor and a few KiB; operators and scripts need a handful (reliability B40).
 const CLIENTS: usize = 256;
+/// Clients at a time that may do nothing; they connect only where the socket has to be open to all.
+const STRANGERS: usize = 8;
 /// How long to wait after the system had no descriptor for a client (crates.md 2: never spin on EMFILE).
 const BREATHER: Duration = Duration::from_millis(100);
 
 /// Listens again after somebody has removed the socket.
-fn again(endpoint: &Endpoint, groups: Groups) -> Option<Listener> {
+///
+/// If the lock has gone with it, it is taken first: without it another supervisor could begin beside this one.
+fn again(
+    endpoint: &Endpoint,
+    groups: Groups,
+    runtime_dir: &Path,
+    lock: &mut Option<File>,
+) -> Option<Listener> {
+    if !runtime_dir.join("lock").exists() {
+        let taken = endpoint::prepare_folder(runtime_dir)
+            .map_err(|error| error.to_string())
+            .and_then(|()| crate::run::take_lock(runtime_dir).map_err(|failure| failure.message));
+        match taken {
+            Ok(file) => *lock = Some(file),
+            Err(why) => {
+                log::error!("taking the lock in {} again: {why}", runtime_dir.display());
+                return None;
+            }
+        }
+    }
     let prepared = endpoint.runtime_dir().map_or(Ok(()), endpoint::prepare_folder);
     match prepared.and_then(|()| endpoint::listen(endpoint, groups)) {
         Ok(listener) => {
@@ -35,13 +58,16 @@ fn again(endpoint: &Endpoint, groups: Groups) -> Option<Listener> {
 pub async fn accept(
     listener: Listener,
     endpoint: Endpoint,
+    runtime_dir: PathBuf,
     groups: Groups,
     refresh: Arc<Notify>,
     inbox: mpsc::Sender<Call>,
     working: mpsc::WeakSender<()>,
 ) {
     let mut listener = Some(listener);
+    let mut lock = None;
     let places = Arc::new(Semaphore::new(CLIENTS));
+    let strangers = Arc::new(Semaphore::new(STRANGERS));
     loop {
         let accepted = match &listener {
             Some(open) => tokio::select! {
@@ -58,7 +84,7 @@ pub async fn accept(
                 if listener.is_none() || endpoint::is_gone(&endpoint) {
                     // The old one goes first: at its end it removes whatever lies at its path.
                     drop(listener.take());
-                    listener = again(&endpoint, groups);
+                    listener = again(&endpoint, groups, &runtime_dir, &mut lock);
                 }
                 continue;
             }
@@ -69,17 +95,19 @@ pub async fn accept(
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            // Closing at once tells the client more than silence would.
-            log::warn!("a client was turned away: {CLIENTS} are connected already");
-            continue;
-        };
         let (who, permission) = match endpoint::peer(&stream, groups) {
             Ok(peer) => peer,
             Err(error) => {
                 log::warn!("asking who a client is: {error}");
                 continue;
             }
+        };
+        // Those who may do nothing get their refusals from places of their own, so that they take nobody else's.
+        let places = if permission.is_some() { &places } else { &strangers };
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+            // Closing at once tells the client more than silence would.
+            log::warn!("a client was turned away: too many are connected already");
+            continue;
         };
         let (inbox, working) = (inbox.clone(), working.clone());
         tokio::spawn(async move {

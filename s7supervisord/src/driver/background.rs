@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 pub enum Found {
     /// The registry was read.
     Loaded(Box<Result<Plan, LoadFailure>>),
+    /// Whether somebody has removed the record of runs.
+    JournalGone(bool),
     /// Memory and CPU of the runs were measured.
     Measured(HashMap<RunId, Usage>),
 }

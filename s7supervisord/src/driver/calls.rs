@@ -118,6 +118,14 @@ impl Driver {
                             truncated: tail.truncated,
                             error: None,
                         },
+                        // It has never run, or somebody has taken the file away: there is nothing to show.
+                        Err(error) if error.kind() == std::io::ErrorKind::NotFound => LogTail {
+                            component,
+                            file,
+                            bytes: Vec::new(),
+                            truncated: false,
+                            error: None,
+                        },
                         Err(error) => LogTail {
                             component,
                             file,

@@ -32,6 +32,7 @@ use s7proto::status::Actor;
 use statistics::Statistics;
 use std::collections::HashMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 
@@ -48,6 +49,7 @@ pub struct Driver {
     signals: Signals,
     inbox: mpsc::Receiver<Call>,
     refresh: Arc<Notify>,
+    journal: PathBuf,
     load: LoadOptions,
     log: DaemonLog,
     effects: Vec<Effect>,
@@ -82,6 +84,8 @@ pub struct Parts {
     pub inbox: mpsc::Receiver<Call>,
     /// Told when the socket is to be looked after.
     pub refresh: Arc<Notify>,
+    /// Where the record of runs lies.
+    pub journal: PathBuf,
     /// The daemon's own log.
     pub log: DaemonLog,
     /// Signals to the daemon.
@@ -123,6 +127,7 @@ impl Driver {
             signals: parts.signals,
             inbox: parts.inbox,
             refresh: parts.refresh,
+            journal: parts.journal,
             load: parts.load,
             log: parts.log,
             effects: Vec::new(),
@@ -197,10 +202,17 @@ impl Driver {
             Asked::Reload => {
                 log::info!("SIGHUP: loading the registry anew");
                 self.refresh.notify_one();
+                let journal = self.journal.clone();
+                self.background.run(
+                    move || Found::JournalGone(!journal.exists()),
+                    Found::JournalGone(false),
+                );
                 self.begin_reload(None, false, true);
             }
             Asked::Stop => {
                 self.terminations += 1;
+                // Whatever was to come after the stop: now nothing is.
+                self.then = End::Stopped;
                 let command = if self.terminations == 1 {
                     log::info!(target: "lifecycle", "asked to stop: stopping everything in order");
                     Command::Shutdown
@@ -223,6 +235,16 @@ impl Driver {
 
     fn found(&mut self, found: Found) {
         match found {
+            Found::JournalGone(gone) => {
+                if gone {
+                    let fault = format!(
+                        "{} was removed: a next supervisor won't know what runs; restart this one to mend it",
+                        self.journal.display()
+                    );
+                    log::error!("{fault}");
+                    self.state_fault = Some(fault);
+                }
+            }
             Found::Loaded(loaded) => self.loaded(*loaded),
             Found::Measured(usages) => self.measured(&usages),
         }

@@ -83,7 +83,7 @@ impl Journal {
     pub fn ended(&self, component: &ComponentName, run: u64) {
         if let Some(mut file) = self.file.as_ref() {
             // One write. If it fails, the next daemon looks for a run that isn't there, which does no harm.
-            let _ = file.write_all(format!("end {component} {run}\n").as_bytes());
+            let _ = file.write_all(format!("\nend {component} {run}\n").as_bytes());
         }
     }
 }
@@ -113,7 +113,8 @@ fn create(dir: &Path, path: &Path, boot_id: &str, open: &[StartedRun]) -> io::Re
 /// A `start` line whose process id and time are holes of `digits` zeros, and where they begin.
 #[must_use]
 pub fn started_with_holes(component: &ComponentName, run: u64, digits: usize) -> (Vec<u8>, usize, usize) {
-    let mut text = format!("start {component} {run} ").into_bytes();
+    // A line of its own, whatever a full disk has left of the one before.
+    let mut text = format!("\nstart {component} {run} ").into_bytes();
     let pid_at = text.len();
     text.resize(pid_at + digits, b'0');
     text.push(b' ');
@@ -206,8 +207,15 @@ mod tests {
 
     #[test]
     fn records_of_another_boot_and_torn_lines_are_passed_over() {
-        let text = format!("boot b1\n{}start ps 1 000", line("is", 1, "100", "5"));
-        assert_eq!(parse(text.as_bytes(), "b1").len(), 1);
+        let text = format!(
+            "boot b1\nstart svg 1 000{}start ps 1 000",
+            line("is", 1, "100", "5")
+        );
+        let left = parse(text.as_bytes(), "b1");
+        assert_eq!(
+            left.iter().map(|run| run.component.as_str()).collect::<Vec<_>>(),
+            ["is"]
+        );
         assert_eq!(parse(text.as_bytes(), "b2"), []);
         assert_eq!(
             parse(

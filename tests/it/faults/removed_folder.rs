@@ -29,4 +29,13 @@ fn a_runtime_folder_that_is_removed_costs_no_restart_and_sighup_brings_the_socke
         )
     });
     daemon.wait_for("lasting", "RUNNING");
+    eventually("it is said that the record is gone", SOON, || {
+        let status = daemon.status();
+        let fault = status["supervisor"]["state_not_persisted"].clone();
+        when(fault.as_str().is_some_and(|why| why.contains("removed")), || {
+            status.to_string()
+        })
+    });
+    let mut rival = sandbox.spawn_with(&[]);
+    assert_eq!(rival.wait().code(), Some(69), "the lock is back too");
 }

@@ -125,10 +125,28 @@ pub fn marker(pid: u32, instance: &str) -> Option<(String, u64)> {
     Some((value("S7_COMPONENT")?, value("S7_RUN")?.parse().ok()?))
 }
 
-/// The paths of the files that `pid` holds open, as far as they can be seen.
+/// Whether `pid` lives: its descriptor tells, not its state, which says "zombie" as soon as its first thread has ended.
+#[must_use]
+pub fn lives(pid: u32) -> bool {
+    let Some(pidfd) = super::locks::open(pid) else {
+        return false;
+    };
+    let mut asked = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+    let now = rustix::event::Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    matches!(rustix::event::poll(&mut asked, Some(&now)), Ok(0))
+}
+
+/// The paths of the files that `pid` holds open, as far as they can be seen: those of every thread, since a first thread
+/// that has ended has none.
 pub fn open_files(pid: u32) -> impl Iterator<Item = std::path::PathBuf> {
-    std::fs::read_dir(format!("/proc/{pid}/fd"))
+    std::fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|task| std::fs::read_dir(task.path().join("fd")).ok())
         .flatten()
         .flatten()
         .filter_map(|entry| std::fs::read_link(entry.path()).ok())

@@ -87,6 +87,10 @@ pub fn listen(endpoint: &Endpoint, groups: Groups) -> io::Result<Listener> {
             let why = "there is something that isn't a socket; it is left alone, choose another path";
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
         }
+        Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
+            let why = "another supervisor, with another runtime folder, answers there already";
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
+        }
         _ => {}
     }
     let name = path.to_fs_name::<GenericFilePath>()?;

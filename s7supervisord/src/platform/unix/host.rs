@@ -47,7 +47,8 @@ pub struct Host {
     told: mpsc::UnboundedReceiver<Told>,
     tell: mpsc::UnboundedSender<Told>,
     children: SignalStream,
-    record_fault: Option<String>,
+    /// Runs whose records could not be written, and why.
+    record_faults: HashMap<RunId, String>,
     leftovers: Option<Leftovers>,
 }
 
@@ -79,6 +80,9 @@ struct Process {
     pidfd: Option<OwnedFd>,
     /// An earlier daemon has created it, so it isn't a child of this one.
     left: bool,
+    /// The sweeper has it in hand, so only the sweeper can say that its tree is empty: until then it signals by the number
+    /// of the first process, which therefore must not be reaped.
+    swept: bool,
     key: u64,
     /// It has ended; its remains are kept until the tree is empty, so that its number stays its own.
     ended: bool,
@@ -132,7 +136,7 @@ impl Host {
             told,
             tell,
             children,
-            record_fault: None,
+            record_faults: HashMap::new(),
             leftovers: None,
         })
     }
@@ -174,13 +178,17 @@ impl Host {
     /// How trees are held together.
     #[must_use]
     pub fn containment(&self) -> &'static str {
-        "group"
+        if self.orphans.is_some() {
+            "group"
+        } else {
+            "group, without orphans"
+        }
     }
 
-    /// Why records of runs could not be written lately, if so.
+    /// Why the record of a run that lives could not be written, if so.
     #[must_use]
     pub fn record_fault(&self) -> Option<&str> {
-        self.record_fault.as_deref()
+        self.record_faults.values().next().map(String::as_str)
     }
 
     /// Creates a run. Answered by `Spawned` or `SpawnFailed`.
@@ -231,6 +239,7 @@ impl Host {
             return;
         };
         self.keys.remove(&process.key);
+        self.record_faults.remove(&run);
         if let Some(pidfd) = &process.pidfd {
             self.watch.remove(pidfd.as_fd());
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
@@ -289,8 +298,11 @@ impl Host {
                     component,
                     record_errno,
                 }) => {
-                    self.record_fault = record_errno
-                        .map(|errno| format!("writing it: {}", io::Error::from_raw_os_error(errno)));
+                    if let Some(errno) = record_errno {
+                        let error = io::Error::from_raw_os_error(errno);
+                        let why = format!("writing the record of {component}, run {}: {error}", run.run);
+                        self.record_faults.insert(run, why);
+                    }
                     self.add(run, component, pid, Some(pidfd), false);
                     (run, Event::Spawned { pid })
                 }
@@ -336,6 +348,7 @@ impl Host {
                 pid,
                 pidfd,
                 left,
+                swept: false,
                 key,
                 ended,
             },
@@ -409,7 +422,11 @@ impl Host {
         }
         // By the time its first process can be seen to have ended, the kernel has given us all that it left. If there is
         // nothing, no thread need be asked: that is the way of every component that behaves.
-        if process.ended && !self.has_orphans() {
+        if process.ended && !process.swept && !self.has_orphans() {
+            if self.orphans.is_none() {
+                // Without the kernel's list the group is all that is known of the tree; the number is still its own.
+                process.kill_group();
+            }
             let _ = self.tell.send(Told::Swept(Swept::Empty(run)));
             return;
         }
@@ -419,6 +436,9 @@ impl Host {
             manner,
             leader_ended: process.ended,
         });
+        if let Some(process) = self.runs.get_mut(&run) {
+            process.swept = true;
+        }
     }
 
     fn has_orphans(&self) -> bool {
@@ -429,6 +449,12 @@ impl Host {
 }
 
 impl Process {
+    fn kill_group(&self) {
+        if let Some(group) = Pid::from_raw(i32::try_from(self.pid).unwrap_or(0)) {
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+    }
+
     fn send(&self, signal: Signal) {
         // It may have ended by itself meanwhile, and then there is nobody to ask.
         if let Some(pidfd) = &self.pidfd {

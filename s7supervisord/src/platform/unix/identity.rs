@@ -22,7 +22,8 @@ pub struct Identity {
 pub fn look_up(user: Option<&str>, group: Option<&str>) -> Result<Identity, SpawnFailure> {
     let own = Uid::effective();
     let entry = match user {
-        None => User::from_uid(own).ok().flatten(),
+        // Without an entry it is still somebody, by number.
+        None => User::from_uid(own).map_err(|errno| system_failure(own.to_string(), errno))?,
         Some(user) => Some(find_user(user)?),
     };
     let gid = match (group, &entry) {
@@ -63,12 +64,8 @@ fn find_user(user: &str) -> Result<User, SpawnFailure> {
     };
     match found {
         Ok(Some(entry)) => Ok(entry),
-        Ok(None) => Err(failure(user.to_owned(), None, "there is no such user".to_owned())),
-        Err(errno) => Err(failure(
-            user.to_owned(),
-            Some(errno as i32),
-            errno.desc().to_owned(),
-        )),
+        Ok(None) => Err(not_found(user, "there is no such user")),
+        Err(errno) => Err(system_failure(user.to_owned(), errno)),
     }
 }
 
@@ -78,16 +75,8 @@ fn find_group(group: &str) -> Result<Gid, SpawnFailure> {
     }
     match Group::from_name(group) {
         Ok(Some(entry)) => Ok(entry.gid),
-        Ok(None) => Err(failure(
-            group.to_owned(),
-            None,
-            "there is no such group".to_owned(),
-        )),
-        Err(errno) => Err(failure(
-            group.to_owned(),
-            Some(errno as i32),
-            errno.desc().to_owned(),
-        )),
+        Ok(None) => Err(not_found(group, "there is no such group")),
+        Err(errno) => Err(system_failure(group.to_owned(), errno)),
     }
 }
 
@@ -96,7 +85,24 @@ fn supplementary(user: &str, gid: Gid) -> Result<Vec<libc::gid_t>, SpawnFailure>
         CString::new(user).map_err(|_| failure(user.to_owned(), None, "its name holds a NUL".to_owned()))?;
     getgrouplist(&name, gid)
         .map(|groups| groups.into_iter().map(Gid::as_raw).collect())
-        .map_err(|errno| failure(user.to_owned(), Some(errno as i32), errno.desc().to_owned()))
+        .map_err(|errno| system_failure(user.to_owned(), errno))
+}
+
+/// What a look-up says that was kept from looking: a fault of the machine where it lacks something for the moment.
+fn system_failure(subject: String, errno: nix::errno::Errno) -> SpawnFailure {
+    super::spawner::io_failure(
+        SpawnStage::LookingUpUser,
+        subject,
+        &std::io::Error::from_raw_os_error(errno as i32),
+    )
+}
+
+/// Nothing was found. Where the machine has no descriptors left, that is what look-ups say too.
+fn not_found(subject: &str, cause: &str) -> SpawnFailure {
+    match std::fs::File::open("/dev/null") {
+        Err(error) => super::spawner::io_failure(SpawnStage::LookingUpUser, subject.to_owned(), &error),
+        Ok(_) => failure(subject.to_owned(), None, cause.to_owned()),
+    }
 }
 
 fn failure(subject: String, os_error: Option<i32>, cause: String) -> SpawnFailure {

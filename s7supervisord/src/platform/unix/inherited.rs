@@ -67,6 +67,24 @@ impl Inherited {
         (1..=LAST_SIGNAL).contains(&signal) && self.ignored & (1 << (signal - 1)) != 0
     }
 
+    /// Puts mask and dispositions back, for a program that takes this one's place. Only system calls.
+    pub fn restore(&self) {
+        for signal in Self::signals() {
+            // SAFETY: as in the child: a zeroed action with a valid handler.
+            unsafe {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                action.sa_sigaction = if self.ignored(signal) {
+                    libc::SIG_IGN
+                } else {
+                    libc::SIG_DFL
+                };
+                libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+            }
+        }
+        // SAFETY: the mask is a valid one, read at the start.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.mask, std::ptr::null_mut()) };
+    }
+
     /// Every signal whose disposition can be set.
     pub fn signals() -> impl Iterator<Item = i32> {
         (1..=LAST_SIGNAL).filter(|signal| *signal != libc::SIGKILL && *signal != libc::SIGSTOP)

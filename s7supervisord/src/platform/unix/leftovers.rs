@@ -9,6 +9,7 @@ use super::sweeper::{Manner, Swept};
 use crate::machine::input::RunId;
 use crate::state::journal::StartedRun;
 use rustix::process::Signal;
+use s7proto::name::ComponentName;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -73,15 +74,54 @@ impl Leftovers {
     }
 }
 
-/// Those of `runs` of which something lives.
+/// Those of `runs` of which something lives, and the runs of this supervisor that aren't recorded: they are known by what
+/// their environment says.
 #[must_use]
-pub fn living(runs: Vec<StartedRun>, instance: &str) -> Vec<StartedRun> {
+pub fn living(mut runs: Vec<StartedRun>, instance: &str) -> Vec<StartedRun> {
+    runs.extend(unrecorded(&runs, instance));
     let members = members(&runs.iter().collect::<Vec<_>>(), instance);
     runs.into_iter()
         .zip(members)
         .filter(|(_, members)| !members.is_empty())
         .map(|(run, _)| run)
         .collect()
+}
+
+fn unrecorded(runs: &[StartedRun], instance: &str) -> Vec<StartedRun> {
+    let mut found: Vec<StartedRun> = Vec::new();
+    for pid in census::everyone().filter(|pid| *pid != std::process::id()) {
+        let Some((component, run)) = census::marker(pid, instance) else {
+            continue;
+        };
+        let Ok(component) = ComponentName::parse(&component) else {
+            continue;
+        };
+        let Some(stat) = census::stat(pid) else {
+            continue;
+        };
+        let same = |known: &&StartedRun| known.component == component;
+        if runs.iter().find(same).is_some_and(|known| known.run == run) {
+            continue;
+        }
+        // Created now at the latest, so that no process is taken for too young to be it.
+        let candidate = StartedRun {
+            component,
+            run,
+            pid,
+            boot_ns: u64::MAX,
+        };
+        let leads = stat.session == pid;
+        match found
+            .iter_mut()
+            .find(|known| known.component == candidate.component)
+        {
+            Some(known) if known.run < run || (known.run == run && leads) => *known = candidate,
+            Some(_) => {}
+            None => found.push(candidate),
+        }
+    }
+    found.retain(|run| !runs.iter().any(|known| known.component == run.component));
+    found
 }
 
 struct Treatment {
@@ -185,7 +225,7 @@ fn members(runs: &[&StartedRun], instance: &str) -> Vec<Vec<u32>> {
         .collect();
     let mut members = vec![Vec::new(); runs.len()];
     for pid in census::everyone() {
-        let Some(stat) = census::stat(pid).filter(|stat| stat.state != 'Z') else {
+        let Some(stat) = census::stat(pid).filter(|_| census::lives(pid)) else {
             continue;
         };
         let related = [pid, stat.session, stat.group]
@@ -206,7 +246,7 @@ fn members(runs: &[&StartedRun], instance: &str) -> Vec<Vec<u32>> {
 /// Whether a process is the one that was recorded: it was created not later than its record was written.
 #[must_use]
 pub fn is_recorded(run: &StartedRun) -> bool {
-    census::stat(run.pid).is_some_and(|stat| stat.state != 'Z' && stat.started <= recorded_tick(run))
+    census::stat(run.pid).is_some_and(|stat| stat.started <= recorded_tick(run)) && census::lives(run.pid)
 }
 
 /// Whether a process is of a recorded run: the recorded one itself (a foreign process on a recycled number is younger), or
@@ -219,11 +259,28 @@ fn belongs(pid: u32, stat: &Stat, run: &StartedRun, instance: &str) -> bool {
     if stat.session == run.pid || stat.group == run.pid {
         // A number is not given to a new process while a session or group still bears it, so a relative is a real one
         // unless a younger process has taken the number and begun a session of its own.
-        return census::stat(run.pid).is_none_or(|leader| leader.started <= recorded_tick);
+        // With the first process gone a stranger may have had the number in between, and have left a session behind.
+        return match census::stat(run.pid) {
+            Some(leader) => leader.started <= recorded_tick,
+            None => is_marked(pid, run, instance) || holds_its_files(pid, run),
+        };
     }
-    stat.started >= recorded_tick.saturating_sub(1)
-        && census::marker(pid, instance)
-            .is_some_and(|(component, number)| component == run.component.as_str() && number == run.run)
+    let young_enough = run.boot_ns == u64::MAX || stat.started >= recorded_tick.saturating_sub(1);
+    young_enough && is_marked(pid, run, instance)
+}
+
+fn is_marked(pid: u32, run: &StartedRun, instance: &str) -> bool {
+    census::marker(pid, instance)
+        .is_some_and(|(component, number)| component == run.component.as_str() && number == run.run)
+}
+
+/// Whether it holds the run's output or the component's lock open.
+fn holds_its_files(pid: u32, run: &StartedRun) -> bool {
+    census::open_files(pid)
+        .filter_map(|path| super::owners::named_by_file(&path))
+        .any(|(component, number)| {
+            component == run.component.as_str() && number.is_none_or(|number| number == run.run)
+        })
 }
 
 /// When the record was written, in the kernel's clock ticks since the machine's boot.

@@ -44,8 +44,7 @@ pub fn lock_for(
             Ok(()) => return Ok(Some(file)),
             Err(rustix::io::Errno::WOULDBLOCK) if began.elapsed() < CREATION + LOCK_PATIENCE => {
                 if began.elapsed() >= CREATION && !killed {
-                    kill_holders(&path, component, instance);
-                    killed = true;
+                    killed = kill_holders(&path, component, instance);
                 }
                 std::thread::sleep(LOCK_RETRY);
             }
@@ -63,7 +62,9 @@ pub fn lock_for(
     }
 }
 
-fn kill_holders(lock: &Path, component: &ComponentName, instance: &str) {
+/// Gives whether there was one to kill.
+fn kill_holders(lock: &Path, component: &ComponentName, instance: &str) -> bool {
+    let mut killed = false;
     let own = std::env::current_exe().ok();
     let holds = |pid: u32| census::open_files(pid).any(|open| open == lock);
     // A child that has not executed yet still has this program and its environment; it belongs to another component.
@@ -76,7 +77,9 @@ fn kill_holders(lock: &Path, component: &ComponentName, instance: &str) {
         };
         log::warn!("{component}: process {pid} is left of an earlier run, killing it");
         let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
+        killed = true;
     }
+    killed
 }
 
 /// Holds on to a process.

@@ -106,7 +106,7 @@ impl Owners {
 }
 
 /// The component and run that a file of the runtime folder belongs to: `out/<id>.<run>` or `locks/<id>`.
-fn named_by_file(path: &Path) -> Option<(String, Option<u64>)> {
+pub fn named_by_file(path: &Path) -> Option<(String, Option<u64>)> {
     let name = path
         .file_name()?
         .to_str()?

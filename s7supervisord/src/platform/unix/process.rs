@@ -1,5 +1,6 @@
 //! The daemon's own process.
 
+use super::inherited::Inherited;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io;
@@ -35,7 +36,7 @@ pub fn reserve(file: &File, bytes: u64) {
 ///
 /// # Errors
 /// The binary can't be executed.
-pub fn begin_anew() -> io::Result<Infallible> {
+pub fn begin_anew(inherited: Inherited) -> io::Result<Infallible> {
     // The path, not /proc/self/exe: the binary may have been replaced, and then the new one is wanted.
     let binary = std::env::current_exe()?;
     let gone = binary.to_string_lossy().ends_with(" (deleted)");
@@ -44,7 +45,14 @@ pub fn begin_anew() -> io::Result<Infallible> {
     } else {
         binary
     };
-    Err(std::process::Command::new(binary)
-        .args(std::env::args_os().skip(1))
-        .exec())
+    let mut command = std::process::Command::new(binary);
+    command.args(std::env::args_os().skip(1));
+    // SAFETY: only system calls. It comes after the standard library has set mask and SIGPIPE to its own liking.
+    unsafe {
+        command.pre_exec(move || {
+            inherited.restore();
+            Ok(())
+        });
+    }
+    Err(command.exec())
 }

@@ -17,6 +17,8 @@ pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// Signals that mean something to other daemons and would end this one: heard, and nothing done.
+    others: [Signal; 3],
 }
 
 impl Signals {
@@ -29,15 +31,27 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            others: [
+                signal(SignalKind::user_defined1())?,
+                signal(SignalKind::user_defined2())?,
+                signal(SignalKind::alarm())?,
+            ],
         })
     }
 
     /// Waits for the next. Can be dropped at any time without losing one.
     pub async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.terminate.recv() => Asked::Stop,
-            _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hangup.recv() => Asked::Reload,
+        let [first, second, alarm] = &mut self.others;
+        loop {
+            let name = tokio::select! {
+                _ = self.terminate.recv() => return Asked::Stop,
+                _ = self.interrupt.recv() => return Asked::Stop,
+                _ = self.hangup.recv() => return Asked::Reload,
+                _ = first.recv() => "SIGUSR1",
+                _ = second.recv() => "SIGUSR2",
+                _ = alarm.recv() => "SIGALRM",
+            };
+            log::warn!("{name} means nothing here and is ignored");
         }
     }
 }

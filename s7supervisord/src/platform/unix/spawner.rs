@@ -282,6 +282,15 @@ impl Shared {
         stack: &mut [u8],
     ) -> Result<(u32, OwnedFd, Option<i32>), SpawnFailure> {
         let identity = identity::look_up(plan.run.user.as_deref(), plan.run.group.as_deref())?;
+        if identity.differs && !super::process::is_privileged() {
+            return Err(SpawnFailure {
+                stage: SpawnStage::SettingUser,
+                subject: identity.name,
+                os_error: Some(libc::EPERM),
+                cause: "only a supervisor of root can run a component as somebody else".to_owned(),
+                host_fault: false,
+            });
+        }
         let lock = super::locks::lock_for(&self.locks, &plan.id, &self.instance)?;
         let launch = Launch::new(plan, run.run, &identity, &self.instance)?;
         let owner = identity.differs.then_some((identity.uid, identity.gid));
@@ -380,7 +389,8 @@ fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String
     }
 }
 
-fn io_failure(stage: SpawnStage, subject: String, error: &io::Error) -> SpawnFailure {
+/// A failed start in the system's words, told apart by whose fault it is.
+pub(super) fn io_failure(stage: SpawnStage, subject: String, error: &io::Error) -> SpawnFailure {
     let os_error = failure::os_code(error);
     // What the machine lacks for the moment isn't the component's fault (reliability A2, "Resource failure").
     let host_fault = matches!(

@@ -16,6 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The thread allocates and reads small files; the deepest it goes is a directory listing.
 const STACK: usize = 256 * 1024;
 
+/// Looks in a row without a member after which a tree is taken for empty, although strangers come and go. A process that
+/// hands its place on to a child is missed by one look if it ends within it, and not by so many in a row.
+const ENOUGH_LOOKS: u32 = 25;
+
 /// How the members of a tree are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
@@ -89,7 +93,7 @@ impl Sweeper {
             latest: None,
             foreign: HashSet::new(),
         };
-        let (present, _) = work.living_orphans();
+        let (present, ..) = work.living_orphans();
         work.foreign = present
             .into_iter()
             .map(|(pid, stat)| (pid, stat.started))
@@ -103,7 +107,11 @@ impl Sweeper {
                         work.take(job);
                     }
                     // What ended while it was looked at may have left a child that wasn't.
-                    while !work.pass() {}
+                    while !work.pass() {
+                        for job in queue.try_iter() {
+                            work.take(job);
+                        }
+                    }
                 }
             })?;
         Ok(Self { jobs })
@@ -133,6 +141,8 @@ struct Active {
     manner: Manner,
     leader_ended: bool,
     asked: HashSet<u32>,
+    /// Looks in a row in which nothing of it was seen, while strangers came and went.
+    empty_looks: u32,
     /// A kill was ordered and what it left hasn't been told yet.
     count: bool,
 }
@@ -164,15 +174,17 @@ impl Work {
                 manner,
                 leader_ended,
                 asked,
+                empty_looks: 0,
                 count,
             },
         );
     }
 
-    /// Looks at all orphans once and treats those of the trees that are to be emptied. `false` if something ended
-    /// meanwhile: what it has left is in the next list only, and a tree isn't empty before a list without that.
+    /// Looks at all orphans once and treats those of the trees that are to be emptied. `false` if a tree may be empty and
+    /// has to be looked at again: something ended meanwhile, and what it has left is in the next list only.
     fn pass(&mut self) -> bool {
-        let (orphans, mut settled) = self.living_orphans();
+        let (orphans, mut unsettled, unsettled_runs) = self.living_orphans();
+        let mut done = true;
         let ending = self.latest.filter(|run| self.active.contains_key(run));
         let mut owned: HashMap<RunId, Vec<u32>> = HashMap::new();
         for (pid, stat) in &orphans {
@@ -195,7 +207,7 @@ impl Work {
                     signal(*pid, &[Signal::KILL], &BTreeSet::new());
                 }
                 // A process on its way out has no environment any more, and what it leaves has one.
-                Owner::OneOf(_) => settled &= !reap(*pid),
+                Owner::OneOf(_) => unsettled |= reap(*pid),
             }
         }
         self.owners.keep(&orphans);
@@ -207,34 +219,54 @@ impl Work {
             };
             let roots = owned.remove(&run).unwrap_or_default();
             if active.leader_ended && roots.is_empty() {
-                if settled {
+                active.empty_looks += 1;
+                let quiet = !unsettled && !unsettled_runs.contains(&run);
+                // Another component that never comes to rest must not hold this one up for ever.
+                if quiet || active.empty_looks >= ENOUGH_LOOKS {
                     self.active.remove(&run);
                     (self.tell)(Swept::Empty(run));
+                } else {
+                    done = false;
                 }
                 continue;
             }
+            active.empty_looks = 0;
             let left = active.treat(&roots);
             if active.count {
                 active.count = false;
                 (self.tell)(Swept::Survivors(run, left));
             }
         }
-        settled
+        done
     }
 
-    /// The orphans that live, after those that have ended were reaped, and whether none had ended.
-    fn living_orphans(&self) -> (Vec<(u32, Stat)>, bool) {
+    /// The orphans that live, after those that have ended were reaped; whether a stranger had ended; and the runs of which
+    /// one had ended.
+    fn living_orphans(&self) -> (Vec<(u32, Stat)>, bool, HashSet<RunId>) {
         let list = self.orphans.as_ref().map(Orphans::list).unwrap_or_default();
-        let mut living = Vec::new();
-        let mut settled = true;
+        let (mut living, mut unsettled, mut runs) = (Vec::new(), false, HashSet::new());
         for pid in list.into_iter().filter(|pid| !self.is_leader(*pid)) {
-            match census::stat(pid).filter(|_| !reap(pid)) {
-                Some(stat) if self.foreign.contains(&(pid, stat.started)) => {}
-                Some(stat) => living.push((pid, stat)),
-                None => settled = false,
+            // Before it is reaped: a process that has ended still bears its session and group.
+            let stat = census::stat(pid);
+            let run = stat.and_then(|stat| self.run_of(&stat));
+            match (reap(pid), stat, run) {
+                (true, _, Some(run)) => {
+                    runs.insert(run);
+                }
+                (true, _, None) => unsettled = true,
+                (false, Some(stat), _) if self.foreign.contains(&(pid, stat.started)) => {}
+                (false, Some(stat), _) => living.push((pid, stat)),
+                // It lives and can't be looked at (hidepid); it belongs to nobody that could be told.
+                (false, None, _) => {}
             }
         }
-        (living, settled)
+        (living, unsettled, runs)
+    }
+
+    fn run_of(&self, stat: &Stat) -> Option<RunId> {
+        let leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        let leader = leaders.get(&stat.session).or_else(|| leaders.get(&stat.group))?;
+        Some(leader.run)
     }
 
     fn is_leader(&self, pid: u32) -> bool {

@@ -48,7 +48,7 @@ impl Host {
         match self.0 {}
     }
 
-    /// Why records of runs could not be written lately, if so.
+    /// Why the record of a run that lives could not be written, if so.
     #[must_use]
     pub fn record_fault(&self) -> Option<&str> {
         match self.0 {}

@@ -44,7 +44,7 @@ pub fn reserve(_file: &File, _bytes: u64) {}
 ///
 /// # Errors
 /// Always.
-pub fn begin_anew() -> io::Result<Infallible> {
+pub fn begin_anew(_inherited: Inherited) -> io::Result<Infallible> {
     Err(unsupported("beginning anew in the same process"))
 }
 
