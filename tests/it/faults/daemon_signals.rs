@@ -7,6 +7,43 @@ use s7tests::sandbox::Sandbox;
 use std::time::{Duration, Instant};
 
 #[test]
+fn a_sigterm_while_the_supervisor_restarts_ends_it_for_good() {
+    let sandbox = Sandbox::with(&[Server::new("slow", "record starts slow-stop 1500").stop_timeout("30")]);
+    let mut daemon = sandbox.start();
+    daemon.wait_for("slow", "RUNNING");
+    let mut restart = sandbox.ctl_command();
+    let mut restart = restart
+        .args(["--timeout", "5", "restart"])
+        .spawn()
+        .expect("the client can be run");
+    daemon.wait_for("slow", "STOPPING");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait_within(Duration::from_secs(20)).code(), Some(0));
+    restart.wait().expect("the client is our child");
+    assert_eq!(sandbox.starts("starts").len(), 1, "nothing was started anew");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn signals_that_mean_nothing_here_change_nothing() {
+    let sandbox = Sandbox::with(&[Server::new("only", "record starts wait")]);
+    let daemon = sandbox.start();
+    let before = daemon.wait_for("only", "RUNNING")["pid"].clone();
+    for signal in [Signal::USR1, Signal::USR2, Signal::ALARM] {
+        daemon.signal(signal);
+    }
+    eventually("they were heard", SOON, || {
+        let log = sandbox.supervisor_log();
+        if log.contains("SIGUSR1") && log.contains("SIGUSR2") && log.contains("SIGALRM") {
+            Ok(())
+        } else {
+            Err(log)
+        }
+    });
+    assert_eq!(daemon.wait_for("only", "RUNNING")["pid"], before);
+}
+
+#[test]
 fn a_second_sigterm_shortens_every_grace() {
     let servers = [
         Server::new("stubborn", "ignore TERM wait").stop_timeout("60"),

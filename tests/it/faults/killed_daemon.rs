@@ -52,6 +52,25 @@ fn one_copy_runs(sandbox: &Sandbox, when_killed: &str) {
 }
 
 #[test]
+fn a_run_whose_record_is_lost_is_found_by_its_environment() {
+    let sandbox = Sandbox::with(&[Server::new("one", "record starts wait")]);
+    let daemon = sandbox.start();
+    let before = pid(&daemon.wait_for("one", "RUNNING")).expect("it runs");
+    daemon.kill();
+    std::fs::remove_dir_all(sandbox.path("run")).expect("the sandbox is ours");
+    let daemon = sandbox.start();
+    eventually("it runs anew", SOON, || {
+        let starts = sandbox.starts("starts");
+        when(starts.len() == 2, || format!("{starts:?}"))
+    });
+    assert!(
+        !is_alive(before),
+        "the first copy is gone before there is a second"
+    );
+    daemon.wait_for("one", "RUNNING");
+}
+
+#[test]
 fn a_daemon_killed_at_any_moment_of_a_start_leaves_one_copy() {
     let sandbox = Sandbox::with(&[Server::new("one", "record starts wait")]);
     // How long a start takes here, so that the moments fall into it.

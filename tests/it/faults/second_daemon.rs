@@ -58,6 +58,29 @@ fn a_file_that_is_no_socket_is_never_replaced_by_one() {
 }
 
 #[test]
+fn a_second_daemon_with_another_folder_at_the_same_socket_leaves_with_69() {
+    let sandbox = Sandbox::with(&[Server::new("only", "record starts wait")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("only", "RUNNING");
+    let mut rival = sandbox.program(s7tests::programs::DAEMON);
+    rival.arg("run").arg("--install-folder").arg(sandbox.folder());
+    rival
+        .arg("--runtime-dir")
+        .arg(sandbox.path("elsewhere"))
+        .arg("--socket")
+        .arg(sandbox.socket());
+    let said = rival.output().expect("the program under test can be run");
+    assert_eq!(
+        said.status.code(),
+        Some(69),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+    daemon.wait_for("only", "RUNNING");
+    assert_eq!(sandbox.starts("starts").len(), 1);
+}
+
+#[test]
 fn a_socket_that_a_dead_daemon_left_is_taken_over() {
     let sandbox = Sandbox::with(&[Server::new("lasting", "record starts wait")]);
     let daemon = sandbox.start();

@@ -8,6 +8,26 @@ use s7tests::sandbox::Sandbox;
 use std::time::Duration;
 
 #[test]
+fn a_process_whose_first_thread_ended_is_not_overlooked_by_the_next_daemon() {
+    let sandbox = Sandbox::with(&[Server::new("odd", "record starts leader-exits").stop_timeout("1")]);
+    let daemon = sandbox.start();
+    let before = pid(&daemon.wait_for("odd", "RUNNING")).expect("it runs");
+    eventually("the first thread has ended", SOON, || {
+        let seen = process(before);
+        when(seen.as_ref().is_some_and(|seen| seen.state == 'Z'), || {
+            format!("{seen:?}")
+        })
+    });
+    daemon.kill();
+    let daemon = sandbox.start();
+    let after = daemon.wait_until("odd runs anew", "odd", SOON, |odd| {
+        odd["state"] == "RUNNING" && odd["pid"] != before
+    });
+    assert!(!is_alive(before), "it has made room for {after}");
+    assert_eq!(sandbox.starts("starts").len(), 2);
+}
+
+#[test]
 fn a_process_whose_first_thread_ended_is_still_running() {
     let sandbox = Sandbox::with(&[Server::new("odd", "record starts leader-exits")]);
     let daemon = sandbox.start();

@@ -62,6 +62,25 @@ fn a_tree_that_changes_its_processes_all_the_time_is_emptied_all_the_same() {
 }
 
 #[test]
+fn a_tree_that_never_rests_holds_up_no_other_component() {
+    let servers = [
+        Server::new("storm", "fork-chains 40 wait").stop_timeout("500ms"),
+        Server::new("other", "record starts fork-setsid outside wait").stop_timeout("500ms"),
+    ];
+    let sandbox = Sandbox::with(&servers);
+    let daemon = sandbox.start();
+    daemon.wait_for("storm", "RUNNING");
+    let first = pid(&daemon.wait_for("other", "RUNNING")).expect("it runs");
+    let escaped = sandbox.pid_in("outside");
+    send(first, Signal::KILL);
+    eventually("the other one is started again", SOON, || {
+        let starts = sandbox.starts("starts");
+        when(starts.len() == 2, || format!("{starts:?}"))
+    });
+    assert!(!is_alive(escaped), "what the other one had left is gone");
+}
+
+#[test]
 fn nothing_of_a_tree_survives_a_crash_into_the_next_run() {
     let sandbox = Sandbox::with(&[tree()]);
     let daemon = sandbox.start();

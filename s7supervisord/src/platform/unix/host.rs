@@ -1,6 +1,7 @@
 //! The processes of all runs: orders go in, events come out.
 
 use super::census::Orphans;
+use super::held::{Command, Process};
 use super::inherited::Inherited;
 use super::leftovers::{self, Leftovers};
 use super::locks;
@@ -14,7 +15,7 @@ use super::words::{exit_of, unix_signal};
 use crate::machine::input::{Event, RunId};
 use crate::registry::plan::{ComponentPlan, StopPlan};
 use crate::state::journal::{Journal, StartedRun};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
 use s7proto::status::{Exit, SpawnFailure};
 use std::collections::HashMap;
@@ -50,42 +51,6 @@ pub struct Host {
     /// Runs whose records could not be written, and why.
     record_faults: HashMap<RunId, String>,
     leftovers: Option<Leftovers>,
-}
-
-/// A command that asks a run to stop, until its end is seen.
-struct Command {
-    pid: u32,
-    pidfd: OwnedFd,
-    run: RunId,
-    /// The run is over, and nobody cares how the command ends.
-    idle: bool,
-}
-
-impl Command {
-    /// What it was for is over. What it has left behind carries the marker of its run and is swept with it.
-    fn kill(&mut self) {
-        self.idle = true;
-        if let Some(group) = Pid::from_raw(i32::try_from(self.pid).unwrap_or(0)) {
-            // It isn't reaped yet, so the number is its own.
-            let _ = rustix::process::kill_process_group(group, Signal::KILL);
-        }
-    }
-}
-
-/// The first process of a run.
-struct Process {
-    component: ComponentName,
-    pid: u32,
-    /// Its descriptor; `None` for what an earlier daemon left without its first process.
-    pidfd: Option<OwnedFd>,
-    /// An earlier daemon has created it, so it isn't a child of this one.
-    left: bool,
-    /// The sweeper has it in hand, so only the sweeper can say that its tree is empty: until then it signals by the number
-    /// of the first process, which therefore must not be reaped.
-    swept: bool,
-    key: u64,
-    /// It has ended; its remains are kept until the tree is empty, so that its number stays its own.
-    ended: bool,
 }
 
 impl Host {
@@ -445,32 +410,5 @@ impl Host {
         self.orphans
             .as_ref()
             .is_some_and(|orphans| !orphans.list().is_empty())
-    }
-}
-
-impl Process {
-    fn kill_group(&self) {
-        if let Some(group) = Pid::from_raw(i32::try_from(self.pid).unwrap_or(0)) {
-            let _ = rustix::process::kill_process_group(group, Signal::KILL);
-        }
-    }
-
-    fn send(&self, signal: Signal) {
-        // It may have ended by itself meanwhile, and then there is nobody to ask.
-        if let Some(pidfd) = &self.pidfd {
-            let _ = rustix::process::pidfd_send_signal(pidfd, signal);
-        }
-    }
-
-    /// How it ended; its remains stay.
-    fn exit(&self) -> Exit {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let Some(pidfd) = &self.pidfd else {
-            return Exit::Unknown;
-        };
-        match rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options) {
-            Ok(Some(status)) => exit_of(&status),
-            _ => Exit::Unknown,
-        }
     }
 }

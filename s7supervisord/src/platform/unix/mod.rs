@@ -5,6 +5,7 @@ mod ask;
 mod census;
 mod child;
 mod fifo;
+mod held;
 mod identity;
 mod inherited;
 mod launch;

@@ -1,0 +1,71 @@
+//! The processes that the host holds: by their descriptors, until their ends are seen.
+
+use super::words::exit_of;
+use crate::machine::input::RunId;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use s7proto::name::ComponentName;
+use s7proto::status::Exit;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// A command that asks a run to stop, until its end is seen.
+pub struct Command {
+    pub pid: u32,
+    pub pidfd: OwnedFd,
+    pub run: RunId,
+    /// The run is over, and nobody cares how the command ends.
+    pub idle: bool,
+}
+
+impl Command {
+    /// What it was for is over. What it has left behind carries the marker of its run and is swept with it.
+    pub fn kill(&mut self) {
+        self.idle = true;
+        if let Some(group) = Pid::from_raw(i32::try_from(self.pid).unwrap_or(0)) {
+            // It isn't reaped yet, so the number is its own.
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+/// The first process of a run.
+pub struct Process {
+    pub component: ComponentName,
+    pub pid: u32,
+    /// Its descriptor; `None` for what an earlier daemon left without its first process.
+    pub pidfd: Option<OwnedFd>,
+    /// An earlier daemon has created it, so it isn't a child of this one.
+    pub left: bool,
+    /// The sweeper has it in hand, so only the sweeper can say that its tree is empty: until then it signals by the number
+    /// of the first process, which therefore must not be reaped.
+    pub swept: bool,
+    pub key: u64,
+    /// It has ended; its remains are kept until the tree is empty, so that its number stays its own.
+    pub ended: bool,
+}
+
+impl Process {
+    pub fn kill_group(&self) {
+        if let Some(group) = Pid::from_raw(i32::try_from(self.pid).unwrap_or(0)) {
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+    }
+
+    pub fn send(&self, signal: Signal) {
+        // It may have ended by itself meanwhile, and then there is nobody to ask.
+        if let Some(pidfd) = &self.pidfd {
+            let _ = rustix::process::pidfd_send_signal(pidfd, signal);
+        }
+    }
+
+    /// How it ended; its remains stay.
+    pub fn exit(&self) -> Exit {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let Some(pidfd) = &self.pidfd else {
+            return Exit::Unknown;
+        };
+        match rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options) {
+            Ok(Some(status)) => exit_of(&status),
+            _ => Exit::Unknown,
+        }
+    }
+}
