@@ -10,17 +10,17 @@
 //! | 3 | never ready | `a_tier_that_never_gets_ready_holds_the_next_one_for_a_minute` |
 //! | 5 | ignores SIGTERM | `a_component_that_ignores_the_polite_stop_is_killed_after_its_time` |
 //! | 6 | stopped by SIGSTOP at stop time | `a_frozen_component_is_woken_to_hear_the_polite_stop` |
-//! | 7 | grandchild that left the group | `nothing_of_a_tree_survives_a_stop`, `nothing_of_a_tree_survives_a_crash_into_the_next_run` |
+//! | 7 | grandchild that left the group | `nothing_of_a_tree_survives_a_stop`, `nothing_of_a_tree_survives_a_crash_into_the_next_run`, `a_tree_that_changes_its_processes_all_the_time_is_emptied_all_the_same`, `a_tree_that_never_rests_holds_up_no_other_component` |
 //! | 9 | unkillable | `an_unkillable_component_is_stuck_and_holds_nobody_else_up_needs_root` |
-//! | 10 | thread leader ends, threads live | `a_process_whose_first_thread_ended_is_still_running` |
+//! | 10 | thread leader ends, threads live | `a_process_whose_first_thread_ended_is_still_running`, `a_process_whose_first_thread_ended_is_not_overlooked_by_the_next_daemon` |
 //! | 12 | pid reused | `a_bystander_with_a_reused_pid_is_left_alone_needs_root` |
 //! | 13 | 500 children die at once | `five_hundred_deaths_at_once_are_each_counted_once` |
 //! | 15 | dies between stop request and signal | `a_component_that_ends_while_it_is_stopped_stays_stopped` |
 //! | 16 | exits 0 or with an expected code | `what_follows_an_exit_is_what_the_policy_says` |
-//! | 23 | second daemon | `of_many_daemons_started_at_once_one_remains` |
+//! | 23 | second daemon | `of_many_daemons_started_at_once_one_remains`, `a_second_daemon_with_another_folder_at_the_same_socket_leaves_with_69` |
 //! | 24 | stale socket | `a_socket_that_a_dead_daemon_left_is_taken_over` |
-//! | 25 | death between fork and record | `what_is_no_longer_in_the_registry_is_ended_by_the_next_daemon`, `a_start_waits_for_what_an_earlier_daemon_left`, `a_daemon_killed_at_any_moment_of_a_start_leaves_one_copy`, `a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace` |
-//! | 26 | SIGTERM twice, at start, during reload | `a_second_sigterm_shortens_every_grace`, `a_daemon_told_to_end_at_any_moment_ends_in_order` |
+//! | 25 | death between fork and record | `what_is_no_longer_in_the_registry_is_ended_by_the_next_daemon`, `a_start_waits_for_what_an_earlier_daemon_left`, `a_daemon_killed_at_any_moment_of_a_start_leaves_one_copy`, `a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace`, `a_run_whose_record_is_lost_is_found_by_its_environment` |
+//! | 26 | SIGTERM twice, at start, during reload | `a_second_sigterm_shortens_every_grace`, `a_sigterm_while_the_supervisor_restarts_ends_it_for_good`, `a_daemon_told_to_end_at_any_moment_ends_in_order` |
 //! | 30 | fork fails | `a_machine_without_processes_to_spare_delays_a_start_and_blames_nobody_needs_root` |
 //! | 37 | length prefix of 4 GiB | `a_frame_that_claims_too_much_is_refused_before_it_is_read` |
 //! | 38 | garbage, truncated, old or new version | `garbage_ends_its_own_connection_alone`, `a_foreign_version_is_told_the_own_one` |

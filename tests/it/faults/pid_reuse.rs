@@ -117,8 +117,14 @@ impl Drop for Namespace<'_> {
 fn a_bystander_with_a_reused_pid_is_left_alone_needs_root() {
     let test = "a_bystander_with_a_reused_pid_is_left_alone_needs_root";
     let servers = [
-        Server::new("gone", "record starts wait").with("<autoStart>false</autoStart>"),
+        // It has to be killed, and later another one leaves something to be swept: nothing may go by the old number then.
+        Server::new("gone", "record starts ignore TERM wait")
+            .stop_timeout("500ms")
+            .with("<autoStart>false</autoStart>"),
         Server::new("other", "wait"),
+        Server::new("leaver", "fork-setsid outside wait")
+            .stop_timeout("500ms")
+            .with("<autoStart>false</autoStart>"),
     ];
     let sandbox = Sandbox::with(&servers);
     let namespace = match Namespace::new(&sandbox) {
@@ -133,6 +139,12 @@ fn a_bystander_with_a_reused_pid_is_left_alone_needs_root() {
     sandbox.ctl(&["stop", "gone"]).exits(0);
     let bystander = namespace.bystander(old);
     sandbox.ctl(&["stop", "gone"]).exits(0);
+    sandbox.ctl(&["start", "leaver"]).exits(0);
+    sandbox.ctl(&["stop", "leaver"]).exits(0);
+    assert!(
+        is_alive(bystander),
+        "a sweep for another component has hit a bystander"
+    );
     sandbox.ctl(&["restart", "gone"]).exits(0);
     sandbox.ctl(&["stop", "all"]).exits(0);
     assert!(is_alive(bystander), "a stop of what is gone has hit a bystander");
