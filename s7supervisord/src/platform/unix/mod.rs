@@ -19,6 +19,7 @@ mod sink;
 mod spawner;
 mod stream;
 mod sweeper;
+mod turns;
 mod watch;
 mod words;
 

@@ -6,6 +6,7 @@ use super::identity;
 use super::inherited::Inherited;
 use super::launch::Launch;
 use super::output::Capture;
+use super::turns::Turns;
 use crate::machine::input::RunId;
 use crate::output::failure;
 use crate::registry::plan::ComponentPlan;
@@ -19,20 +20,15 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Threads that create processes. More than two don't help on the machines this runs on; the others are there so that a
 /// program on a hanging file system doesn't keep the rest from starting.
-const THREADS: usize = 8;
+pub(super) const THREADS: usize = 8;
 /// Rust code on these threads needs little: strings and a few file operations, far from 64 KiB deep.
 const THREAD_STACK: usize = 128 * 1024;
 /// The child runs a handful of frames of plain system calls on this stack, before it executes.
 const CHILD_STACK: usize = 32 * 1024;
-
-/// How long a component waits with its creation for those that were ordered before it. They come in the order of the
-/// registry that way, and one that hangs holds up the others for this long once.
-const TURN: Duration = Duration::from_millis(100);
 
 /// Something that may take its time.
 pub enum Order {
@@ -243,33 +239,6 @@ impl Spawner {
             Ok(_) => self.threads += 1,
             Err(error) => log::warn!("creating a thread that starts components: {error}"),
         }
-    }
-}
-
-/// Whose turn it is: orders are prepared side by side and created one after the other.
-#[derive(Default)]
-struct Turns {
-    next: Mutex<u64>,
-    /// One place to wait at for each order that can be under way, so that only the one whose turn it is wakes up.
-    places: [Condvar; THREADS],
-}
-
-impl Turns {
-    fn wait(&self, number: u64) {
-        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = &self.places[Self::place(number)];
-        drop(place.wait_timeout_while(next, TURN, |next| *next < number));
-    }
-
-    fn pass(&self, number: u64) {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        *next = (*next).max(number + 1);
-        // Two orders far apart may share a place after one has hung; each looks for itself whether it is meant.
-        self.places[Self::place(*next)].notify_all();
-    }
-
-    fn place(number: u64) -> usize {
-        usize::try_from(number % THREADS as u64).unwrap_or(0)
     }
 }
 
