@@ -127,7 +127,15 @@ impl Driver {
                 ),
                 _ => log::debug!("{component}: BACKOFF"),
             },
-            State::Fatal => log::error!("{component}: given up after {} tries", view.run),
+            State::Fatal => match &view.why {
+                crate::machine::view::Why::SpawnFailed(failure) => {
+                    log::error!("{component}: given up: {failure}");
+                }
+                crate::machine::view::Why::GaveUp(in_a_row) => {
+                    log::error!("{component}: given up, {in_a_row} crashes in a row");
+                }
+                _ => log::error!("{component}: given up"),
+            },
             State::Stuck => {
                 log::error!("{component}: killed, and still there{pid}; trying again each minute")
             }

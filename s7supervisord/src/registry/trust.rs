@@ -37,9 +37,6 @@ pub enum Untrusted {
     },
 }
 
-/// The exit code of a daemon that doesn't trust what it is to obey (DESIGN 10: permission).
-pub const EXIT_UNTRUSTED: u8 = 77;
-
 /// Checks everything that a daemon obeys: the registry, the profile folder with the files in it, and its own binary.
 ///
 /// # Errors
