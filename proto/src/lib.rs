@@ -3,12 +3,16 @@
 pub mod channel;
 pub mod codec;
 pub mod endpoint;
+pub mod event;
+pub mod explain;
 pub mod frame;
 pub mod hello;
 pub mod name;
+pub mod pattern;
 pub mod refusal;
 pub mod reply;
 pub mod request;
+pub mod signal;
 pub mod status;
 pub mod version;
 
@@ -21,6 +25,8 @@ pub const LIMITS: Limits = Limits {
     response_bytes: 4 * 1024 * 1024,
     log_lines: 10_000,
     log_bytes: 2 * 1024 * 1024,
+    output_bytes: 64 * 1024,
+    events: 1000,
 };
 
 /// The bounds of [`LIMITS`].
@@ -34,4 +40,8 @@ pub struct Limits {
     pub log_lines: u32,
     /// The most bytes of output in one response, over all components: half a response frame.
     pub log_bytes: usize,
+    /// The most bytes of output in one notice of a stream.
+    pub output_bytes: usize,
+    /// The most events of the past in one response; the daemon remembers about as many.
+    pub events: u32,
 }

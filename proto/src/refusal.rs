@@ -1,6 +1,7 @@
 //! Why a request is refused. Typed: the client makes the sentences.
 
 use crate::name::ComponentName;
+use crate::pattern::Pattern;
 use crate::reply::Diagnostic;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,11 @@ pub enum Refusal {
     Internal {
         /// What failed.
         what: String,
+    },
+    /// A pattern that stands for no component. Since 1.1.
+    NoMatch {
+        /// The pattern.
+        pattern: Pattern,
     },
 }
 

@@ -1,5 +1,7 @@
 //! The one final answer to a request, and the notices before it.
 
+use crate::event::Event;
+use crate::explain::{Explanation, InfoReport};
 use crate::name::ComponentName;
 use crate::refusal::Refusal;
 use crate::status::{ExitReport, SpawnFailure, State, StatusReport};
@@ -31,6 +33,34 @@ pub enum Notice {
     },
     /// A component of the operation has come to its end of it.
     Finished(Part),
+    /// To `Events` with `follow`: what is now. Since 1.1.
+    Snapshot {
+        /// The sequence number of the last event that this includes; the next one told is the next number.
+        sequence: u64,
+        /// The daemon and the components asked for.
+        report: StatusReport,
+    },
+    /// To `Events` with `follow`: what has happened. Since 1.1.
+    Happened(Event),
+    /// The client was too slow: so many events were passed over. Since 1.1.
+    Missed {
+        /// How many.
+        events: u64,
+    },
+    /// To `Follow`: output, byte for byte, at most [`crate::LIMITS`]`.output_bytes`. Since 1.1.
+    Output {
+        /// Whose.
+        component: ComponentName,
+        /// The bytes as they were written.
+        bytes: Vec<u8>,
+    },
+    /// To `Follow`: a file can't be read at the moment; it is tried again. Since 1.1.
+    OutputUnreadable {
+        /// Whose.
+        component: ComponentName,
+        /// Why.
+        why: String,
+    },
 }
 
 /// A request that was carried out.
@@ -52,6 +82,14 @@ pub enum Done {
     Restarting(Vec<Part>),
     /// To `Version`.
     Version(VersionInfo),
+    /// To `Why`, by tier, then in the order of the registry. Since 1.1.
+    Why(Vec<Explanation>),
+    /// To `Events` without `follow`, the latest last. Since 1.1.
+    Events(Vec<Event>),
+    /// To `Info`. Since 1.1.
+    Info(Box<InfoReport>),
+    /// A stream is over, because the daemon ends. Since 1.1.
+    StreamEnded,
 }
 
 /// What became of one component in an operation.
@@ -104,6 +142,12 @@ pub enum Outcome {
     Superseded,
     /// It was not touched, because of this.
     Refused(Refusal),
+    /// The signal was sent to this run's first process. Since 1.1.
+    Signalled(RunInfo),
+    /// There is no process, or nobody wants one, so there is nothing to signal or to wait for. Since 1.1.
+    NotRunning,
+    /// The system did not let it be done, for this reason. Since 1.1.
+    Failed(String),
 }
 
 impl Outcome {
@@ -118,6 +162,7 @@ impl Outcome {
                 | Self::Stopped(_)
                 | Self::AlreadyDown
                 | Self::Restarted { .. }
+                | Self::Signalled(_)
         )
     }
 }

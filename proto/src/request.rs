@@ -1,6 +1,8 @@
 //! What a client may ask. Variants are only ever appended: bincode numbers them in order.
 
 use crate::name::ComponentName;
+use crate::pattern::Pattern;
+use crate::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 /// Which components a request is about.
@@ -10,6 +12,17 @@ pub enum Selection {
     All,
     /// These. The id of a server with instances means all its instances.
     Named(Vec<ComponentName>),
+    /// What these names and patterns stand for; each has to stand for something. Since 1.1.
+    Matching(Vec<Pattern>),
+}
+
+/// What a client waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Until {
+    /// Every component is ready, or has ended as its policy wants it.
+    Up,
+    /// Nothing of any component's tree is left, and no try is to come.
+    Down,
 }
 
 /// One request. Each gets exactly one [`crate::reply::Reply`], after any number of notices.
@@ -49,4 +62,39 @@ pub enum Request {
     RestartSupervisor,
     /// Who answers here.
     Version,
+    /// Send a signal to the first process of each component that runs. Since 1.1.
+    Signal {
+        /// To whom.
+        which: Selection,
+        /// Which signal.
+        signal: Signal,
+    },
+    /// Wait until the components are there. Since 1.1.
+    Wait {
+        /// For whom.
+        which: Selection,
+        /// For what.
+        until: Until,
+    },
+    /// The last lines of output, and then what is written from now on, as notices. Since 1.1.
+    Follow {
+        /// Whose output.
+        which: Selection,
+        /// How many lines of each to begin with; the daemon gives at most [`crate::LIMITS`]`.log_lines`.
+        lines: u32,
+    },
+    /// Why the components are as they are. Since 1.1.
+    Why(Selection),
+    /// What has happened. Since 1.1.
+    Events {
+        /// About whom; `All` includes what concerns the daemon itself.
+        which: Selection,
+        /// How many of the latest events to begin with; at most [`crate::LIMITS`]`.events`.
+        last: u32,
+        /// Go on with what happens from now on: first `Notice::Snapshot`, then the past ones and each further one as
+        /// `Notice::Happened`, until the client leaves or the daemon ends.
+        follow: bool,
+    },
+    /// How the daemon and the components are set up; `Named` of nothing is about the daemon alone. Since 1.1.
+    Info(Selection),
 }

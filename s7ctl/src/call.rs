@@ -3,8 +3,10 @@
 use crate::connect::Daemon;
 use crate::deadline::Deadline;
 use crate::error::{CtlError, Kind};
+use crate::minor;
 use crate::progress::Progress;
 use s7proto::channel::ChannelError;
+use s7proto::refusal::Refusal;
 use s7proto::reply::{Done, Response};
 use s7proto::request::Request;
 
@@ -33,7 +35,7 @@ pub async fn call(
         match received.map_err(|error| broken(&error, progress))? {
             Some((ID, Response::Notice(notice))) => progress.heard(&notice),
             Some((ID, Response::Done(done))) => return Ok(done),
-            Some((ID, Response::Refused(refusal))) => return Err(CtlError::refused(&refusal, None)),
+            Some((ID, Response::Refused(refusal))) => return Err(refused(&refusal, request)),
             Some((other, _)) => {
                 let message = format!("{peer} answered request {other}, which was not asked");
                 return Err(CtlError::new(Kind::Connection, message));
@@ -45,6 +47,16 @@ pub async fn call(
             }
         }
     }
+}
+
+/// A refusal in words. What an older supervisor does not understand is not the caller's fault.
+#[must_use]
+pub fn refused(refusal: &Refusal, request: &Request) -> CtlError {
+    let unknown = match refusal {
+        Refusal::Malformed { .. } => minor::not_understood(request),
+        _ => None,
+    };
+    unknown.unwrap_or_else(|| CtlError::refused(refusal, None))
 }
 
 /// The answer belongs to another question.

@@ -1,10 +1,12 @@
 //! The command line as typed. A malformed name never reaches the wire.
 
 use crate::duration;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use s7proto::LIMITS;
 use s7proto::name::ComponentName;
-use s7proto::request::Selection;
+use s7proto::pattern::Pattern;
+use s7proto::request::{Selection, Until};
+use s7proto::signal::Signal;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -32,10 +34,10 @@ pub struct Global {
     /// Control socket or pipe of the supervisor [default: S7_SOCKET, else the user's, then the system's]
     #[arg(long, global = true, value_name = "SOCKET")]
     pub socket: Option<OsString>,
-    /// Print one JSON object instead of text
+    /// Print one JSON object instead of text; streams (-f) print one object for each line
     #[arg(long, global = true)]
     pub json: bool,
-    /// Give up waiting after this long, with exit code 6; the operation goes on (5, 1.5s, 500ms, 2m)
+    /// Give up waiting or following after this long, with exit code 6; an operation goes on (5, 1.5s, 500ms, 2m)
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration::parse)]
     pub timeout: Option<Duration>,
 }
@@ -51,10 +53,20 @@ pub enum Verb {
     Stop(Targets),
     /// Restart components; without any, everything and the supervisor itself, with the registry loaded anew
     Restart(Targets),
+    /// Wait until components are up and ready, or down
+    Wait(WaitArgs),
+    /// Send a signal to the first process of components
+    Signal(SignalArgs),
     /// Load the registry anew and apply what changed
     Reload(ReloadArgs),
-    /// Show the last output of components
+    /// Say why components are as they are; without any, of all that are not as they should be
+    Why(Targets),
+    /// Show the last output of components, or follow it
     Logs(LogsArgs),
+    /// Show what has happened, or follow what happens
+    Events(EventsArgs),
+    /// Show how components are set up; without any, the supervisor itself
+    Info(Targets),
     /// Check a registry file, or the supervisor's own as it lies on disk
     Check(CheckArgs),
     /// Stop everything and the supervisor itself
@@ -66,7 +78,7 @@ pub enum Verb {
 /// Which components.
 #[derive(Debug, Clone, Args)]
 pub struct Targets {
-    /// Components, or "all"; the name of a server with instances means all of them
+    /// Components, patterns (in quotes: 'text-*', '?s'), or "all"; a server with instances means all of them
     #[arg(value_name = "COMPONENT")]
     pub components: Vec<Target>,
 }
@@ -78,14 +90,40 @@ pub enum Target {
     All,
     /// A component, or a server with instances.
     Named(ComponentName),
+    /// Whatever matches.
+    Matching(Pattern),
 }
 
 impl FromStr for Target {
-    type Err = s7proto::name::NameError;
+    type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "all" => Ok(Self::All),
-            _ => ComponentName::parse(text).map(Self::Named),
+            _ if Pattern::is_wild(text) => Pattern::parse(text)
+                .map(Self::Matching)
+                .map_err(|error| error.to_string()),
+            _ => ComponentName::parse(text)
+                .map(Self::Named)
+                .map_err(|error| error.to_string()),
+        }
+    }
+}
+
+impl Target {
+    /// As a pattern: a name is one that matches itself. `None` for `all`.
+    fn pattern(&self) -> Option<Pattern> {
+        match self {
+            Self::All => None,
+            // Whatever a name may hold a pattern may hold too.
+            Self::Named(name) => Pattern::parse(name.as_str()).ok(),
+            Self::Matching(pattern) => Some(pattern.clone()),
+        }
+    }
+
+    fn name(&self) -> Option<ComponentName> {
+        match self {
+            Self::Named(name) => Some(name.clone()),
+            Self::All | Self::Matching(_) => None,
         }
     }
 }
@@ -94,19 +132,17 @@ impl Targets {
     /// `None` where nothing was named.
     #[must_use]
     pub fn selection(&self) -> Option<Selection> {
-        let names: Option<Vec<_>> = self
-            .components
-            .iter()
-            .map(|target| match target {
-                Target::All => None,
-                Target::Named(name) => Some(name.clone()),
-            })
-            .collect();
-        match names {
-            Some(names) if names.is_empty() => None,
-            Some(names) => Some(Selection::Named(names)),
-            None => Some(Selection::All),
+        if self.components.is_empty() {
+            return None;
         }
+        // A selection of names also where a pattern would do: every supervisor understands it.
+        let names: Option<Vec<_>> = self.components.iter().map(Target::name).collect();
+        let patterns = || self.components.iter().map(Target::pattern).collect();
+        Some(match (names, patterns()) {
+            (Some(names), _) => Selection::Named(names),
+            (None, Some(patterns)) => Selection::Matching(patterns),
+            (None, None) => Selection::All,
+        })
     }
 
     /// Everything where nothing was named.
@@ -127,10 +163,53 @@ pub struct ReloadArgs {
     pub no_restart: bool,
 }
 
+/// Options of `wait`.
+#[derive(Debug, Clone, Args)]
+pub struct WaitArgs {
+    /// For what: up and ready (or ended as its policy wants it), or down with all its processes gone
+    #[arg(long = "for", value_name = "STATE", value_enum, default_value_t = Awaited::Up)]
+    pub awaited: Awaited,
+    /// For whom; everything where nothing is named.
+    #[command(flatten)]
+    pub targets: Targets,
+}
+
+/// What `wait` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Awaited {
+    /// Up and ready
+    Up,
+    /// Down, with all its processes gone
+    Down,
+}
+
+impl From<Awaited> for Until {
+    fn from(awaited: Awaited) -> Self {
+        match awaited {
+            Awaited::Up => Self::Up,
+            Awaited::Down => Self::Down,
+        }
+    }
+}
+
+/// Options of `signal`.
+#[derive(Debug, Clone, Args)]
+pub struct SignalArgs {
+    /// Which signal, by name (HUP, SIGUSR1) or by its number in POSIX (1, 9, 15)
+    #[arg(value_name = "SIGNAL")]
+    pub signal: Signal,
+    /// To whom: components, patterns in quotes, or "all"
+    #[arg(value_name = "COMPONENT", required = true)]
+    pub components: Vec<Target>,
+}
+
 /// Options of `logs`.
 #[derive(Debug, Clone, Args)]
 pub struct LogsArgs {
-    /// Lines of each component
+    /// Go on with what is written from now on, until Ctrl-C
+    #[arg(short = 'f', long)]
+    pub follow: bool,
+    /// Lines of each component; with -f also 0
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = lines())]
     pub lines: u32,
     /// Whose output.
@@ -139,7 +218,25 @@ pub struct LogsArgs {
 }
 
 fn lines() -> clap::builder::RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(1..=i64::from(LIMITS.log_lines))
+    clap::value_parser!(u32).range(0..=i64::from(LIMITS.log_lines))
+}
+
+/// Options of `events`.
+#[derive(Debug, Clone, Args)]
+pub struct EventsArgs {
+    /// Go on with what happens from now on, until Ctrl-C
+    #[arg(short = 'f', long)]
+    pub follow: bool,
+    /// How many of the latest events; with -f also 0
+    #[arg(short = 'n', long = "last", value_name = "N", default_value_t = 20, value_parser = last())]
+    pub last: u32,
+    /// About whom; without any, everything, also what concerns the supervisor itself.
+    #[command(flatten)]
+    pub targets: Targets,
+}
+
+fn last() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(0..=i64::from(LIMITS.events))
 }
 
 /// Options of `check`.
@@ -184,6 +281,31 @@ mod tests {
     }
 
     #[test]
+    fn one_pattern_makes_patterns_of_all_that_stands_beside_it() {
+        let selection = |line: &str| match parse(line).unwrap().verb {
+            Verb::Why(targets) => targets.selection(),
+            other => panic!("{other:?}"),
+        };
+        let patterns = |texts: &[&str]| {
+            let patterns = texts.iter().map(|text| Pattern::parse(text).unwrap());
+            Some(Selection::Matching(patterns.collect()))
+        };
+        assert_eq!(selection("why text-*"), patterns(&["text-*"]));
+        assert_eq!(selection("why is ?s"), patterns(&["is", "?s"]));
+        assert_eq!(selection("why *s all"), Some(Selection::All));
+    }
+
+    #[test]
+    fn a_signal_has_a_name_and_at_least_one_component() {
+        let Verb::Signal(args) = parse("signal hup is text-*").unwrap().verb else {
+            panic!("signal");
+        };
+        assert_eq!((args.signal, args.components.len()), (Signal::Hup, 2));
+        let error = parse("signal HUPP is").unwrap_err().to_string();
+        assert!(error.contains("known are HUP INT"), "{error}");
+    }
+
+    #[test]
     fn the_options_of_every_verb_stand_before_and_behind_it() {
         for line in [
             "--json --timeout 2m --socket /s status",
@@ -203,8 +325,13 @@ mod tests {
             "start a/b",
             "start ..",
             "status --timeout soon",
-            "logs -n 0",
             "logs -n 10001",
+            "events -n 1001",
+            "start te[xt]*",
+            "signal HUP",
+            "signal HUPP is",
+            "signal is HUP",
+            "wait is --for ever",
             "reload is",
             "shutdown now",
             "--json",

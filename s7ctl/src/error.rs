@@ -217,6 +217,11 @@ impl CtlError {
                 };
                 error.about(name).hint(hint)
             }
+            Refusal::NoMatch { pattern } => Self::new(
+                Kind::NoSuchComponent,
+                format!("no component matches {}", pattern.as_str()),
+            )
+            .hint("s7ctl status shows all components"),
             Refusal::NotPermitted { uid, needed } => {
                 let who = uid.map_or_else(String::new, |uid| format!(" for uid {uid}"));
                 let (what, who_may) = match needed {

@@ -11,8 +11,10 @@ pub mod deadline;
 pub mod duration;
 pub mod error;
 pub mod launch;
+pub mod minor;
 pub mod progress;
 pub mod render;
+pub mod stream;
 
 use crate::cli::{Cli, Verb};
 use crate::commands::Context;
@@ -66,10 +68,8 @@ fn show(cli: &Cli, view: &View, context: &Context) -> u8 {
         );
     }
     let page = Page {
-        width: width(),
-        colour: anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never,
-        clock: Clock::system(),
         shown: context.progress.shown().to_vec(),
+        ..Page::of_stdout(context.colour())
     };
     let exit = write(&render::text::render(view, &page), view.exit());
     // The table of status says it all, line by line.
@@ -116,11 +116,6 @@ fn misused(error: &clap::Error, arguments: &[OsString]) -> u8 {
     // Nobody to read the help is no failure.
     let _unread = error.print();
     u8::try_from(error.exit_code()).unwrap_or(2)
-}
-
-fn width() -> Option<usize> {
-    let (terminal_size::Width(columns), _) = terminal_size::terminal_size_of(io::stdout())?;
-    Some(usize::from(columns))
 }
 
 /// In one piece; gives back the exit code, which becomes 1 where the data could not be delivered. A reader that has gone

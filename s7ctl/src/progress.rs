@@ -1,7 +1,7 @@
 //! What a waiting person is told meanwhile, and what is still awaited when time runs out.
 
 use crate::error::CtlError;
-use crate::render::sentence;
+use crate::render::sentence::{self, Asked};
 use s7proto::name::ComponentName;
 use s7proto::reply::Notice;
 use s7proto::status::State;
@@ -12,6 +12,7 @@ use std::io::Write;
 pub struct Progress {
     /// A person is looking: tell at once.
     live: bool,
+    asked: Asked,
     entered: Vec<(ComponentName, State)>,
     finished: Vec<ComponentName>,
 }
@@ -26,6 +27,11 @@ impl Progress {
         }
     }
 
+    /// What the notices to come are about.
+    pub fn asked(&mut self, asked: Asked) {
+        self.asked = asked;
+    }
+
     /// Takes up a notice.
     pub fn heard(&mut self, notice: &Notice) {
         match notice {
@@ -36,13 +42,19 @@ impl Progress {
             }
             Notice::Finished(part) => {
                 self.finished.push(part.component.clone());
-                match sentence::part(part) {
+                match sentence::part(part, self.asked) {
                     // The result itself: it is data, also when it is told early.
                     Ok(said) if self.live => out(&said),
                     Err(error) if self.live => tell(&error),
                     Ok(_) | Err(_) => {}
                 }
             }
+            // Those of streams, which are shown by those who asked for them.
+            Notice::Snapshot { .. }
+            | Notice::Happened(_)
+            | Notice::Missed { .. }
+            | Notice::Output { .. }
+            | Notice::OutputUnreadable { .. } => {}
         }
     }
 

@@ -12,7 +12,7 @@ use crate::platform::signals::Signals;
 use crate::platform::{Inherited, leftovers, process};
 use crate::registry::plan::Plan;
 use crate::registry::{self, LoadOptions, Os, places, trust};
-use crate::state::journal::{Journal, StartedRun};
+use crate::state::journal::{Journal, Left, StartedRun};
 use crate::{Failure, exit};
 use s7proto::endpoint::{Endpoint, Surroundings};
 use std::fs::File;
@@ -143,17 +143,19 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
             "reading the record of an earlier supervisor in {}: {error}",
             runtime_dir.display()
         );
-        Vec::new()
+        Left::default()
     });
     let instance = runtime_dir.display().to_string();
-    let left = find_leftovers(recorded, &instance).await;
-    take_up_output(&capture, &left, &plan);
+    let left = Left {
+        runs: find_leftovers(recorded.runs, &instance).await,
+        wishes: recorded.wishes,
+    };
+    take_up_output(&capture, &left.runs, &plan);
     let (journal, fault) = Journal::begin(&runtime_dir, &boot_id, &left);
     let state_fault = fault.map(|error| format!("writing {}: {error}", journal.path().display()));
     if let Some(fault) = &state_fault {
         log::error!("{fault}: a next supervisor won't know what runs");
     }
-    let record = journal.path().to_owned();
     let journal = Arc::new(journal);
     let host = Host::start(
         &runtime_dir,
@@ -197,12 +199,14 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         state_fault,
         inbox,
         refresh,
-        journal: record,
+        journal,
+        wishes: left.wishes,
+        endpoint: endpoint.to_string(),
         log,
         signals,
     });
     driver
-        .take_over(left, instance)
+        .take_over(left.runs, instance)
         .map_err(|error| cannot("ending what an earlier supervisor left", error))?;
     let end = driver.run().await;
     // Dropping the listener removes the socket; whoever waits for an answer gets it before the daemon goes.

@@ -12,6 +12,7 @@ pub mod ctl;
 #[cfg(unix)]
 pub mod daemon;
 pub mod eventually;
+pub mod fuzz;
 #[cfg(unix)]
 pub mod processes;
 pub mod programs;

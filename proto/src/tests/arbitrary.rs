@@ -1,9 +1,11 @@
 //! Every message survives its way over the wire: generators for all of them, and the round trip.
 
+use super::long_arbitrary;
 use crate::codec::{self, Message};
 use crate::frame::{self, Parsed};
 use crate::hello::{HELLO_BYTES, Hello};
 use crate::name::ComponentName;
+use crate::pattern::Pattern;
 use crate::refusal::{Permission, Refusal};
 use crate::reply::*;
 use crate::request::{Request, Selection};
@@ -12,16 +14,21 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-fn text() -> impl Strategy<Value = String> {
+pub fn text() -> impl Strategy<Value = String> {
     "\\PC{0,40}"
 }
 
-fn name() -> impl Strategy<Value = ComponentName> {
+pub fn name() -> impl Strategy<Value = ComponentName> {
     "[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}".prop_map(|text| ComponentName::parse(&text).unwrap())
 }
 
-fn selection() -> impl Strategy<Value = Selection> {
-    prop_oneof![Just(Selection::All), vec(name(), 0..5).prop_map(Selection::Named)]
+pub fn selection() -> impl Strategy<Value = Selection> {
+    let pattern = "[A-Za-z0-9._*?-]{1,64}".prop_map(|text| Pattern::parse(&text).unwrap());
+    prop_oneof![
+        Just(Selection::All),
+        vec(name(), 0..5).prop_map(Selection::Named),
+        vec(pattern, 0..5).prop_map(Selection::Matching),
+    ]
 }
 
 pub fn request() -> impl Strategy<Value = Request> {
@@ -36,10 +43,11 @@ pub fn request() -> impl Strategy<Value = Request> {
         Just(Request::Shutdown),
         Just(Request::RestartSupervisor),
         Just(Request::Version),
+        long_arbitrary::request(),
     ]
 }
 
-fn state() -> impl Strategy<Value = State> {
+pub fn state() -> impl Strategy<Value = State> {
     prop::sample::select(vec![
         State::Stopped,
         State::Waiting,
@@ -53,7 +61,7 @@ fn state() -> impl Strategy<Value = State> {
     ])
 }
 
-fn exit_report() -> impl Strategy<Value = ExitReport> {
+pub fn exit_report() -> impl Strategy<Value = ExitReport> {
     let exit = prop_oneof![
         any::<i32>().prop_map(Exit::Code),
         (text(), any::<bool>()).prop_map(|(name, core)| Exit::Signal { name, core }),
@@ -73,7 +81,7 @@ fn exit_report() -> impl Strategy<Value = ExitReport> {
     })
 }
 
-fn spawn_failure() -> impl Strategy<Value = SpawnFailure> {
+pub fn spawn_failure() -> impl Strategy<Value = SpawnFailure> {
     let stage = prop::sample::select(vec![
         SpawnStage::LookingUpUser,
         SpawnStage::PreparingOutput,
@@ -129,14 +137,17 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         text().prop_map(|detail| Refusal::Malformed { detail }),
         text().prop_map(|what| Refusal::Unsupported { what }),
         text().prop_map(|what| Refusal::Internal { what }),
+        "[a-z*?]{1,9}".prop_map(|text| Refusal::NoMatch {
+            pattern: Pattern::parse(&text).unwrap()
+        }),
     ]
 }
 
-fn run() -> impl Strategy<Value = RunInfo> {
+pub fn run() -> impl Strategy<Value = RunInfo> {
     any::<(u64, u32)>().prop_map(|(run, pid)| RunInfo { run, pid })
 }
 
-fn part() -> impl Strategy<Value = Part> {
+pub fn part() -> impl Strategy<Value = Part> {
     let outcome = prop_oneof![
         run().prop_map(Outcome::Started),
         run().prop_map(Outcome::AlreadyUp),
@@ -149,6 +160,7 @@ fn part() -> impl Strategy<Value = Part> {
         Just(Outcome::Unkillable),
         Just(Outcome::Superseded),
         refusal().prop_map(Outcome::Refused),
+        long_arbitrary::outcome(),
     ];
     (name(), outcome, any::<u64>()).prop_map(|(component, outcome, took_us)| Part {
         component,
@@ -157,7 +169,7 @@ fn part() -> impl Strategy<Value = Part> {
     })
 }
 
-fn reason() -> impl Strategy<Value = Reason> {
+pub fn reason() -> impl Strategy<Value = Reason> {
     let actor = prop_oneof![
         any::<u32>().prop_map(Actor::Uid),
         text().prop_map(Actor::Sid),
@@ -179,7 +191,7 @@ fn reason() -> impl Strategy<Value = Reason> {
     ]
 }
 
-fn component() -> impl Strategy<Value = ComponentStatus> {
+pub fn component() -> impl Strategy<Value = ComponentStatus> {
     let health = prop::sample::select(vec![
         Health::None,
         Health::Unknown,
@@ -223,7 +235,7 @@ fn component() -> impl Strategy<Value = ComponentStatus> {
     )
 }
 
-fn status() -> impl Strategy<Value = StatusReport> {
+pub fn status() -> impl Strategy<Value = StatusReport> {
     let supervisor = (any::<(u32, u64)>(), text(), text(), text(), of(text())).prop_map(
         |((pid, uptime_us), version, registry, containment, state_not_persisted)| SupervisorStatus {
             pid,
@@ -269,8 +281,8 @@ fn reload() -> impl Strategy<Value = ReloadReport> {
         })
 }
 
-fn done() -> impl Strategy<Value = Done> {
-    let tail = (
+pub fn tail() -> impl Strategy<Value = LogTail> {
+    (
         name(),
         text(),
         vec(any::<u8>(), 0..200),
@@ -283,7 +295,10 @@ fn done() -> impl Strategy<Value = Done> {
             bytes,
             truncated,
             error,
-        });
+        })
+}
+
+fn done() -> impl Strategy<Value = Done> {
     let check = (text(), any::<bool>(), vec(diagnostic(), 0..3), vec(name(), 0..3)).prop_map(
         |(registry, ok, diagnostics, components)| CheckReport {
             registry,
@@ -301,11 +316,12 @@ fn done() -> impl Strategy<Value = Done> {
         status().prop_map(Done::Status),
         vec(part(), 0..4).prop_map(Done::Operation),
         reload().prop_map(Done::Reload),
-        vec(tail, 0..3).prop_map(Done::Logs),
+        vec(tail(), 0..3).prop_map(Done::Logs),
         check.prop_map(Done::Check),
         vec(part(), 0..4).prop_map(Done::ShutDown),
         vec(part(), 0..4).prop_map(Done::Restarting),
         version.prop_map(Done::Version),
+        long_arbitrary::done(),
     ]
 }
 
@@ -313,6 +329,7 @@ pub fn response() -> impl Strategy<Value = Response> {
     let notice = prop_oneof![
         (name(), state()).prop_map(|(component, state)| Notice::Entered { component, state }),
         part().prop_map(Notice::Finished),
+        long_arbitrary::notice(),
     ];
     prop_oneof![
         notice.prop_map(Response::Notice),

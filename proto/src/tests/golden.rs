@@ -2,11 +2,13 @@
 
 use super::samples::{requests, responses};
 use crate::codec::{Message, encode};
+use crate::event::{Happening, PastEnd};
 use crate::frame;
 use crate::hello::Hello;
 use crate::refusal::{Permission, Refusal};
 use crate::reply::*;
-use crate::request::{Request, Selection};
+use crate::request::{Request, Selection, Until};
+use crate::signal::Signal;
 use crate::status::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -96,25 +98,45 @@ variants!(request, Request,
     Request::Status(_) => "Status", Request::Start(_) => "Start", Request::Stop(_) => "Stop",
     Request::Restart(_) => "Restart", Request::Reload { .. } => "Reload", Request::Logs { .. } => "Logs",
     Request::Check { .. } => "Check", Request::Shutdown => "Shutdown",
-    Request::RestartSupervisor => "RestartSupervisor", Request::Version => "Version");
-variants!(selection, Selection, Selection::All => "All", Selection::Named(_) => "Named");
+    Request::RestartSupervisor => "RestartSupervisor", Request::Version => "Version",
+    Request::Signal { .. } => "Signal", Request::Wait { .. } => "Wait", Request::Follow { .. } => "Follow",
+    Request::Why(_) => "Why", Request::Events { .. } => "Events", Request::Info(_) => "Info");
+variants!(until, Until, Until::Up => "Up", Until::Down => "Down");
+variants!(signal, Signal,
+    Signal::Hup => "Hup", Signal::Int => "Int", Signal::Quit => "Quit", Signal::Abrt => "Abrt", Signal::Kill => "Kill",
+    Signal::Usr1 => "Usr1", Signal::Usr2 => "Usr2", Signal::Alrm => "Alrm", Signal::Term => "Term",
+    Signal::Cont => "Cont", Signal::Stop => "Stop", Signal::Tstp => "Tstp", Signal::Ttin => "Ttin",
+    Signal::Ttou => "Ttou", Signal::Winch => "Winch");
+variants!(selection, Selection, Selection::All => "All", Selection::Named(_) => "Named",
+    Selection::Matching(_) => "Matching");
 variants!(response, Response,
     Response::Notice(_) => "Notice", Response::Done(_) => "Done", Response::Refused(_) => "Refused");
-variants!(notice, Notice, Notice::Entered { .. } => "Entered", Notice::Finished(_) => "Finished");
+variants!(notice, Notice, Notice::Entered { .. } => "Entered", Notice::Finished(_) => "Finished",
+    Notice::Snapshot { .. } => "Snapshot", Notice::Happened(_) => "Happened", Notice::Missed { .. } => "Missed",
+    Notice::Output { .. } => "Output", Notice::OutputUnreadable { .. } => "OutputUnreadable");
+variants!(happening, Happening,
+    Happening::Entered { .. } => "Entered", Happening::Ended { .. } => "Ended", Happening::Asked { .. } => "Asked",
+    Happening::Signalled { .. } => "Signalled", Happening::RegistryLoaded { .. } => "RegistryLoaded",
+    Happening::RegistryRefused { .. } => "RegistryRefused", Happening::TierForced { .. } => "TierForced",
+    Happening::Forgotten => "Forgotten", Happening::Health(_) => "Health");
+variants!(past_end, PastEnd, PastEnd::Exited(_) => "Exited", PastEnd::NotSpawned(_) => "NotSpawned");
 variants!(done, Done,
     Done::Status(_) => "Status", Done::Operation(_) => "Operation", Done::Reload(_) => "Reload",
     Done::Logs(_) => "Logs", Done::Check(_) => "Check", Done::ShutDown(_) => "ShutDown",
-    Done::Restarting(_) => "Restarting", Done::Version(_) => "Version");
+    Done::Restarting(_) => "Restarting", Done::Version(_) => "Version", Done::Why(_) => "Why",
+    Done::Events(_) => "Events", Done::Info(_) => "Info", Done::StreamEnded => "StreamEnded");
 variants!(outcome, Outcome,
     Outcome::Started(_) => "Started", Outcome::AlreadyUp(_) => "AlreadyUp", Outcome::Completed(_) => "Completed",
     Outcome::Stopped(_) => "Stopped", Outcome::AlreadyDown => "AlreadyDown", Outcome::Restarted { .. } => "Restarted",
     Outcome::FailedRun(_) => "FailedRun", Outcome::FailedSpawn(_) => "FailedSpawn",
-    Outcome::Unkillable => "Unkillable", Outcome::Superseded => "Superseded", Outcome::Refused(_) => "Refused");
+    Outcome::Unkillable => "Unkillable", Outcome::Superseded => "Superseded", Outcome::Refused(_) => "Refused",
+    Outcome::Signalled(_) => "Signalled", Outcome::NotRunning => "NotRunning", Outcome::Failed(_) => "Failed");
 variants!(refusal, Refusal,
     Refusal::NoSuchComponent { .. } => "NoSuchComponent", Refusal::NotPermitted { .. } => "NotPermitted",
     Refusal::DependencyDown { .. } => "DependencyDown", Refusal::RegistryBroken { .. } => "RegistryBroken",
     Refusal::ShuttingDown => "ShuttingDown", Refusal::Busy => "Busy", Refusal::Malformed { .. } => "Malformed",
-    Refusal::Unsupported { .. } => "Unsupported", Refusal::Internal { .. } => "Internal");
+    Refusal::Unsupported { .. } => "Unsupported", Refusal::Internal { .. } => "Internal",
+    Refusal::NoMatch { .. } => "NoMatch");
 variants!(permission, Permission, Permission::Observe => "Observe", Permission::Control => "Control");
 variants!(reason, Reason,
     Reason::NotAutoStarted => "NotAutoStarted", Reason::StoppedBy { .. } => "StoppedBy",
@@ -158,9 +180,15 @@ fn seen() -> BTreeSet<&'static str> {
             Request::Status(which)
             | Request::Start(which)
             | Request::Stop(which)
-            | Request::Restart(which) => {
+            | Request::Restart(which)
+            | Request::Follow { which, .. }
+            | Request::Why(which)
+            | Request::Events { which, .. }
+            | Request::Info(which) => {
                 selection(&which, &mut seen);
             }
+            Request::Signal { signal: which, .. } => signal(&which, &mut seen),
+            Request::Wait { until: which, .. } => until(&which, &mut seen),
             Request::Logs { which, .. } => selection(&which, &mut seen),
             Request::Reload { .. }
             | Request::Check { .. }
@@ -174,8 +202,10 @@ fn seen() -> BTreeSet<&'static str> {
         match message {
             Response::Notice(message) => {
                 notice(&message, &mut seen);
-                if let Notice::Entered { state: entered, .. } = message {
-                    state(&entered, &mut seen);
+                match message {
+                    Notice::Entered { state: entered, .. } => state(&entered, &mut seen),
+                    Notice::Happened(event) => happening(&event.what, &mut seen),
+                    _ => {}
                 }
             }
             Response::Done(message) => {
@@ -223,7 +253,11 @@ fn visit_done(message: Done, seen: &mut BTreeSet<&'static str>) {
             .diagnostics
             .iter()
             .for_each(|one| severity(&one.severity, seen)),
-        Done::Logs(_) | Done::Version(_) => {}
+        Done::Why(explanations) => explanations
+            .iter()
+            .flat_map(|one| &one.past)
+            .for_each(|past| past_end(&past.end, seen)),
+        Done::Logs(_) | Done::Version(_) | Done::Events(_) | Done::Info(_) | Done::StreamEnded => {}
     }
 }
 
@@ -239,6 +273,10 @@ fn no_variant_is_without_its_frozen_bytes() {
     let all = [
         request::ALL,
         selection::ALL,
+        until::ALL,
+        signal::ALL,
+        happening::ALL,
+        past_end::ALL,
         response::ALL,
         notice::ALL,
         done::ALL,

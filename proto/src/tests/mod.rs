@@ -4,4 +4,6 @@ mod arbitrary;
 mod channel;
 mod golden;
 mod hostile;
+mod long_arbitrary;
+mod long_samples;
 mod samples;

@@ -1,6 +1,8 @@
 //! One message for every variant that can go over the wire, with a name for its file.
 
+use super::long_samples;
 use crate::name::ComponentName;
+use crate::pattern::Pattern;
 use crate::refusal::{Permission, Refusal};
 use crate::reply::*;
 use crate::request::{Request, Selection};
@@ -32,8 +34,11 @@ pub fn requests() -> Vec<(String, Request)> {
         ("restart-supervisor", Request::RestartSupervisor),
         ("version", Request::Version),
     ]
+    .map(|(file, request)| (file.to_owned(), request))
+    .into_iter()
+    .chain(long_samples::requests())
     .map(|(file, request)| (format!("request.{file}"), request))
-    .into()
+    .collect()
 }
 
 pub fn responses() -> Vec<(String, Response)> {
@@ -76,11 +81,16 @@ pub fn responses() -> Vec<(String, Response)> {
         });
         (format!("done.status.reason.{file}"), Response::Done(done))
     });
+    let notices = long_samples::notices()
+        .into_iter()
+        .map(|(file, notice)| (format!("notice.{file}"), Response::Notice(notice)));
     let done = dones()
         .into_iter()
+        .chain(long_samples::dones())
         .map(|(file, done)| (format!("done.{file}"), Response::Done(done)));
     std::iter::once(("notice.finished".to_owned(), finished))
         .chain(entered)
+        .chain(notices)
         .chain(done)
         .chain(outcomes)
         .chain(stages)
@@ -91,7 +101,7 @@ pub fn responses() -> Vec<(String, Response)> {
         .collect()
 }
 
-fn name(text: &str) -> ComponentName {
+pub fn name(text: &str) -> ComponentName {
     ComponentName::parse(text).unwrap()
 }
 
@@ -103,7 +113,7 @@ fn part(outcome: Outcome) -> Part {
     }
 }
 
-fn report() -> ExitReport {
+pub fn report() -> ExitReport {
     ExitReport {
         exit: Exit::Code(-1),
         cause: EndCause::Crashed,
@@ -112,7 +122,7 @@ fn report() -> ExitReport {
     }
 }
 
-fn spawn_failure() -> SpawnFailure {
+pub fn spawn_failure() -> SpawnFailure {
     SpawnFailure {
         stage: SpawnStage::Executing,
         subject: "/srv/ps".into(),
@@ -122,7 +132,7 @@ fn spawn_failure() -> SpawnFailure {
     }
 }
 
-fn supervisor() -> SupervisorStatus {
+pub fn supervisor() -> SupervisorStatus {
     SupervisorStatus {
         pid: 812,
         version: "0.1.0".into(),
@@ -133,7 +143,7 @@ fn supervisor() -> SupervisorStatus {
     }
 }
 
-fn component() -> ComponentStatus {
+pub fn component() -> ComponentStatus {
     ComponentStatus {
         id: name("ps"),
         description: "Plattform-Server für Bilder".into(),
@@ -188,6 +198,9 @@ fn outcomes() -> Vec<(&'static str, Outcome)> {
         ("unkillable", Outcome::Unkillable),
         ("superseded", Outcome::Superseded),
         ("refused", Outcome::Refused(Refusal::Busy)),
+        ("signalled", Outcome::Signalled(run)),
+        ("not-running", Outcome::NotRunning),
+        ("failed", Outcome::Failed("EPERM".into())),
     ]
 }
 
@@ -270,6 +283,12 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         ("malformed", Refusal::Malformed { detail: "d".into() }),
         ("unsupported", Refusal::Unsupported { what: "w".into() }),
         ("internal", Refusal::Internal { what: "w".into() }),
+        (
+            "no-match",
+            Refusal::NoMatch {
+                pattern: Pattern::parse("x*").unwrap(),
+            },
+        ),
     ]
 }
 

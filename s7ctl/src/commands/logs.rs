@@ -1,21 +1,93 @@
-//! `s7ctl logs`
+//! `s7ctl logs`: the last lines; with `-f` also what is written from then on.
 
 use super::Context;
 use crate::call::unexpected;
 use crate::cli::LogsArgs;
-use crate::error::CtlError;
+use crate::error::{CtlError, Kind};
+use crate::progress;
 use crate::render::View;
-use s7proto::reply::Done;
-use s7proto::request::Request;
+use crate::render::lines::Lines;
+use crate::stream::{End, Listener, follow, show};
+use s7proto::name::ComponentName;
+use s7proto::reply::{Done, Notice};
+use s7proto::request::{Request, Selection};
+use std::collections::BTreeMap;
 
 pub async fn run(args: &LogsArgs, context: &mut Context) -> Result<View, CtlError> {
+    let (which, lines) = (args.targets.or_all(), args.lines);
+    if args.follow {
+        return stream(which, lines, context).await;
+    }
+    if lines == 0 {
+        let error = CtlError::new(Kind::Usage, "no lines of output are nothing to show");
+        return Err(error.hint("-n 0 goes with -f: only what is written from now on"));
+    }
     let mut daemon = context.connect().await?;
-    let request = Request::Logs {
-        which: args.targets.or_all(),
-        lines: args.lines,
-    };
-    match context.question(&mut daemon, &request).await? {
+    match context
+        .question(&mut daemon, &Request::Logs { which, lines })
+        .await?
+    {
         Done::Logs(tails) => Ok(View::Logs(tails)),
         _ => Err(unexpected(&daemon)),
+    }
+}
+
+async fn stream(which: Selection, lines: u32, context: &mut Context) -> Result<View, CtlError> {
+    let mut daemon = context.connect().await?;
+    // Who it is decides what the lines look like.
+    let who = Request::Status(which.clone());
+    let Done::Status(report) = context.question(&mut daemon, &who).await? else {
+        return Err(unexpected(&daemon));
+    };
+    let request = Request::Follow { which, lines };
+    let names = report.components.into_iter().map(|component| component.id);
+    let mut tail = Tail {
+        lines: Lines::new(names.collect(), context.json, context.colour()),
+        unreadable: BTreeMap::new(),
+    };
+    let end = follow(&mut daemon, &request, context.deadline, &mut tail).await;
+    let rest = tail.lines.end();
+    match (end, show(&rest)) {
+        (End::Failed(error), Ok(())) => Err(error),
+        (End::Failed(_), Err(End::Failed(unwritten))) => Err(unwritten),
+        (End::ReaderGone, _) | (_, Err(End::ReaderGone)) => Ok(View::Passed(0)),
+    }
+}
+
+struct Tail {
+    lines: Lines,
+    /// Whose output can't be read, and why: it is said when it changes.
+    unreadable: BTreeMap<ComponentName, String>,
+}
+
+impl Listener for Tail {
+    fn heard(&mut self, notice: Notice) -> Result<(), End> {
+        match notice {
+            Notice::Output { component, bytes } => {
+                self.unreadable.remove(&component);
+                show(&self.lines.take(&component, &bytes))
+            }
+            Notice::OutputUnreadable { component, why } => {
+                if self.unreadable.get(&component) == Some(&why) {
+                    return Ok(());
+                }
+                let said = self.lines.unreadable(&component, &why);
+                let error = format!("{component}: its output cannot be read at the moment: {why}");
+                self.unreadable.insert(component, why);
+                match said {
+                    Some(object) => show(&object),
+                    None => {
+                        progress::talk(&error);
+                        Ok(())
+                    }
+                }
+            }
+            // Nothing that this stream brings.
+            Notice::Entered { .. }
+            | Notice::Finished(_)
+            | Notice::Snapshot { .. }
+            | Notice::Happened(_)
+            | Notice::Missed { .. } => Ok(()),
+        }
     }
 }

@@ -1,14 +1,19 @@
 //! Verb → file, exhaustively. Each file makes a request of the arguments and a view of the reply.
 
 mod check;
+mod events;
+mod info;
 mod logs;
 mod reload;
 mod restart;
 mod shutdown;
+mod signal;
 mod start;
 mod status;
 mod stop;
 mod version;
+mod wait;
+mod why;
 
 use crate::call::{call, unexpected};
 use crate::cli::{Global, Verb};
@@ -17,6 +22,7 @@ use crate::deadline::Deadline;
 use crate::error::{CtlError, Kind};
 use crate::progress::Progress;
 use crate::render::View;
+use crate::render::sentence::Asked;
 use s7proto::endpoint::{Endpoint, Surroundings};
 use s7proto::reply::Done;
 use s7proto::request::Request;
@@ -60,6 +66,12 @@ impl Context {
         })
     }
 
+    /// Whether standard output takes colour: a terminal does, where nobody has said NO_COLOR.
+    #[must_use]
+    pub fn colour(&self) -> bool {
+        anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+    }
+
     async fn connect(&self) -> Result<Daemon, CtlError> {
         connect::open(&self.candidates, self.deadline).await
     }
@@ -86,8 +98,10 @@ impl Context {
     /// Asks for something that takes as long as components take, and waits for it; without `--timeout` until it is done
     /// or the connection ends.
     async fn operation(&mut self, daemon: &mut Daemon, request: &Request) -> Result<View, CtlError> {
+        let asked = Asked::by(request);
+        self.progress.asked(asked);
         match call(daemon, request, self.deadline, &mut self.progress).await? {
-            Done::Operation(parts) => Ok(View::Operation(parts)),
+            Done::Operation(parts) => Ok(View::Operation { asked, parts }),
             _ => Err(unexpected(daemon)),
         }
     }
@@ -103,8 +117,13 @@ pub async fn run(verb: &Verb, context: &mut Context) -> Result<View, CtlError> {
         Verb::Start(targets) => start::run(targets, context).await,
         Verb::Stop(targets) => stop::run(targets, context).await,
         Verb::Restart(targets) => restart::run(targets, context).await,
+        Verb::Wait(args) => wait::run(args, context).await,
+        Verb::Signal(args) => signal::run(args, context).await,
         Verb::Reload(args) => reload::run(args, context).await,
+        Verb::Why(targets) => why::run(targets, context).await,
         Verb::Logs(args) => logs::run(args, context).await,
+        Verb::Events(args) => events::run(args, context).await,
+        Verb::Info(targets) => info::run(targets, context).await,
         Verb::Check(args) => check::run(args, context).await,
         Verb::Shutdown => shutdown::run(context).await,
         Verb::Version => version::run(context).await,

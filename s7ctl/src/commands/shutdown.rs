@@ -4,6 +4,7 @@ use super::Context;
 use crate::call::{call, unexpected, wait_for_end};
 use crate::error::{CtlError, Kind};
 use crate::render::View;
+use crate::render::sentence::Asked;
 use s7proto::reply::Done;
 use s7proto::request::Request;
 use std::time::Duration;
@@ -32,7 +33,10 @@ pub async fn run(context: &mut Context) -> Result<View, CtlError> {
             // It ends also where something could not be killed: that stays, and is said.
             wait_for_end(&mut daemon, context.deadline.at_most(UNTIL_IT_ENDS)).await?;
             context.progress.say("the supervisor has ended");
-            Ok(View::Operation(parts))
+            Ok(View::Operation {
+                asked: Asked::Change,
+                parts,
+            })
         }
         _ => Err(unexpected(&daemon)),
     }

@@ -10,7 +10,7 @@ use s7proto::request::{Request, Selection};
 
 pub async fn run(targets: &Targets, context: &mut Context) -> Result<View, CtlError> {
     let which = targets.or_all();
-    let named = matches!(which, Selection::Named(_));
+    let named = !matches!(which, Selection::All);
     let mut daemon = match context.connect().await {
         Ok(daemon) => daemon,
         // Not a failure of this verb: it is the answer.

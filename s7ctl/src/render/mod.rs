@@ -1,14 +1,21 @@
 //! Views → bytes: the same [`View`] as text for people and as JSON for programs.
 
 pub mod clock;
+pub mod event;
+pub mod info;
 pub mod json;
+pub mod lines;
 pub mod quantity;
 pub mod sentence;
 pub mod table;
 pub mod text;
+pub mod why;
 
 use crate::error::{CtlError, Kind};
+use crate::render::sentence::Asked;
 use s7proto::endpoint::Endpoint;
+use s7proto::event::Event;
+use s7proto::explain::{Explanation, InfoReport};
 use s7proto::reply::{CheckReport, LogTail, Outcome, Part, ReloadReport, VersionInfo};
 use s7proto::status::{ComponentStatus, Health, State, StatusReport, Wish};
 
@@ -24,8 +31,13 @@ pub enum View {
     },
     /// `status` where no supervisor runs: where it was looked for.
     NoSupervisor(Vec<Endpoint>),
-    /// `start`, `stop`, `restart`, `shutdown`.
-    Operation(Vec<Part>),
+    /// `start`, `stop`, `restart`, `shutdown`, `signal`, `wait`.
+    Operation {
+        /// What was to be done.
+        asked: Asked,
+        /// What became of each component.
+        parts: Vec<Part>,
+    },
     /// `stop` where no supervisor runs: there is nothing to stop.
     NothingToStop(Vec<Endpoint>),
     /// `reload`.
@@ -36,7 +48,18 @@ pub enum View {
     Check(CheckReport),
     /// `version`; `None` where no supervisor runs.
     Version(Option<VersionInfo>),
-    /// Another program has said everything and ended with this code.
+    /// `why`.
+    Why {
+        /// What the supervisor said.
+        explanations: Vec<Explanation>,
+        /// So many more are not as they should be and are not explained.
+        omitted: usize,
+    },
+    /// `events` without `-f`.
+    Events(Vec<Event>),
+    /// `info`.
+    Info(Box<InfoReport>),
+    /// Everything was said already, by another program or while it happened; this is the exit code.
     Passed(u8),
 }
 
@@ -53,15 +76,21 @@ impl View {
                 .collect(),
             Self::NoSupervisor(tried) => vec![no_supervisor(tried)],
             Self::Version(None) => vec![CtlError::new(Kind::NoSupervisor, "the supervisor is not running")],
-            Self::Operation(parts) => of_parts(parts),
-            Self::Reload(report) => of_parts(&report.parts),
+            Self::Operation { asked, parts } => of_parts(parts, *asked),
+            Self::Reload(report) => of_parts(&report.parts, Asked::Change),
             Self::Logs(tails) => tails.iter().filter_map(unreadable).collect(),
             Self::Check(report) if !report.ok => {
                 let found = sentence::findings(&report.diagnostics);
                 let message = format!("the registry {} would not load: {found}", report.registry);
                 vec![CtlError::new(Kind::RegistryBroken, message)]
             }
-            Self::Check(_) | Self::Version(Some(_)) | Self::NothingToStop(_) | Self::Passed(_) => Vec::new(),
+            Self::Check(_)
+            | Self::Version(Some(_))
+            | Self::NothingToStop(_)
+            | Self::Why { .. }
+            | Self::Events(_)
+            | Self::Info(_)
+            | Self::Passed(_) => Vec::new(),
         }
     }
 
@@ -80,10 +109,10 @@ impl View {
     }
 }
 
-fn of_parts(parts: &[Part]) -> Vec<CtlError> {
+fn of_parts(parts: &[Part], asked: Asked) -> Vec<CtlError> {
     parts
         .iter()
-        .filter_map(|part| sentence::part(part).err())
+        .filter_map(|part| sentence::part(part, asked).err())
         .collect()
 }
 
@@ -102,6 +131,12 @@ fn is_as_it_should_be(component: &ComponentStatus, named: bool) -> bool {
         | State::Stuck => false,
     };
     up || !expected
+}
+
+/// Whether there is something to explain: it is not as it should be, or it can't be stopped.
+#[must_use]
+pub fn is_troubled(component: &ComponentStatus) -> bool {
+    component.state == State::Stuck || !is_as_it_should_be(component, false)
 }
 
 fn not_running(component: &ComponentStatus) -> CtlError {
@@ -150,6 +185,9 @@ pub fn outcome_name(outcome: &Outcome) -> &'static str {
         Outcome::Unkillable => "unkillable",
         Outcome::Superseded => "superseded",
         Outcome::Refused(_) => "refused",
+        Outcome::Signalled(_) => "signalled",
+        Outcome::NotRunning => "not_running",
+        Outcome::Failed(_) => "failed",
     }
 }
 

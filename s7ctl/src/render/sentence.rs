@@ -5,16 +5,64 @@ use crate::render::clock::Clock;
 use crate::render::quantity::{count, micros, size};
 use s7proto::name::ComponentName;
 use s7proto::reply::{Diagnostic, Outcome, Part, ReloadAction, ReloadChange, RunInfo, Severity};
+use s7proto::request::{Request, Selection, Until};
+use s7proto::signal::Signal;
 use s7proto::status::{Actor, ComponentStatus, EndCause, Exit, ExitReport, Health, Reason, State};
+
+/// What an operation was to do, where the words for its outcomes depend on that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Asked {
+    /// To start, stop or restart: the outcome itself says it.
+    #[default]
+    Change,
+    /// To send a signal.
+    Signal {
+        /// This one.
+        signal: Signal,
+        /// To everything, so that what does not run is no failure.
+        all: bool,
+    },
+    /// To wait.
+    Wait {
+        /// For this.
+        until: Until,
+        /// For everything, so that what nobody wants to run is no failure.
+        all: bool,
+    },
+}
+
+impl Asked {
+    /// What `request` is to do.
+    #[must_use]
+    pub fn by(request: &Request) -> Self {
+        match request {
+            Request::Signal { which, signal } => Self::Signal {
+                signal: *signal,
+                all: *which == Selection::All,
+            },
+            Request::Wait { which, until } => Self::Wait {
+                until: *until,
+                all: *which == Selection::All,
+            },
+            _ => Self::Change,
+        }
+    }
+}
 
 /// What became of one component: a line for people, or the failure.
 ///
 /// # Errors
 /// [`CtlError`] for every outcome that is not what was asked for.
-pub fn part(part: &Part) -> Result<String, CtlError> {
+pub fn part(part: &Part, asked: Asked) -> Result<String, CtlError> {
     let name = &part.component;
     let took = micros(part.took_us);
+    let waits = matches!(asked, Asked::Wait { .. });
     let said = match &part.outcome {
+        Outcome::Started(run) | Outcome::AlreadyUp(run) if waits => format!("is up, {}", pid(*run)),
+        Outcome::Stopped(_) | Outcome::AlreadyDown if waits => "is down".to_owned(),
+        Outcome::Completed(report) if waits => {
+            format!("{}, and its restart policy says that it stays so", exit(report))
+        }
         Outcome::Started(run) => format!("started, {} ({took})", pid(*run)),
         Outcome::AlreadyUp(run) => format!("was running already, {}", pid(*run)),
         Outcome::Completed(report) => {
@@ -34,11 +82,23 @@ pub fn part(part: &Part) -> Result<String, CtlError> {
         Outcome::Restarted { before: None, after } => {
             format!("was stopped; started, {} ({took})", pid(*after))
         }
+        Outcome::NotRunning if matches!(asked, Asked::Signal { all: true, .. }) => {
+            "does not run; nothing sent".to_owned()
+        }
+        Outcome::NotRunning if matches!(asked, Asked::Wait { all: true, .. }) => {
+            "nobody wants it to run; not waited for".to_owned()
+        }
+        Outcome::Signalled(run) => match asked {
+            Asked::Signal { signal, .. } => format!("sent {signal} to {}", pid(*run)),
+            Asked::Change | Asked::Wait { .. } => format!("sent a signal to {}", pid(*run)),
+        },
         Outcome::FailedRun(_)
         | Outcome::FailedSpawn(_)
         | Outcome::Unkillable
         | Outcome::Superseded
-        | Outcome::Refused(_) => return Err(failure(name, &part.outcome)),
+        | Outcome::Refused(_)
+        | Outcome::NotRunning
+        | Outcome::Failed(_) => return Err(failure(name, &part.outcome, asked)),
     };
     Ok(format!("{name}: {said}"))
 }
@@ -59,9 +119,28 @@ fn stopped(report: &ExitReport) -> String {
     }
 }
 
-fn failure(name: &ComponentName, outcome: &Outcome) -> CtlError {
+fn failure(name: &ComponentName, outcome: &Outcome, asked: Asked) -> CtlError {
     let goes_on = format!("what comes next: s7ctl status {name}; what it said: s7ctl logs {name}");
+    let waits = matches!(asked, Asked::Wait { .. });
     let error = match outcome {
+        // A wait goes through failures that are tried again; these are the last.
+        Outcome::FailedSpawn(failure) if waits => {
+            let message = format!("{name}: was given up: cannot start: {failure}");
+            CtlError::new(Kind::StartFailed, message).hint(format!("s7ctl why {name} tells more"))
+        }
+        Outcome::FailedRun(report) if waits => {
+            let message = format!("{name}: was given up: {}", exit(report));
+            CtlError::new(Kind::StartFailed, message).hint(format!("s7ctl why {name} tells more"))
+        }
+        Outcome::NotRunning => not_running(name, asked),
+        Outcome::Failed(why) => {
+            let what = match asked {
+                Asked::Signal { signal, .. } => format!("{signal} could not be sent"),
+                Asked::Change | Asked::Wait { .. } => "it could not be done".to_owned(),
+            };
+            CtlError::new(Kind::Failed, format!("{name}: {what}: {why}"))
+                .hint("the supervisor's own log has more")
+        }
         Outcome::FailedSpawn(failure) => {
             let message = format!("{name}: cannot start: {}", failure);
             let hint = if failure.host_fault {
@@ -103,9 +182,28 @@ fn failure(name: &ComponentName, outcome: &Outcome) -> CtlError {
         | Outcome::Completed(_)
         | Outcome::Stopped(_)
         | Outcome::AlreadyDown
+        | Outcome::Signalled(_)
         | Outcome::Restarted { .. } => CtlError::new(Kind::Failed, format!("{name}: done")),
     };
     error.about(name)
+}
+
+fn not_running(name: &ComponentName, asked: Asked) -> CtlError {
+    let (message, hint) = match asked {
+        Asked::Wait { .. } => (
+            format!("{name}: nobody wants it to run, so there is nothing to wait for"),
+            format!("start it with: s7ctl start {name}"),
+        ),
+        Asked::Signal { signal, .. } => (
+            format!("{name}: does not run, so there is nothing to send {signal} to"),
+            format!("why: s7ctl why {name}; start it with: s7ctl start {name}"),
+        ),
+        Asked::Change => (
+            format!("{name}: does not run"),
+            format!("start it with: s7ctl start {name}"),
+        ),
+    };
+    CtlError::new(Kind::NotRunning, message).hint(hint)
 }
 
 fn pid(run: RunInfo) -> String {
@@ -121,29 +219,46 @@ pub fn exit(report: &ExitReport) -> String {
 /// What is to be known about a component beside its state: what failed, when and why. `None` where all is well.
 #[must_use]
 pub fn detail(component: &ComponentStatus, clock: &Clock) -> Option<String> {
+    let mut said: Vec<String> = cause(component, clock).into_iter().collect();
+    if let Some(next) = component.next_try_us {
+        said.push(format!("next try in {}", micros(next)));
+    }
+    said.extend(dropped(component));
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// Why a component is in its state, where that needs words.
+#[must_use]
+pub fn cause(component: &ComponentStatus, clock: &Clock) -> Option<String> {
+    let last = component.last_exit.as_ref();
     let mut said = Vec::new();
-    if let Some(reason) = &component.reason {
-        said.push(sentence_of(reason, component, clock));
+    if let Some(cause) = &component.reason {
+        said.push(reason(cause, &component.id, last, clock));
     } else if component.state == State::Fatal || component.state == State::Backoff {
-        said.extend(last_exit(component, clock));
+        said.extend(last.map(|report| last_exit(report, clock)));
     }
     if component.health == Health::Unhealthy {
         said.push("its health checks fail".to_owned());
     }
-    if let Some(next) = component.next_try_us {
-        said.push(format!("next try in {}", micros(next)));
-    }
-    if component.output_dropped_bytes > 0 {
-        let dropped = size(component.output_dropped_bytes);
-        said.push(format!(
-            "{dropped} of its output could not be written and are lost"
-        ));
-    }
     (!said.is_empty()).then(|| said.join("; "))
 }
 
-fn sentence_of(reason: &Reason, component: &ComponentStatus, clock: &Clock) -> String {
-    let id = &component.id;
+/// What of its output is lost.
+#[must_use]
+pub fn dropped(component: &ComponentStatus) -> Option<String> {
+    let dropped = component.output_dropped_bytes;
+    (dropped > 0).then(|| {
+        format!(
+            "{} of its output could not be written and are lost",
+            size(dropped)
+        )
+    })
+}
+
+/// A reason in words. `last` is how the last run ended, where that is known.
+#[must_use]
+pub fn reason(reason: &Reason, id: &ComponentName, last: Option<&ExitReport>, clock: &Clock) -> String {
+    let last = last.map(|report| last_exit(report, clock));
     match reason {
         Reason::NotAutoStarted => format!("not started by itself (autoStart is false); s7ctl start {id}"),
         Reason::StoppedBy { who, at_ms } => {
@@ -156,7 +271,7 @@ fn sentence_of(reason: &Reason, component: &ComponentStatus, clock: &Clock) -> S
         Reason::WaitingForDependency(dependency) => format!("waiting for {dependency}, which it depends on"),
         Reason::Crashed { in_a_row, crash_loop } => {
             let crashes = count(u64::from(*in_a_row), "crash", "crashes");
-            let how = last_exit(component, clock).unwrap_or_else(|| "crashed".to_owned());
+            let how = last.unwrap_or_else(|| "crashed".to_owned());
             match (*crash_loop, *in_a_row) {
                 (true, _) => format!("crash loop, {crashes} in a row: {how}"),
                 (false, 0 | 1) => how,
@@ -169,11 +284,11 @@ fn sentence_of(reason: &Reason, component: &ComponentStatus, clock: &Clock) -> S
         Reason::SpawnFailed(failure) => format!("cannot start: {}", failure),
         Reason::GaveUp { in_a_row } => {
             let crashes = count(u64::from(*in_a_row), "crash", "crashes");
-            let how = last_exit(component, clock).map_or_else(String::new, |how| format!(": {how}"));
+            let how = last.map_or_else(String::new, |how| format!(": {how}"));
             format!("given up after {crashes} in a row{how}; try again with: s7ctl start {id}")
         }
         Reason::Completed => {
-            let how = last_exit(component, clock).unwrap_or_else(|| "ended".to_owned());
+            let how = last.unwrap_or_else(|| "ended".to_owned());
             format!("{how}; its restart policy says that it stays so")
         }
         Reason::Unkillable { left: 0 } => "killed, and still there; the supervisor keeps trying".to_owned(),
@@ -188,14 +303,15 @@ fn sentence_of(reason: &Reason, component: &ComponentStatus, clock: &Clock) -> S
     }
 }
 
-fn last_exit(component: &ComponentStatus, clock: &Clock) -> Option<String> {
-    let report = component.last_exit.as_ref()?;
+fn last_exit(report: &ExitReport, clock: &Clock) -> String {
     let at = clock.in_words(report.at_ms);
     let (how, lasted) = (&report.exit, micros(report.lasted_us));
-    Some(format!("{how} at {at} after {lasted}"))
+    format!("{how} at {at} after {lasted}")
 }
 
-fn actor(who: &Actor) -> String {
+/// Who it was.
+#[must_use]
+pub fn actor(who: &Actor) -> String {
     match who {
         Actor::Uid(uid) => format!("uid {uid}"),
         Actor::Sid(sid) => sid.clone(),
@@ -276,7 +392,9 @@ pub fn either(names: &[ComponentName]) -> Option<String> {
     list(names, "or")
 }
 
-fn list(names: &[ComponentName], word: &str) -> Option<String> {
+/// `a`, `a and b`, `a, b and c`, with any word for the "and".
+#[must_use]
+pub fn list(names: &[ComponentName], word: &str) -> Option<String> {
     let names: Vec<&str> = names.iter().map(ComponentName::as_str).collect();
     match names.as_slice() {
         [] => None,

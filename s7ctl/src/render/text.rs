@@ -1,8 +1,9 @@
 //! Views → text.
 
 use crate::render::clock::Clock;
+use crate::render::sentence::Asked;
 use crate::render::table::{self, Cell, visible};
-use crate::render::{View, no_supervisor, quantity, sentence};
+use crate::render::{View, event, info, no_supervisor, quantity, sentence, why};
 use anstyle::{AnsiColor, Style};
 use s7proto::name::ComponentName;
 use s7proto::reply::{CheckReport, LogTail, Part, ReloadReport, VersionInfo};
@@ -23,6 +24,20 @@ pub struct Page {
     pub shown: Vec<ComponentName>,
 }
 
+impl Page {
+    /// Standard output as it is.
+    #[must_use]
+    pub fn of_stdout(colour: bool) -> Self {
+        let size = terminal_size::terminal_size_of(std::io::stdout());
+        Self {
+            width: size.map(|(terminal_size::Width(columns), _)| usize::from(columns)),
+            colour,
+            clock: Clock::system(),
+            shown: Vec::new(),
+        }
+    }
+}
+
 /// The data of a view, for standard output. Failures are told apart, see [`View::failures`].
 #[must_use]
 pub fn render(view: &View, page: &Page) -> Vec<u8> {
@@ -30,10 +45,16 @@ pub fn render(view: &View, page: &Page) -> Vec<u8> {
         View::Status { report, .. } => status(report, page).into_bytes(),
         View::NoSupervisor(tried) => line(&sentence_case(&no_supervisor(tried).message)),
         View::NothingToStop(_) => line("The supervisor is not running; there is nothing to stop."),
-        View::Operation(parts) => operation(parts, page).into_bytes(),
+        View::Operation { asked, parts } => operation(parts, *asked, page).into_bytes(),
         View::Reload(report) => reload(report, page).into_bytes(),
         View::Logs(tails) => logs(tails),
         View::Check(report) => check(report).into_bytes(),
+        View::Why {
+            explanations,
+            omitted,
+        } => why::render(explanations, *omitted, page).into_bytes(),
+        View::Events(events) => event::table(events, page).into_bytes(),
+        View::Info(report) => info::render(report, page).into_bytes(),
         View::Version(daemon) => version(daemon.as_ref()).into_bytes(),
         View::Passed(_) => Vec::new(),
     }
@@ -104,11 +125,15 @@ fn or_dash(value: Option<String>) -> Cell {
     Cell::new(value.as_deref().unwrap_or("-"))
 }
 
-fn styled(text: &str, style: Style, page: &Page) -> Cell {
+/// A cell in `style` where colour is wanted.
+#[must_use]
+pub fn styled(text: &str, style: Style, page: &Page) -> Cell {
     Cell::styled(text, if page.colour { style } else { Style::new() })
 }
 
-fn colour_of(state: State) -> Style {
+/// How a state looks where colour is wanted.
+#[must_use]
+pub fn colour_of(state: State) -> Style {
     let colour = match state {
         State::Running => AnsiColor::Green,
         State::Waiting | State::Starting | State::Stopping => AnsiColor::Yellow,
@@ -145,10 +170,10 @@ fn supervisor(daemon: &SupervisorStatus) -> String {
     text
 }
 
-fn operation(parts: &[Part], page: &Page) -> String {
+fn operation(parts: &[Part], asked: Asked, page: &Page) -> String {
     let done = parts.iter().filter(|part| !page.shown.contains(&part.component));
     let mut text: String = done
-        .filter_map(|part| sentence::part(part).ok())
+        .filter_map(|part| sentence::part(part, asked).ok())
         .map(|said| said + "\n")
         .collect();
     if parts.is_empty() {
@@ -174,7 +199,7 @@ fn reload(report: &ReloadReport, page: &Page) -> String {
         (false, false) => {}
     }
     if !report.parts.is_empty() {
-        text.push_str(&operation(&report.parts, page));
+        text.push_str(&operation(&report.parts, Asked::Change, page));
     }
     text
 }

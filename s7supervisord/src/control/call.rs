@@ -1,9 +1,12 @@
 //! A request on its way to the core loop, with the way back for its answer.
 
+use super::audit::Entry;
+use crate::platform::peer::Peer;
 use s7proto::refusal::{Permission, Refusal};
 use s7proto::reply::{Notice, Reply};
 use s7proto::request::Request;
 use s7proto::status::Actor;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Calls that wait for the core loop; one more is refused as busy. The loop takes them faster than a client can send.
@@ -11,12 +14,15 @@ pub const INBOX: usize = 256;
 /// Notices that wait for one client. A slower client misses some; its final reply has everything.
 pub const NOTICES: usize = 256;
 
+/// How long an answer waits for what it says to be written.
+const WRITING: Duration = Duration::from_secs(1);
+
 /// One request of one client.
 pub struct Call {
     /// What.
     pub request: Request,
     /// Who.
-    pub who: Actor,
+    pub peer: Peer,
     /// Where the answer goes.
     pub answer: Answer,
 }
@@ -25,15 +31,46 @@ pub struct Call {
 pub struct Answer {
     notices: mpsc::Sender<Notice>,
     reply: oneshot::Sender<Reply>,
+    audit: Option<Entry>,
+    after: Option<oneshot::Receiver<()>>,
 }
 
 impl Answer {
-    /// A way back and its other ends.
+    /// A way back and its other ends. What is answered is written down where `audit` is a command.
     #[must_use]
-    pub fn new() -> (Self, mpsc::Receiver<Notice>, oneshot::Receiver<Reply>) {
+    pub fn new(audit: Option<Entry>) -> (Self, mpsc::Receiver<Notice>, oneshot::Receiver<Reply>) {
         let (notices, heard) = mpsc::channel(NOTICES);
         let (reply, replied) = oneshot::channel();
-        (Self { notices, reply }, heard, replied)
+        let answer = Self {
+            notices,
+            reply,
+            audit,
+            after: None,
+        };
+        (answer, heard, replied)
+    }
+
+    /// Holds the final answer back until `written` is told: what the client hears must not be lost with the daemon.
+    #[must_use]
+    pub fn after(mut self, written: oneshot::Receiver<()>) -> Self {
+        self.after = Some(written);
+        self
+    }
+
+    /// Tells something in a stream, once there is room for it. `false` where nobody hears any more.
+    pub async fn stream(&self, notice: Notice) -> bool {
+        self.notices.send(notice).await.is_ok()
+    }
+
+    /// Waits until nobody hears any more.
+    pub async fn gone(&self) {
+        self.notices.closed().await;
+    }
+
+    /// Whether nobody hears any more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.notices.is_closed()
     }
 
     /// Tells something meanwhile.
@@ -43,7 +80,20 @@ impl Answer {
 
     /// Answers.
     pub fn reply(self, reply: Reply) {
-        let _ = self.reply.send(reply);
+        if let Some(entry) = self.audit {
+            entry.end(&reply);
+        }
+        let Some(written) = self.after else {
+            let _ = self.reply.send(reply);
+            return;
+        };
+        let (notices, way) = (self.notices, self.reply);
+        tokio::spawn(async move {
+            // A disk that hangs must not hold an answer for ever; `status` tells that nothing can be kept.
+            let _ = tokio::time::timeout(WRITING, written).await;
+            let _ = way.send(reply);
+            drop(notices);
+        });
     }
 
     /// Refuses.
@@ -56,7 +106,9 @@ impl Answer {
 #[must_use]
 pub fn permission(request: &Request) -> Permission {
     match request {
-        Request::Status(_) | Request::Version => Permission::Observe,
+        Request::Status(_) | Request::Version | Request::Events { .. } | Request::Wait { .. } => {
+            Permission::Observe
+        }
         Request::Start(_)
         | Request::Stop(_)
         | Request::Restart(_)
@@ -64,7 +116,11 @@ pub fn permission(request: &Request) -> Permission {
         | Request::Logs { .. }
         | Request::Check { .. }
         | Request::Shutdown
-        | Request::RestartSupervisor => Permission::Control,
+        | Request::RestartSupervisor
+        | Request::Signal { .. }
+        | Request::Follow { .. }
+        | Request::Why(_)
+        | Request::Info(_) => Permission::Control,
     }
 }
 
@@ -92,5 +148,11 @@ pub fn verb(request: &Request) -> &'static str {
         Request::Shutdown => "shutdown",
         Request::RestartSupervisor => "restart of the supervisor",
         Request::Version => "version",
+        Request::Signal { .. } => "signal",
+        Request::Wait { .. } => "wait",
+        Request::Follow { .. } => "logs -f",
+        Request::Why(_) => "why",
+        Request::Events { .. } => "events",
+        Request::Info(_) => "info",
     }
 }

@@ -1,6 +1,8 @@
 //! One client: greeting, requests one after the other, notices, replies.
 
+use super::audit::{self, Entry};
 use super::call::{Answer, Call, permission};
+use crate::platform::peer::Peer;
 use s7proto::channel::{ChannelError, Outgoing, ServerChannel};
 use s7proto::refusal::{Permission, Refusal};
 use s7proto::reply::{Reply, Response};
@@ -26,7 +28,7 @@ const WHILE_WORKING: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The client broke the protocol, was too slow, or the connection failed.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    who: Actor,
+    peer: Peer,
     allowed: Option<Permission>,
     inbox: mpsc::Sender<Call>,
     working: mpsc::WeakSender<()>,
@@ -52,27 +54,21 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 continue;
             }
         };
-        let (answer, mut notices, mut reply) = Answer::new();
-        if let Some(refusal) = refuse(&request, &who, allowed) {
+        if let Some(refusal) = refuse(&request, &peer, allowed) {
             send(&mut outgoing, id, Err(refusal)).await?;
             continue;
         }
+        let (answer, mut notices, mut reply) = Answer::new(Entry::begin(&peer, &request));
         // Held until the answer is sent, so that the daemon doesn't end before.
         let _working = working.upgrade();
         match inbox.try_send(Call {
             request,
-            who: who.clone(),
+            peer: peer.clone(),
             answer,
         }) {
             Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                send(&mut outgoing, id, Err(Refusal::Busy)).await?;
-                continue;
-            }
-            Err(TrySendError::Closed(_)) => {
-                send(&mut outgoing, id, Err(Refusal::ShuttingDown)).await?;
-                continue;
-            }
+            Err(TrySendError::Full(call)) => call.answer.refuse(Refusal::Busy),
+            Err(TrySendError::Closed(call)) => call.answer.refuse(Refusal::ShuttingDown),
         }
         let reply = loop {
             tokio::select! {
@@ -100,7 +96,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-fn refuse(request: &Request, who: &Actor, allowed: Option<Permission>) -> Option<Refusal> {
+fn refuse(request: &Request, peer: &Peer, allowed: Option<Permission>) -> Option<Refusal> {
     let needed = permission(request);
     let may = match allowed {
         Some(Permission::Control) => true,
@@ -110,13 +106,13 @@ fn refuse(request: &Request, who: &Actor, allowed: Option<Permission>) -> Option
     if may {
         return None;
     }
-    let uid = match who {
-        Actor::Uid(uid) => Some(*uid),
+    let uid = match peer.who {
+        Actor::Uid(uid) => Some(uid),
         Actor::Sid(_) | Actor::Supervisor => None,
     };
+    audit::refused(peer, request);
     log::warn!(
-        "{}: refused {}, which needs {}",
-        super::call::name(who),
+        "{peer}: refused {}, which needs {}",
         super::call::verb(request),
         match needed {
             Permission::Observe => "the socket's group",

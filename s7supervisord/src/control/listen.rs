@@ -95,8 +95,8 @@ pub async fn accept(
                 continue;
             }
         };
-        let (who, permission) = match endpoint::peer(&stream, groups) {
-            Ok(peer) => peer,
+        let (peer, permission) = match endpoint::peer(&stream, groups) {
+            Ok(who) => who,
             Err(error) => {
                 log::warn!("asking who a client is: {error}");
                 continue;
@@ -111,7 +111,7 @@ pub async fn accept(
         };
         let (inbox, working) = (inbox.clone(), working.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection::serve(stream, who, permission, inbox, working).await {
+            if let Err(error) = connection::serve(stream, peer, permission, inbox, working).await {
                 log::debug!("a client: {error}");
             }
             drop(place);

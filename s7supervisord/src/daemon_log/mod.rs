@@ -4,6 +4,7 @@
 //! the record is dropped and counted; where the file can't be written the lines go to stderr, and the file is tried
 //! again. Neither is ever an error for who logs.
 
+mod book;
 mod line;
 mod writer;
 
@@ -21,6 +22,12 @@ use writer::Writer;
 
 /// The target of records that tell of a component's life (started, ended, killed); they are written at every level.
 pub const LIFECYCLE: &str = "lifecycle";
+
+/// The target of records that go to the audit log instead, at every level: who has asked for what, and what came of it.
+pub const AUDIT: &str = "audit";
+
+/// What the audit log has behind the stem of the log's name: `Supervisor-audit-2026-11-22.log`.
+const AUDIT_SUFFIX: &str = "-audit";
 
 /// How many days old files are kept by default (the example of DESIGN 3, `maxDays`).
 pub const KEEP_DAYS: u32 = 10;
@@ -47,6 +54,12 @@ pub struct LogOptions {
     pub also_stderr: bool,
     /// Own files whose date is more days back are removed when a day begins.
     pub keep_days: u32,
+}
+
+/// Where the audit log lies, before its date.
+#[must_use]
+pub fn audit_file(log: &std::path::Path) -> PathBuf {
+    writer::audit_file(log)
 }
 
 /// The running log.
@@ -114,6 +127,7 @@ struct Shared {
 struct Entry {
     time: Timestamp,
     level: Level,
+    audit: bool,
     text: String,
 }
 
@@ -161,6 +175,7 @@ impl Log for Backend {
         let entry = Entry {
             time: (self.clock)(),
             level: record.level(),
+            audit: record.target() == AUDIT,
             text: text.0,
         };
         match self.sender.try_send(entry) {
@@ -178,6 +193,7 @@ impl Log for Backend {
 /// What each `tracelevel` lets through.
 fn is_written(trace_level: u8, level: Level, target: &str) -> bool {
     let limit = match trace_level {
+        _ if target == AUDIT => Level::Trace,
         0 | 1 if target == LIFECYCLE => Level::Info,
         0 | 1 => Level::Warn,
         2 => Level::Info,

@@ -2,43 +2,44 @@
 
 use super::operations::Kind;
 use super::{Driver, End};
+use crate::control::audit::named;
 use crate::control::call::{Answer, Call, name};
-use crate::machine::input::{Command, Slot};
+use crate::machine::input::{Command, RunId, Slot};
+use s7proto::event::Happening;
+use s7proto::name::ComponentName;
 use s7proto::refusal::Refusal;
-use s7proto::reply::{Done, LogTail, VersionInfo};
+use s7proto::reply::{Done, LogTail, Outcome, Part, RunInfo, VersionInfo};
 use s7proto::request::{Request, Selection};
-use s7proto::status::{Actor, SupervisorStatus};
+use s7proto::signal::Signal;
+use s7proto::status::{Actor, SupervisorStatus, Wish};
+use std::path::Path;
+use tokio::sync::oneshot;
 
 impl Driver {
     /// Takes one request of one client.
     pub(super) fn call(&mut self, call: Call) {
-        let Call { request, who, answer } = call;
+        let Call {
+            request,
+            peer,
+            answer,
+        } = call;
+        let who = peer.who;
         match request {
             Request::Status(which) => self.select(&which, answer, |driver, slots, answer| {
                 driver.status(slots, answer);
             }),
-            Request::Start(which) => {
-                self.operate(&which, who, answer, Command::StartAll, Command::Start, "start");
-            }
-            Request::Stop(which) => {
-                self.operate(&which, who, answer, Command::StopAll, Command::Stop, "stop")
-            }
-            Request::Restart(which) => {
-                self.operate(
-                    &which,
-                    who,
-                    answer,
-                    Command::RestartAll,
-                    Command::Restart,
-                    "restart",
-                );
-            }
+            Request::Start(which) => self.operate(&which, who, answer, Verb::Start),
+            Request::Stop(which) => self.operate(&which, who, answer, Verb::Stop),
+            Request::Restart(which) => self.operate(&which, who, answer, Verb::Restart),
             Request::Reload { dry_run, restart } => {
                 log::info!(
                     "{}: reload{}",
                     name(&who),
                     if dry_run { " (dry run)" } else { "" }
                 );
+                if !dry_run {
+                    self.asked(&who, "reload", Vec::new());
+                }
                 self.begin_reload(Some((who, answer)), dry_run, restart);
             }
             Request::Logs { which, lines } => self.select(&which, answer, |driver, slots, answer| {
@@ -47,12 +48,14 @@ impl Driver {
             Request::Check { strict } => self.begin_check(strict, answer),
             Request::Shutdown => {
                 log::info!(target: "lifecycle", "{}: shutdown: stopping everything in order", name(&who));
+                self.asked(&who, "shutdown", Vec::new());
                 let ticket = self.operations.open(Kind::ShutDown, None, answer);
                 self.then = End::Stopped;
                 self.command(Some(ticket), who, Command::Shutdown);
             }
             Request::RestartSupervisor => {
                 log::info!(target: "lifecycle", "{}: restart of the supervisor", name(&who));
+                self.asked(&who, "restart of the supervisor", Vec::new());
                 self.begin_restart(who, answer);
             }
             Request::Version => {
@@ -63,6 +66,27 @@ impl Driver {
                     registry: supervisor.registry,
                 })));
             }
+            Request::Signal { which, signal } => self.select(&which, answer, |driver, slots, answer| {
+                log::info!("{}: {signal} to {}", name(&who), named(&which).join(" "));
+                driver.signal(&slots, signal, &who, answer);
+            }),
+            Request::Wait { which, until } => self.select(&which, answer, |driver, slots, answer| {
+                driver.wait(slots, until, answer);
+            }),
+            Request::Follow { which, lines } => self.select(&which, answer, |driver, slots, answer| {
+                driver.follow(&slots, lines, answer);
+            }),
+            Request::Why(which) => self.select(&which, answer, |driver, slots, answer| {
+                driver.why(&slots, answer);
+            }),
+            Request::Events { which, last, follow } => {
+                self.select(&which, answer, |driver, slots, answer| {
+                    driver.events(&which, &slots, last, follow, answer);
+                })
+            }
+            Request::Info(which) => self.select(&which, answer, |driver, slots, answer| {
+                driver.info(&slots, answer);
+            }),
         }
     }
 
@@ -73,26 +97,74 @@ impl Driver {
         }
     }
 
-    fn operate(
-        &mut self,
-        which: &Selection,
-        who: Actor,
-        answer: Answer,
-        all: Command,
-        some: impl FnOnce(Vec<Slot>) -> Command,
-        verb: &str,
-    ) {
+    fn operate(&mut self, which: &Selection, who: Actor, answer: Answer, verb: Verb) {
         self.select(which, answer, |driver, slots, answer| {
             let is_all = matches!(which, Selection::All);
             let about = (!is_all).then_some(slots.as_slice());
-            let names: Vec<String> = match which {
-                Selection::All => vec!["all".to_owned()],
-                Selection::Named(names) => names.iter().map(ToString::to_string).collect(),
-            };
-            log::info!("{}: {verb} {}", name(&who), names.join(" "));
+            log::info!("{}: {} {}", name(&who), verb.name(), named(which).join(" "));
+            driver.asked(&who, verb.name(), named(which));
+            let (written, noted) = oneshot::channel();
+            let answer = answer.after(noted);
             let ticket = driver.operations.open(Kind::Plain, about, answer);
-            driver.command(Some(ticket), who, if is_all { all } else { some(slots) });
+            driver.command(Some(ticket), who.clone(), verb.command(is_all, &slots));
+            match verb {
+                Verb::Start if is_all => driver.forget_stops(Some(written)),
+                // A stop or restart of everything is about the moment and not about any one of them.
+                Verb::Stop | Verb::Restart if is_all => {}
+                Verb::Stop => driver.remember(&slots, Wish::Down, &who, written),
+                Verb::Start | Verb::Restart => driver.remember(&slots, Wish::Up, &who, written),
+            }
+            // Who waits for one of them may have waited for this.
+            driver.look(&slots);
         });
+    }
+
+    /// Notes that somebody has asked for something.
+    pub(super) fn asked(&mut self, who: &Actor, verb: &str, about: Vec<String>) {
+        let asked = Happening::Asked {
+            who: who.clone(),
+            verb: verb.to_owned(),
+            about,
+        };
+        self.history.note(self.clock.stamp().wall_ms, None, asked);
+    }
+
+    /// Sends a signal to the first process of each of `slots`.
+    fn signal(&mut self, slots: &[Slot], signal: Signal, who: &Actor, answer: Answer) {
+        let stamp = self.clock.stamp();
+        let mut parts = Vec::with_capacity(slots.len());
+        for slot in slots {
+            let (Some(view), Some(component)) = (self.fleet.view(*slot, stamp.now), self.roster.name(*slot))
+            else {
+                continue;
+            };
+            let id = RunId {
+                slot: *slot,
+                run: view.run,
+            };
+            let sent = view.pid.map(|pid| (pid, self.host.signal(id, signal)));
+            let outcome = match sent {
+                Some((pid, Ok(true))) => {
+                    let run = view.run;
+                    let what = Happening::Signalled {
+                        signal,
+                        who: who.clone(),
+                        run,
+                    };
+                    self.history
+                        .note(stamp.wall_ms, Some((*slot, component.clone())), what);
+                    Outcome::Signalled(RunInfo { run, pid })
+                }
+                None | Some((_, Ok(false))) => Outcome::NotRunning,
+                Some((_, Err(error))) => Outcome::Failed(error.to_string()),
+            };
+            parts.push(Part {
+                component: component.clone(),
+                outcome,
+                took_us: 0,
+            });
+        }
+        answer.reply(Ok(Done::Operation(parts)));
     }
 
     fn logs(&self, slots: &[Slot], lines: u32, answer: Answer) {
@@ -107,34 +179,7 @@ impl Driver {
             let lines = lines.min(s7proto::LIMITS.log_lines);
             let tails = files
                 .into_iter()
-                .map(|(component, file)| {
-                    let read = crate::output::tail::tail(&file, lines, share);
-                    let file = file.display().to_string();
-                    match read {
-                        Ok(tail) => LogTail {
-                            component,
-                            file,
-                            bytes: tail.bytes,
-                            truncated: tail.truncated,
-                            error: None,
-                        },
-                        // It has never run, or somebody has taken the file away: there is nothing to show.
-                        Err(error) if error.kind() == std::io::ErrorKind::NotFound => LogTail {
-                            component,
-                            file,
-                            bytes: Vec::new(),
-                            truncated: false,
-                            error: None,
-                        },
-                        Err(error) => LogTail {
-                            component,
-                            file,
-                            bytes: Vec::new(),
-                            truncated: false,
-                            error: Some(error.to_string()),
-                        },
-                    }
-                })
+                .map(|(component, file)| tail_of(component, &file, lines, share))
                 .collect();
             answer.reply(Ok(Done::Logs(tails)));
         });
@@ -159,5 +204,51 @@ impl Driver {
     /// Tells a client that the daemon is on its way out.
     pub(super) fn shutting_down() -> Refusal {
         Refusal::ShuttingDown
+    }
+}
+
+/// The last lines of a component's output. Reads the disk.
+pub(super) fn tail_of(component: ComponentName, file: &Path, lines: u32, max_bytes: usize) -> LogTail {
+    let (bytes, truncated, error) = match crate::output::tail::tail(file, lines, max_bytes) {
+        Ok(tail) => (tail.bytes, tail.truncated, None),
+        // It has never run, or somebody has taken the file away: there is nothing to show.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Vec::new(), false, None),
+        Err(error) => (Vec::new(), false, Some(error.to_string())),
+    };
+    LogTail {
+        component,
+        file: file.display().to_string(),
+        bytes,
+        truncated,
+        error,
+    }
+}
+
+/// What is asked of components.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Start,
+    Stop,
+    Restart,
+}
+
+impl Verb {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+        }
+    }
+
+    fn command(self, is_all: bool, slots: &[Slot]) -> Command {
+        match (self, is_all) {
+            (Self::Start, true) => Command::StartAll,
+            (Self::Stop, true) => Command::StopAll,
+            (Self::Restart, true) => Command::RestartAll,
+            (Self::Start, false) => Command::Start(slots.to_vec()),
+            (Self::Stop, false) => Command::Stop(slots.to_vec()),
+            (Self::Restart, false) => Command::Restart(slots.to_vec()),
+        }
     }
 }

@@ -6,12 +6,18 @@
 mod background;
 mod calls;
 pub mod clock;
-mod operations;
+mod explain;
+mod history;
+pub mod operations;
 mod perform;
 mod reload;
-mod roster;
+pub mod roster;
 mod statistics;
+mod streams;
+mod waits;
+mod wishes;
 
+use crate::control::audit;
 use crate::control::call::Call;
 use crate::daemon_log::DaemonLog;
 use crate::machine::effect::Effect;
@@ -22,9 +28,11 @@ use crate::platform::output::Capture;
 use crate::platform::signals::{Asked, Signals};
 use crate::registry::LoadOptions;
 use crate::registry::plan::Plan;
-use crate::state::journal::StartedRun;
+use crate::state;
+use crate::state::journal::{Journal, StartedRun};
 use background::{Background, Found};
 use clock::Clock;
+use history::History;
 use operations::Operations;
 use roster::Roster;
 use s7proto::name::ComponentName;
@@ -34,7 +42,9 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
+use waits::Waits;
+use wishes::Wishes;
 
 /// Everything that the loop is made of.
 pub struct Driver {
@@ -46,10 +56,16 @@ pub struct Driver {
     operations: Operations,
     background: Background,
     statistics: Statistics,
+    history: History,
+    waits: Waits,
+    wishes: Wishes,
+    /// Dropped with the loop, which tells those who follow output.
+    alive: watch::Sender<()>,
     signals: Signals,
     inbox: mpsc::Receiver<Call>,
     refresh: Arc<Notify>,
     journal: PathBuf,
+    endpoint: String,
     load: LoadOptions,
     log: DaemonLog,
     effects: Vec<Effect>,
@@ -84,8 +100,12 @@ pub struct Parts {
     pub inbox: mpsc::Receiver<Call>,
     /// Told when the socket is to be looked after.
     pub refresh: Arc<Notify>,
-    /// Where the record of runs lies.
-    pub journal: PathBuf,
+    /// The record of runs and wishes.
+    pub journal: Arc<Journal>,
+    /// What people have wished by name, as the daemon before has noted it.
+    pub wishes: state::wishes::Wishes,
+    /// Where clients connect, to be shown.
+    pub endpoint: String,
     /// The daemon's own log.
     pub log: DaemonLog,
     /// Signals to the daemon.
@@ -124,10 +144,15 @@ impl Driver {
             operations: Operations::default(),
             background,
             statistics,
+            history: History::default(),
+            waits: Waits::default(),
+            wishes: Wishes::new(parts.wishes, Arc::clone(&parts.journal)),
+            alive: watch::Sender::new(()),
             signals: parts.signals,
             inbox: parts.inbox,
             refresh: parts.refresh,
-            journal: parts.journal,
+            journal: parts.journal.path().to_owned(),
+            endpoint: parts.endpoint,
             load: parts.load,
             log: parts.log,
             effects: Vec::new(),
@@ -140,7 +165,7 @@ impl Driver {
 
     /// Runs until everything is stopped.
     pub async fn run(mut self) -> End {
-        self.command(None, Actor::Supervisor, Command::StartAll);
+        self.boot();
         self.perform();
         loop {
             let wake = self.fleet.next_deadline().map(|at| self.clock.instant(at));
@@ -154,7 +179,7 @@ impl Driver {
                 }
                 Some(call) = self.inbox.recv() => self.call(call),
                 found = self.background.next() => self.found(found),
-                asked = self.signals.next() => self.asked(asked),
+                asked = self.signals.next() => self.signalled(asked),
                 () = at(wake) => self.fleet.tick(self.clock.stamp(), &mut self.effects),
                 () = at(statistics) => self.begin_statistics(),
             }
@@ -197,10 +222,12 @@ impl Driver {
         Ok(())
     }
 
-    fn asked(&mut self, asked: Asked) {
+    fn signalled(&mut self, asked: Asked) {
         match asked {
             Asked::Reload => {
                 log::info!("SIGHUP: loading the registry anew");
+                audit::signalled("SIGHUP, reload");
+                self.asked(&Actor::Supervisor, "reload", Vec::new());
                 self.refresh.notify_one();
                 let journal = self.journal.clone();
                 self.background.run(
@@ -211,6 +238,8 @@ impl Driver {
             }
             Asked::Stop => {
                 self.terminations += 1;
+                audit::signalled("stop everything and end");
+                self.asked(&Actor::Supervisor, "shutdown", Vec::new());
                 // Whatever was to come after the stop: now nothing is.
                 self.then = End::Stopped;
                 let command = if self.terminations == 1 {

@@ -1,12 +1,14 @@
 //! Carrying out what the machine says: one arm for each effect, no other branching.
 
 use super::Driver;
+use super::roster::NAMED_MEMBERS;
 use crate::machine::effect::Effect;
 use crate::machine::input::{RunId, Slot, Ticket};
+use s7proto::event::Happening;
+use s7proto::name::ComponentName;
 use s7proto::refusal::Refusal;
 use s7proto::reply::{Notice, Outcome, Part};
 use s7proto::status::{EndCause, ExitReport, State};
-use std::collections::HashMap;
 
 impl Driver {
     /// Carries out all effects that have come up.
@@ -29,6 +31,8 @@ impl Driver {
                 Effect::Ended { run, report } => {
                     self.host.forget(run);
                     self.log_end(run, &report);
+                    let ended = Happening::Ended { run: run.run, report };
+                    self.happened(run.slot, ended);
                 }
                 Effect::Part {
                     ticket,
@@ -48,23 +52,21 @@ impl Driver {
                     }
                 }
                 Effect::Reply(ticket) => {
-                    let places: HashMap<Slot, usize> = self
-                        .roster
-                        .order()
-                        .iter()
-                        .enumerate()
-                        .map(|(place, slot)| (*slot, place))
-                        .collect();
+                    let places = self.roster.places();
                     self.operations
                         .reply(ticket, |slot| places.get(&slot).copied().unwrap_or(usize::MAX));
                 }
                 Effect::Refuse(ticket) => self.operations.refuse(ticket, Self::shutting_down()),
                 Effect::GateTimedOut { tier, laggards } => {
-                    let names: Vec<String> = laggards.iter().filter_map(|slot| self.label(*slot)).collect();
+                    let laggards = laggards.iter().filter_map(|slot| self.roster.name(*slot));
+                    let names: Vec<&str> = laggards.clone().map(ComponentName::as_str).collect();
                     log::warn!(
                         "tier {tier} starts although these are not ready: {}",
                         names.join(", ")
                     );
+                    let laggards = laggards.take(NAMED_MEMBERS).cloned().collect();
+                    let forced = Happening::TierForced { tier, laggards };
+                    self.history.note(self.clock.stamp().wall_ms, None, forced);
                 }
                 Effect::SpawnOverdue(run) => {
                     let label = self.label(run.slot).unwrap_or_default();
@@ -74,7 +76,10 @@ impl Driver {
                     );
                 }
                 Effect::Forget(slot) => {
-                    if let Some(plan) = self.roster.plan(slot) {
+                    self.wait_in_vain(slot);
+                    self.happened(slot, Happening::Forgotten);
+                    if let Some(plan) = self.roster.plan(slot).cloned() {
+                        self.forget_wish(&plan.id);
                         self.capture.forget(&plan.id);
                         self.host.forget_component(&plan.id);
                     }
@@ -103,7 +108,36 @@ impl Driver {
         }
     }
 
-    fn entered(&self, slot: Slot, state: State) {
+    fn happened(&mut self, slot: Slot, what: Happening) {
+        if let Some(component) = self.roster.name(slot).cloned() {
+            let at_ms = self.clock.stamp().wall_ms;
+            self.history.note(at_ms, Some((slot, component)), what);
+        }
+    }
+
+    fn entered(&mut self, slot: Slot, state: State) {
+        self.tell_entered(slot, state);
+        let Some(view) = self.fleet.view(slot, self.clock.now()) else {
+            return;
+        };
+        // Why something waits is told by `why` as it is then; here it would only be what it was for a moment.
+        let reason = match state {
+            State::Waiting | State::Starting | State::Running | State::Stopping => None,
+            State::Stopped | State::Backoff | State::Exited | State::Fatal | State::Stuck => {
+                self.roster.reason(&view)
+            }
+        };
+        let entered = Happening::Entered {
+            state,
+            run: view.run,
+            pid: view.pid,
+            reason,
+        };
+        self.happened(slot, entered);
+        self.look(&[slot]);
+    }
+
+    fn tell_entered(&self, slot: Slot, state: State) {
         let Some(component) = self.roster.name(slot) else {
             return;
         };

@@ -2,17 +2,18 @@
 
 use super::background::Found;
 use super::operations::Kind;
-use super::{Driver, End, roster};
+use super::{Driver, End};
 use crate::control::call::{Answer, name};
-use crate::machine::input::{Change, Command, Slot};
+use crate::machine::input::{Change, Command};
 use crate::registry::diff::{self, ChangeKind};
 use crate::registry::plan::Plan;
 use crate::registry::{self, LoadFailure, LoadFailureKind, LoadOptions, trust};
+use s7proto::event::Happening;
 use s7proto::name::ComponentName;
 use s7proto::refusal::Refusal;
 use s7proto::reply::{CheckReport, Diagnostic, Done, ReloadAction, ReloadChange, ReloadReport, Severity};
 use s7proto::status::{Actor, Wish};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Reloads and checks that wait for the one under way; one more is refused as busy.
@@ -101,6 +102,7 @@ impl Driver {
             (Purpose::Check { answer }, loaded) => answer.reply(Ok(Done::Check(self.check_report(loaded)))),
             (purpose, Err(failure)) => {
                 log::error!("the registry can't be loaded, nothing is changed:\n{failure}");
+                self.note_refused(&failure);
                 let file = failure.file.display().to_string();
                 purpose.refuse(Refusal::RegistryBroken {
                     file,
@@ -110,6 +112,7 @@ impl Driver {
             (purpose, Ok(_)) if self.fleet.is_shutting_down() => purpose.refuse(Self::shutting_down()),
             (Purpose::Restart { who, answer }, Ok(_)) => {
                 self.then = End::Again;
+                self.forget_stops(None);
                 let ticket = self.operations.open(Kind::Restarting, None, answer);
                 self.command(Some(ticket), who, Command::Shutdown);
             }
@@ -122,6 +125,18 @@ impl Driver {
                 Ok(plan),
             ) => self.reload(asker, dry_run, restart, plan),
         }
+    }
+
+    fn note_refused(&mut self, failure: &LoadFailure) {
+        let mut errors = failure
+            .diagnostics
+            .iter()
+            .filter(|one| one.severity == Severity::Error)
+            .peekable();
+        let first = errors.peek().map(|one| one.message.clone()).unwrap_or_default();
+        let errors = u32::try_from(errors.count()).unwrap_or(u32::MAX);
+        let refused = Happening::RegistryRefused { errors, first };
+        self.history.note(self.clock.stamp().wall_ms, None, refused);
     }
 
     fn check_report(&self, loaded: Result<Plan, LoadFailure>) -> CheckReport {
@@ -188,6 +203,9 @@ impl Driver {
                 later.join(", ")
             );
         }
+        let changed = u32::try_from(differences.len()).unwrap_or(u32::MAX);
+        let loaded = Happening::RegistryLoaded { changed };
+        self.history.note(self.clock.stamp().wall_ms, None, loaded);
         let changes = self.changes(&differences, &plan);
         let supervisor = plan.supervisor.clone();
         self.log.set_trace_level(supervisor.trace_level);
@@ -207,48 +225,10 @@ impl Driver {
 
     /// What the machine is told, after the roster was brought up to date.
     fn changes(&mut self, differences: &[diff::Change], plan: &Plan) -> Vec<Change> {
-        let mut slots: HashMap<ComponentName, Slot> = HashMap::new();
-        let mut next = self.fleet.next_slot();
-        let first_new = next;
         for component in &plan.components {
-            // A component that was removed and is still on its way out is not a new one: it is changed once more.
-            if let Some(slot) = self.roster.slot(&component.id) {
-                slots.insert(component.id.clone(), slot);
-            } else {
-                slots.insert(component.id.clone(), next);
-                next = Slot(next.0 + 1);
-            }
-        }
-        let removed: Vec<Slot> = differences
-            .iter()
-            .filter(|change| change.kind == ChangeKind::Removed)
-            .filter_map(|change| self.roster.slot(&change.component))
-            .collect();
-        let slot_of = |name: &ComponentName| slots.get(name).copied();
-        self.roster.set(plan, slot_of);
-
-        let mut changes: Vec<Change> = removed.into_iter().map(Change::Remove).collect();
-        for component in &plan.components {
-            let Some(slot) = slot_of(&component.id) else {
-                continue;
-            };
-            let policy = roster::policy(component, slot_of);
             self.capture.follow(&component.id, &component.log);
-            if slot >= first_new {
-                changes.push(Change::Add(policy));
-            } else {
-                let renewed = [ChangeKind::NeedsRun, ChangeKind::Added];
-                let needs_run = differences
-                    .iter()
-                    .any(|change| change.component == component.id && renewed.contains(&change.kind));
-                changes.push(Change::Alter {
-                    slot,
-                    policy,
-                    needs_run,
-                });
-            }
         }
-        changes
+        self.roster.renew(plan, differences, self.fleet.next_slot())
     }
 
     fn describe(&self, change: &diff::Change, restart: bool, plan: &Plan) -> ReloadChange {

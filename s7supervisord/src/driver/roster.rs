@@ -1,19 +1,22 @@
 //! Names and plans of the components, by their slots in the machine.
 
 use crate::machine::fleet::Fleet;
-use crate::machine::input::{Policy, Restart, Slot};
+use crate::machine::input::{Change, Policy, Restart, Slot};
 use crate::machine::moment::Moment;
 use crate::machine::view::{View, Why};
+use crate::registry::diff::{self, ChangeKind};
 use crate::registry::plan::{ComponentPlan, Plan, RestartPolicy};
 use s7proto::name::ComponentName;
+use s7proto::pattern::Pattern;
 use s7proto::refusal::Refusal;
 use s7proto::request::Selection;
 use s7proto::status::{ComponentStatus, Reason};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use wildmatch::WildMatch;
 
 /// Members of a tier that a reason names at most; more would not be read.
-const NAMED_MEMBERS: usize = 8;
+pub const NAMED_MEMBERS: usize = 8;
 
 /// Who is who.
 #[derive(Debug, Default)]
@@ -48,6 +51,51 @@ impl Roster {
         self.order = order;
     }
 
+    /// Takes up a new plan that differs from the old one by `differences`; gives what the machine is to be told. `next`
+    /// is the slot that the machine gives to the next new component.
+    pub fn renew(&mut self, plan: &Plan, differences: &[diff::Change], mut next: Slot) -> Vec<Change> {
+        let mut slots: HashMap<ComponentName, Slot> = HashMap::new();
+        let first_new = next;
+        for component in &plan.components {
+            // A component that was removed and is still on its way out is not a new one: it is changed once more.
+            if let Some(slot) = self.slot(&component.id) {
+                slots.insert(component.id.clone(), slot);
+            } else {
+                slots.insert(component.id.clone(), next);
+                next = Slot(next.0 + 1);
+            }
+        }
+        let removed: Vec<Slot> = differences
+            .iter()
+            .filter(|change| change.kind == ChangeKind::Removed)
+            .filter_map(|change| self.slot(&change.component))
+            .collect();
+        let slot_of = |name: &ComponentName| slots.get(name).copied();
+        self.set(plan, slot_of);
+
+        let mut changes: Vec<Change> = removed.into_iter().map(Change::Remove).collect();
+        for component in &plan.components {
+            let Some(slot) = slot_of(&component.id) else {
+                continue;
+            };
+            let policy = policy(component, slot_of);
+            if slot >= first_new {
+                changes.push(Change::Add(policy));
+            } else {
+                let renewed = [ChangeKind::NeedsRun, ChangeKind::Added];
+                let needs_run = differences
+                    .iter()
+                    .any(|change| change.component == component.id && renewed.contains(&change.kind));
+                changes.push(Change::Alter {
+                    slot,
+                    policy,
+                    needs_run,
+                });
+            }
+        }
+        changes
+    }
+
     /// The machine no longer has it.
     pub fn forget(&mut self, slot: Slot) {
         if let Some(plan) = self.plans.remove(&slot)
@@ -62,6 +110,16 @@ impl Roster {
     #[must_use]
     pub fn order(&self) -> &[Slot] {
         &self.order
+    }
+
+    /// The place of each slot in [`Roster::order`].
+    #[must_use]
+    pub fn places(&self) -> HashMap<Slot, usize> {
+        self.order
+            .iter()
+            .enumerate()
+            .map(|(place, slot)| (*slot, place))
+            .collect()
     }
 
     /// The plan of a component.
@@ -87,10 +145,17 @@ impl Roster {
     /// # Errors
     /// One of the names is neither a component nor a server with instances.
     pub fn resolve(&self, selection: &Selection) -> Result<Vec<Slot>, Refusal> {
-        let Selection::Named(names) = selection else {
-            return Ok(self.order.clone());
-        };
         let mut meant = HashSet::new();
+        let names = match selection {
+            Selection::All => return Ok(self.order.clone()),
+            Selection::Named(names) => names,
+            Selection::Matching(patterns) => {
+                for pattern in patterns {
+                    self.add_matching(pattern, &mut meant)?;
+                }
+                return Ok(self.in_order(&meant));
+            }
+        };
         for name in names {
             let before = meant.len();
             if let Some(slot) = self.by_name.get(name) {
@@ -107,12 +172,35 @@ impl Roster {
                 }
             }
         }
-        Ok(self
-            .order
-            .iter()
-            .filter(|slot| meant.contains(slot))
-            .copied()
-            .collect())
+        Ok(self.in_order(&meant))
+    }
+
+    fn in_order(&self, meant: &HashSet<Slot>) -> Vec<Slot> {
+        let is_meant = |slot: &&Slot| meant.contains(slot);
+        self.order.iter().filter(is_meant).copied().collect()
+    }
+
+    fn add_matching(&self, pattern: &Pattern, meant: &mut HashSet<Slot>) -> Result<(), Refusal> {
+        let text = pattern.as_str();
+        if let Ok(name) = ComponentName::parse(text) {
+            meant.extend(self.resolve(&Selection::Named(vec![name]))?);
+            return Ok(());
+        }
+        let wild = WildMatch::new(text);
+        let mut any = false;
+        for (slot, plan) in &self.plans {
+            let server = plan.instance_of.as_ref().map(|(server, _)| server);
+            let names = std::iter::once(&plan.id).chain(server);
+            if names.into_iter().any(|name| wild.matches(name.as_str())) {
+                meant.insert(*slot);
+                any = true;
+            }
+        }
+        if any {
+            return Ok(());
+        }
+        let pattern = pattern.clone();
+        Err(Refusal::NoMatch { pattern })
     }
 
     fn is_server(&self, name: &ComponentName) -> bool {
@@ -176,7 +264,9 @@ impl Roster {
         })
     }
 
-    fn reason(&self, view: &View) -> Option<Reason> {
+    /// Why a component is as it is, in names.
+    #[must_use]
+    pub fn reason(&self, view: &View) -> Option<Reason> {
         Some(match view.why.clone() {
             Why::Nothing => return None,
             Why::NotAutoStarted => Reason::NotAutoStarted,

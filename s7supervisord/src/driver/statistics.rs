@@ -169,17 +169,17 @@ impl Driver {
         }
     }
 
-    fn report(&self, slots: &[Slot]) -> s7proto::status::StatusReport {
-        let now = self.clock.now();
-        let components = slots
-            .iter()
-            .filter_map(|slot| {
-                let mut status = self.roster.status(&self.fleet, *slot, now)?;
-                self.statistics.add_to(&mut status, *slot);
-                status.output_dropped_bytes = self.capture.dropped_bytes(&status.id);
-                Some(status)
-            })
-            .collect();
+    /// One component as `status` shows it, with the last sample of memory and CPU.
+    pub(super) fn status_of(&self, slot: Slot) -> Option<ComponentStatus> {
+        let mut status = self.roster.status(&self.fleet, slot, self.clock.now())?;
+        self.statistics.add_to(&mut status, slot);
+        status.output_dropped_bytes = self.capture.dropped_bytes(&status.id);
+        Some(status)
+    }
+
+    /// `slots` with the last sample of memory and CPU, however old it is.
+    pub(super) fn report(&self, slots: &[Slot]) -> s7proto::status::StatusReport {
+        let components = slots.iter().filter_map(|slot| self.status_of(*slot)).collect();
         s7proto::status::StatusReport {
             supervisor: self.supervisor(),
             components,

@@ -135,6 +135,7 @@ impl Fleet {
             effects,
         };
         match command {
+            Command::Boot(remembered) => turn.boot(remembered),
             Command::StartAll => turn.start_all(),
             Command::Start(slots) => turn.start(&slots),
             Command::StopAll => turn.stop_all(&who),

@@ -1,7 +1,7 @@
 //! What goes into the machine: commands (people ask) and events (the system reports).
 
 use super::moment::Moment;
-use s7proto::status::{Actor, Exit, SpawnFailure};
+use s7proto::status::{Actor, Exit, SpawnFailure, Wish};
 use std::time::Duration;
 
 /// A component's place in the fleet. Places are never used again.
@@ -73,6 +73,9 @@ pub enum Restart {
 /// What people (or the daemon's own signals) ask.
 #[derive(Debug, Clone)]
 pub enum Command {
+    /// The first command: start everything with `autoStart`, tier by tier, but for what people have wished by name before
+    /// this daemon began: that stays so (DESIGN 4).
+    Boot(Vec<Remembered>),
     /// Start everything with `autoStart`, tier by tier, also what was stopped by hand.
     StartAll,
     /// Start these, ignoring tiers.
@@ -96,6 +99,19 @@ pub enum Command {
     Shutdown,
     /// Whoever waits for the polite way has no more patience: kill everything now. Only after `Shutdown`.
     Hurry,
+}
+
+/// What somebody has wished of a component by name, as an earlier daemon has noted it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Which.
+    pub slot: Slot,
+    /// What is wished.
+    pub wish: Wish,
+    /// Who wished it.
+    pub who: Actor,
+    /// When, as wall time in milliseconds since 1970 (UTC).
+    pub at_ms: i64,
 }
 
 /// One difference between two registries.

@@ -2,4 +2,5 @@
 
 pub mod dated;
 pub mod failure;
+pub mod follow;
 pub mod tail;

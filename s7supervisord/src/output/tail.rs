@@ -28,13 +28,17 @@ pub struct Tail {
 /// # Errors
 /// The file can't be opened or read, or isn't a regular file: a link could point to anything.
 pub fn tail(file: &Path, lines: u32, max_bytes: usize) -> io::Result<Tail> {
-    let open = log_file::open_to_read(file)?;
-    read_tail(open, lines, max_bytes)
+    let mut open = log_file::open_to_read(file)?;
+    let end = open.seek(SeekFrom::End(0))?;
+    tail_before(&mut open, end, lines, max_bytes)
         .map_err(|why| doing(format_args!("reading the end of {}", file.display()), why))
 }
 
-fn read_tail(mut file: File, lines: u32, max_bytes: usize) -> io::Result<Tail> {
-    let size = file.seek(SeekFrom::End(0))?;
+/// The last `lines` lines of `file` before the byte `size`, at most `max_bytes` bytes of them.
+///
+/// # Errors
+/// The file can't be read.
+pub fn tail_before(file: &mut File, size: u64, lines: u32, max_bytes: usize) -> io::Result<Tail> {
     if lines == 0 || size == 0 {
         return Ok(Tail {
             bytes: Vec::new(),
@@ -51,7 +55,7 @@ fn read_tail(mut file: File, lines: u32, max_bytes: usize) -> io::Result<Tail> {
             .min(max_bytes - held)
             .min(usize::try_from(start).unwrap_or(BLOCK));
         start -= length as u64;
-        let mut block = read_at(&mut file, start, length)?;
+        let mut block = read_at(file, start, length)?;
         // The newline at the very end closes the last line and doesn't begin another.
         let searched = if held == 0 && block.last() == Some(&b'\n') {
             block.len() - 1
@@ -81,7 +85,7 @@ fn read_tail(mut file: File, lines: u32, max_bytes: usize) -> io::Result<Tail> {
             truncated: false,
         });
     }
-    if starts_a_line(&mut file, start)? {
+    if starts_a_line(file, start)? {
         let here = if bytes.is_empty() { 0 } else { newlines + 1 };
         return Ok(Tail {
             bytes,
@@ -107,7 +111,7 @@ fn starts_a_line(file: &mut File, at: u64) -> io::Result<bool> {
 }
 
 /// Reads up to `length` bytes at `at`: fewer where the file was cut meanwhile.
-fn read_at(file: &mut File, at: u64, length: usize) -> io::Result<Vec<u8>> {
+pub(super) fn read_at(file: &mut File, at: u64, length: usize) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(at))?;
     let mut block = Vec::with_capacity(length);
     file.take(length as u64).read_to_end(&mut block)?;

@@ -10,4 +10,6 @@ mod os;
 #[path = "windows/mod.rs"]
 mod os;
 
+pub mod peer;
+
 pub use os::*;

@@ -15,18 +15,23 @@ pub const EXIT_REGISTRY: u8 = 78;
 /// What writing to `out` gave.
 pub fn run(options: &LoadOptions, as_json: bool, out: &mut dyn Write) -> io::Result<u8> {
     let result = load(options);
-    let text = match (&result, as_json) {
-        (Ok(plan), false) => text(plan),
-        (Err(failure), false) => format!("{failure}\n"),
-        (Ok(plan), true) => format!("{:#}\n", json(plan)),
-        (Err(failure), true) => format!("{:#}\n", json_failure(options, failure)),
-    };
-    out.write_all(text.as_bytes())?;
+    out.write_all(render(options, &result, as_json).as_bytes())?;
     out.flush()?;
     Ok(match result {
         Ok(_) => 0,
         Err(_) => EXIT_REGISTRY,
     })
+}
+
+/// What `check` prints of a registry that was loaded, or could not be: text, or one JSON document.
+#[must_use]
+pub fn render(options: &LoadOptions, result: &Result<Plan, LoadFailure>, as_json: bool) -> String {
+    match (result, as_json) {
+        (Ok(plan), false) => text(plan),
+        (Err(failure), false) => format!("{failure}\n"),
+        (Ok(plan), true) => format!("{:#}\n", json(plan)),
+        (Err(failure), true) => format!("{:#}\n", json_failure(options, failure)),
+    }
 }
 
 /// The components by tier, within one in the order of the file.

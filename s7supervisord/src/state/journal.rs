@@ -1,9 +1,11 @@
 //! The record of runs: one line when a run begins, written by its own process before it executes, and one when it is over.
 //!
 //! Lines, not a binary format, so that they can be read at 3 a.m.:
-//! `boot <boot id>`, `start <component> <run> <pid> <nanoseconds since boot>`, `end <component> <run>`.
+//! `boot <boot id>`, `start <component> <run> <pid> <nanoseconds since boot>`, `end <component> <run>`, and what people
+//! have wished by name ([`super::wishes`]), which holds as long as the machine runs.
 //! A line that can't be understood is passed over: half a line is what a full disk leaves.
 
+use super::wishes::{self, Wishes};
 use s7proto::name::ComponentName;
 use std::collections::HashMap;
 use std::fs::File;
@@ -27,6 +29,15 @@ pub struct StartedRun {
     pub boot_ns: u64,
 }
 
+/// What an earlier daemon has left in the journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Left {
+    /// The runs that aren't over, the latest of each component.
+    pub runs: Vec<StartedRun>,
+    /// What people have wished by name.
+    pub wishes: Wishes,
+}
+
 /// The journal, open for appending.
 #[derive(Debug)]
 pub struct Journal {
@@ -39,23 +50,23 @@ impl Journal {
     ///
     /// # Errors
     /// The file is there and can't be read.
-    pub fn leftovers(dir: &Path, boot_id: &str) -> io::Result<Vec<StartedRun>> {
+    pub fn leftovers(dir: &Path, boot_id: &str) -> io::Result<Left> {
         let mut text = Vec::new();
         match File::open(dir.join(FILE)) {
             Ok(file) => file.take(64 * RESERVED).read_to_end(&mut text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Left::default()),
             Err(error) => return Err(error),
         };
         Ok(parse(&text, boot_id))
     }
 
-    /// Begins a new journal in `dir` with the runs that are still to be ended, and says why it can't be written, if so.
+    /// Begins a new journal in `dir` with what still holds of the one before, and says why it can't be written, if so.
     ///
     /// Supervision goes on without it.
     #[must_use]
-    pub fn begin(dir: &Path, boot_id: &str, open: &[StartedRun]) -> (Self, Option<io::Error>) {
+    pub fn begin(dir: &Path, boot_id: &str, left: &Left) -> (Self, Option<io::Error>) {
         let path = dir.join(FILE);
-        match create(dir, &path, boot_id, open) {
+        match create(dir, &path, boot_id, left) {
             Ok(file) => (
                 Self {
                     path,
@@ -79,6 +90,19 @@ impl Journal {
         self.file.as_ref()
     }
 
+    /// Notes `lines`, in one write. May take as long as the disk takes.
+    ///
+    /// # Errors
+    /// They can't be written, so the next daemon won't know them.
+    pub fn note(&self, lines: &str) -> io::Result<()> {
+        let mut file = self
+            .file
+            .as_ref()
+            .ok_or_else(|| io::Error::other("there is no record"))?;
+        // Lines of their own, whatever a full disk has left of the one before.
+        file.write_all(format!("\n{lines}").as_bytes())
+    }
+
     /// Notes that a run is over, tree and all.
     pub fn ended(&self, component: &ComponentName, run: u64) {
         if let Some(mut file) = self.file.as_ref() {
@@ -90,7 +114,7 @@ impl Journal {
 
 const FILE: &str = "journal";
 
-fn create(dir: &Path, path: &Path, boot_id: &str, open: &[StartedRun]) -> io::Result<File> {
+fn create(dir: &Path, path: &Path, boot_id: &str, left: &Left) -> io::Result<File> {
     let fresh = dir.join("journal.new");
     let _ = std::fs::remove_file(&fresh);
     let mut file = File::options().append(true).create_new(true).open(&fresh)?;
@@ -101,9 +125,12 @@ fn create(dir: &Path, path: &Path, boot_id: &str, open: &[StartedRun]) -> io::Re
         run,
         pid,
         boot_ns,
-    } in open
+    } in &left.runs
     {
         text.push_str(&format!("start {component} {run} {pid} {boot_ns}\n"));
+    }
+    for (component, wished) in &left.wishes {
+        text.push_str(&wishes::line(component, Some(wished)));
     }
     file.write_all(text.as_bytes())?;
     std::fs::rename(&fresh, path)?;
@@ -124,15 +151,20 @@ pub fn started_with_holes(component: &ComponentName, run: u64, digits: usize) ->
     (text, pid_at, time_at)
 }
 
-/// The runs that began since the boot `boot_id` and aren't over, the latest of each component.
+/// What was noted since the boot `boot_id` and still holds.
 #[must_use]
-pub fn parse(text: &[u8], boot_id: &str) -> Vec<StartedRun> {
+pub fn parse(text: &[u8], boot_id: &str) -> Left {
+    let mut wishes = Wishes::new();
     let mut open: HashMap<ComponentName, StartedRun> = HashMap::new();
     let mut same_boot = false;
     for line in text.split(|byte| *byte == b'\n') {
         let Ok(line) = std::str::from_utf8(line) else {
             continue;
         };
+        if let Some((kind @ ("wish" | "unwish"), rest)) = line.split_once(' ').filter(|_| same_boot) {
+            wishes::take(kind, rest.split(' '), &mut wishes);
+            continue;
+        }
         let mut words = line.split(' ');
         match (
             words.next(),
@@ -144,6 +176,7 @@ pub fn parse(text: &[u8], boot_id: &str) -> Vec<StartedRun> {
             (Some("boot"), Some(id), None, ..) => {
                 same_boot = id == boot_id;
                 open.clear();
+                wishes.clear();
             }
             (Some("start"), Some(name), Some(run), Some(pid), Some(time)) if same_boot => {
                 if let Some(run) = started(name, run, pid, time) {
@@ -162,9 +195,9 @@ pub fn parse(text: &[u8], boot_id: &str) -> Vec<StartedRun> {
             _ => {}
         }
     }
-    let mut open: Vec<StartedRun> = open.into_values().collect();
-    open.sort_by(|a, b| a.component.cmp(&b.component));
-    open
+    let mut runs: Vec<StartedRun> = open.into_values().collect();
+    runs.sort_by(|a, b| a.component.cmp(&b.component));
+    Left { runs, wishes }
 }
 
 fn started(name: &str, run: &str, pid: &str, time: &str) -> Option<StartedRun> {
@@ -178,7 +211,9 @@ fn started(name: &str, run: &str, pid: &str, time: &str) -> Option<StartedRun> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wishes::Wished;
     use super::*;
+    use s7proto::status::{Actor, Wish};
 
     fn line(component: &str, run: u64, pid: &str, time: &str) -> String {
         let (text, pid_at, time_at) = started_with_holes(&ComponentName::parse(component).unwrap(), run, 20);
@@ -197,7 +232,7 @@ mod tests {
             line("svg", 1, "102", "7"),
             line("svg", 2, "103", "8"),
         );
-        let left = parse(text.as_bytes(), "b1");
+        let left = parse(text.as_bytes(), "b1").runs;
         let pids: Vec<(String, u64, u32)> = left
             .iter()
             .map(|run| (run.component.to_string(), run.run, run.pid))
@@ -211,18 +246,58 @@ mod tests {
             "boot b1\nstart svg 1 000{}start ps 1 000",
             line("is", 1, "100", "5")
         );
-        let left = parse(text.as_bytes(), "b1");
+        let left = parse(text.as_bytes(), "b1").runs;
         assert_eq!(
             left.iter().map(|run| run.component.as_str()).collect::<Vec<_>>(),
             ["is"]
         );
-        assert_eq!(parse(text.as_bytes(), "b2"), []);
+        assert_eq!(parse(text.as_bytes(), "b2"), Left::default());
         assert_eq!(
             parse(
                 b"\xff\xfe\nend\nstart\nstart . 1 2 3\nboot b1\nstart is 1 1 1",
                 "b1"
             ),
-            []
+            Left::default()
+        );
+    }
+
+    #[test]
+    fn the_last_wish_holds_until_it_is_taken_back_or_the_machine_boots() {
+        let wished = |wish, who| Wished { wish, who, at_ms: -5 };
+        let name = |text| ComponentName::parse(text).unwrap();
+        let down = wished(Wish::Down, Actor::Uid(1000));
+        let text = [
+            "boot b1\n".to_owned(),
+            wishes::line(&name("is"), Some(&wished(Wish::Up, Actor::Supervisor))),
+            wishes::line(&name("is"), Some(&down)),
+            wishes::line(&name("ps"), Some(&down)),
+            wishes::line(
+                &name("svg"),
+                Some(&wished(Wish::Up, Actor::Sid("S-1-5-18".to_owned()))),
+            ),
+            wishes::line(&name("ps"), None),
+            "wish svg sideways uid:0 1\nwish svg down\nwish svg down uid:x 1\nwish . down uid:0 1\nunwish\n"
+                .to_owned(),
+        ]
+        .concat();
+        let expected = Wishes::from([
+            (name("is"), down),
+            (name("svg"), wished(Wish::Up, Actor::Sid("S-1-5-18".to_owned()))),
+        ]);
+        assert_eq!(parse(text.as_bytes(), "b1").wishes, expected);
+        assert_eq!(parse(text.as_bytes(), "b2").wishes, Wishes::new());
+        let dir = tempfile::tempdir().unwrap();
+        let left = Left {
+            runs: Vec::new(),
+            wishes: expected.clone(),
+        };
+        let (journal, fault) = Journal::begin(dir.path(), "b1", &left);
+        assert!(fault.is_none());
+        journal.note(&wishes::line(&name("is"), None)).unwrap();
+        let kept = Journal::leftovers(dir.path(), "b1").unwrap().wishes;
+        assert_eq!(
+            kept.keys().map(ComponentName::as_str).collect::<Vec<_>>(),
+            ["svg"]
         );
     }
 }

@@ -1,3 +1,4 @@
 //! What the next daemon has to know.
 
 pub mod journal;
+pub mod wishes;

@@ -2,3 +2,5 @@
 
 mod demo;
 mod real_servers;
+mod servers;
+mod tomcat;

@@ -1,67 +1,13 @@
 //! Servers that nobody here wrote: nginx and redis in two tiers of one registry, asserted on real requests.
 
+use super::servers::{self, free_ports, page, ping, program, tree};
 use rustix::process::Signal;
 use s7tests::daemon::pid;
 use s7tests::eventually::{SOON, eventually, when};
-use s7tests::processes::{children_of, is_alive, send};
-use s7tests::registry::Server;
+use s7tests::processes::{is_alive, send};
 use s7tests::sandbox::Sandbox;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// The program of that name, where Debian puts it.
-fn program(name: &str) -> Option<PathBuf> {
-    ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"]
-        .iter()
-        .map(|folder| Path::new(folder).join(name))
-        .find(|path| path.exists())
-}
-
-/// A port on loopback that nobody has just now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-    listener
-        .local_addr()
-        .expect("a bound socket has an address")
-        .port()
-}
-
-/// Sends `request` and gives the whole answer, as far as it comes.
-fn ask(port: u16, request: &str, enough: &str) -> Result<String, String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| error.to_string())?;
-    stream
-        .set_read_timeout(Some(Duration::from_secs(5)))
-        .map_err(|error| error.to_string())?;
-    stream
-        .write_all(request.as_bytes())
-        .map_err(|error| error.to_string())?;
-    let mut answer = String::new();
-    let mut chunk = [0; 1024];
-    while !answer.contains(enough) {
-        match stream.read(&mut chunk).map_err(|error| error.to_string())? {
-            0 => break,
-            count => answer.push_str(&String::from_utf8_lossy(&chunk[..count])),
-        }
-    }
-    if answer.contains(enough) {
-        Ok(answer)
-    } else {
-        Err(answer)
-    }
-}
-
-/// A process with all its descendants.
-fn tree(pid: u32) -> Vec<u32> {
-    let mut found = vec![pid];
-    let mut next = 0;
-    while let Some(pid) = found.get(next) {
-        found.extend(children_of(*pid).iter().map(|child| child.pid));
-        next += 1;
-    }
-    found
-}
+use std::net::TcpStream;
+use std::path::Path;
 
 struct Stack {
     sandbox: Sandbox,
@@ -72,51 +18,20 @@ struct Stack {
 impl Stack {
     fn new(nginx: &Path, redis_server: &Path) -> Self {
         let sandbox = Sandbox::new();
-        let (http, redis) = (free_port(), free_port());
-        let folder = sandbox.folder().display().to_string();
-        let user = if rustix::process::geteuid().is_root() {
-            "user root;"
-        } else {
-            ""
-        };
-        sandbox.write("page", "served by the stack\n");
-        sandbox.write(
-            "conf/nginx.conf",
-            &format!(
-                "daemon off; {user} worker_processes 2; pid {folder}/temp/nginx.pid; error_log stderr;
-events {{ worker_connections 64; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/temp/body; proxy_temp_path {folder}/temp/proxy;
-  fastcgi_temp_path {folder}/temp/fastcgi; uwsgi_temp_path {folder}/temp/uwsgi; scgi_temp_path {folder}/temp/scgi;
-  server {{ listen 127.0.0.1:{http}; root {folder}; }}
-}}
-"
-            ),
-        );
-        sandbox.write(
-            "conf/redis.conf",
-            &format!(
-                "bind 127.0.0.1\nport {redis}\ndir {folder}/temp\ndaemonize no\nsave \"\"\nappendonly no\n"
-            ),
-        );
-        let arguments = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let nginx_arguments = arguments(&["-e", "stderr", "-p", &folder, "-c", "conf/nginx.conf"]);
-        // nginx would read conf/nginx.conf beside its prefix anyway; said in full, it is the same everywhere.
-        let nginx = Server::program("web", &nginx.display().to_string(), nginx_arguments).tier(2);
-        let redis_arguments = arguments(&[&format!("{folder}/conf/redis.conf")]);
-        let store = Server::program("store", &redis_server.display().to_string(), redis_arguments).tier(1);
-        sandbox.write_registry(&[nginx.start_delay("200ms"), store.start_delay("200ms")]);
+        let [http, redis] = free_ports();
+        sandbox.write_registry(&[
+            servers::nginx(&sandbox, nginx, http).tier(2),
+            servers::redis(&sandbox, redis_server, redis).tier(1),
+        ]);
         Self { sandbox, http, redis }
     }
 
     fn page(&self) -> Result<String, String> {
-        let request = "GET /page HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        ask(self.http, request, "served by the stack")
+        page(self.http)
     }
 
     fn ping(&self) -> Result<String, String> {
-        ask(self.redis, "PING\r\n", "+PONG")
+        ping(self.redis)
     }
 
     fn serves(&self) {

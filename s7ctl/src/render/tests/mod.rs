@@ -6,6 +6,7 @@ mod status;
 
 use crate::error::{CtlError, Kind};
 use crate::render::clock::Clock;
+use crate::render::sentence::Asked;
 use crate::render::text::Page;
 use crate::render::{View, json, no_supervisor, sentence, text};
 use s7proto::endpoint::Endpoint;
@@ -126,6 +127,11 @@ fn status(components: Vec<ComponentStatus>, named: bool) -> View {
         report: report(components),
         named,
     }
+}
+
+fn operation(parts: Vec<Part>) -> View {
+    let asked = Asked::Change;
+    View::Operation { asked, parts }
 }
 
 fn part(id: &str, outcome: Outcome) -> Part {

@@ -69,7 +69,7 @@ fn every_outcome_has_its_line_or_its_failure() {
         ),
     ];
     for (outcome, line, code) in good {
-        let view = View::Operation(vec![part("ps", outcome)]);
+        let view = operation(vec![part("ps", outcome)]);
         assert_eq!(as_text(&view), format!("{line}\n"));
         assert_eq!((view.exit(), view.failures()), (0, vec![]));
         let json = as_json(&view);
@@ -127,7 +127,7 @@ fn every_outcome_has_its_line_or_its_failure() {
         ),
     ];
     for (outcome, kind, message, hint, code) in bad {
-        let view = View::Operation(vec![part("ps", outcome)]);
+        let view = operation(vec![part("ps", outcome)]);
         assert_eq!(as_text(&view), "", "failures are not data");
         let failures = view.failures();
         let [failure] = &failures[..] else {
@@ -156,7 +156,7 @@ fn failures_of_one_kind_keep_their_exit_code_and_different_ones_are_1() {
             similar: vec![],
         })
     };
-    let view = |outcomes: Vec<Outcome>| View::Operation(outcomes.into_iter().map(|o| part("x", o)).collect());
+    let view = |outcomes: Vec<Outcome>| operation(outcomes.into_iter().map(|o| part("x", o)).collect());
     assert_eq!(view(vec![missing(), missing(), Outcome::AlreadyDown]).exit(), 4);
     assert_eq!(view(vec![missing(), Outcome::Superseded]).exit(), 1);
     assert_eq!(view(vec![]).exit(), 0);
@@ -169,7 +169,7 @@ fn an_operation_as_json_names_runs_seconds_and_ends() {
         part("ps", Outcome::Restarted { before, after: RUN }),
         part("is", Outcome::FailedRun(crashed())),
     ];
-    let json = as_json(&View::Operation(parts));
+    let json = as_json(&operation(parts));
     assert_eq!(json["ok"], false);
     assert_eq!(
         json["data"]["components"],
@@ -194,7 +194,7 @@ fn an_operation_as_json_names_runs_seconds_and_ends() {
 
 #[test]
 fn what_a_person_has_seen_already_is_not_told_twice() {
-    let view = View::Operation(vec![
+    let view = operation(vec![
         part("is", Outcome::Started(RUN)),
         part("ps", Outcome::Started(RUN)),
     ]);

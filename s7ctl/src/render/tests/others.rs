@@ -270,7 +270,7 @@ fn versions_of_both_sides_are_shown() {
     }));
     let text = as_text(&view);
     assert!(
-        text.starts_with("s7ctl ") && text.contains("(protocol 1.0)\n"),
+        text.starts_with("s7ctl ") && text.contains("(protocol 1.1)\n"),
         "{text}"
     );
     assert!(

@@ -3,14 +3,44 @@
 use super::{GATE_TIMEOUT, Turn};
 use crate::machine::component::{Component, Step};
 use crate::machine::effect::Effect;
-use crate::machine::input::{Change, Policy, Slot, Ticket};
+use crate::machine::input::{Change, Policy, Remembered, Slot, Ticket};
 use crate::machine::sequence::StopSequence;
 use s7proto::status::{Actor, Wish};
 use std::collections::BTreeSet;
 
 impl Turn<'_> {
+    pub(super) fn boot(&mut self, remembered: Vec<Remembered>) {
+        let mut targets: BTreeSet<Slot> = self
+            .select(|component| component.policy.auto_start && !component.removed)
+            .into_iter()
+            .collect();
+        for Remembered {
+            slot,
+            wish,
+            who,
+            at_ms,
+        } in remembered
+        {
+            match wish {
+                Wish::Up if self.fleet.get(slot).is_some_and(|component| !component.removed) => {
+                    targets.insert(slot);
+                }
+                Wish::Up => {}
+                Wish::Down => {
+                    targets.remove(&slot);
+                    self.with(slot, |component, _, _| component.stopped_by = Some((who, at_ms)));
+                }
+            }
+        }
+        self.start_in_tiers(targets.into_iter().collect());
+    }
+
     pub(super) fn start_all(&mut self) {
         let targets = self.select(|component| component.policy.auto_start && !component.removed);
+        self.start_in_tiers(targets);
+    }
+
+    fn start_in_tiers(&mut self, targets: Vec<Slot>) {
         self.expect_parts(targets.len());
         for &slot in &targets {
             self.with(slot, |component, step, _| {

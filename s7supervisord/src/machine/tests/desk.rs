@@ -169,6 +169,9 @@ fn outcome_word(outcome: &Outcome) -> String {
         Outcome::Unkillable => "unkillable".to_owned(),
         Outcome::Superseded => "superseded".to_owned(),
         Outcome::Refused(_) => "refused".to_owned(),
+        Outcome::Signalled(_) | Outcome::NotRunning | Outcome::Failed(_) => {
+            unreachable!("the machine tells no {outcome:?}")
+        }
     }
 }
 

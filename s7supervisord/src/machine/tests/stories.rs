@@ -13,9 +13,9 @@
 //! An event is of the present run; `web/1 exits 0` names another.
 
 use super::desk::{Desk, failure, killed_from_outside, policy};
-use crate::machine::input::{Change, Command, Event, Policy, Restart, RunId, Slot};
+use crate::machine::input::{Change, Command, Event, Policy, Remembered, Restart, RunId, Slot};
 use crate::machine::moment::Moment;
-use s7proto::status::Exit;
+use s7proto::status::{Actor, Exit, Wish};
 use std::time::Duration;
 
 macro_rules! stories {
@@ -91,6 +91,7 @@ stories! {
     what_is_removed_and_added_again_comes_back
     what_is_removed_never_comes_back
     what_is_removed_together_is_not_started_on_the_way
+    what_was_wished_by_name_outlives_the_daemon
 }
 
 /// One line of a story.
@@ -194,6 +195,9 @@ fn act(desk: &mut Desk, input: &str) -> Option<Vec<crate::machine::effect::Effec
     let words: Vec<&str> = input.split_whitespace().collect();
     let slots = |names: &[&str]| -> Vec<Slot> { names.iter().map(|name| desk.slot(name)).collect() };
     let command = match words[..] {
+        ["boot", ref wishes @ ..] => {
+            Command::Boot(wishes.iter().map(|wish| remembered(desk, wish)).collect())
+        }
         ["start", "all"] => Command::StartAll,
         ["stop", "all"] => Command::StopAll,
         ["restart", "all"] => Command::RestartAll,
@@ -214,6 +218,17 @@ fn act(desk: &mut Desk, input: &str) -> Option<Vec<crate::machine::effect::Effec
         [] => return None,
     };
     Some(desk.order(command))
+}
+
+/// `a=down`: what an earlier daemon has noted.
+fn remembered(desk: &Desk, wish: &str) -> Remembered {
+    let (name, wish) = wish.split_once('=').unwrap();
+    Remembered {
+        slot: desk.slot(name),
+        wish: if wish == "up" { Wish::Up } else { Wish::Down },
+        who: Actor::Uid(0),
+        at_ms: 5,
+    }
 }
 
 fn event(words: &[&str]) -> Option<Event> {

@@ -8,10 +8,10 @@
 use super::desk::{Desk, failure, policy};
 use super::states::{STATES, WEB, Way, alter, reload, web};
 use crate::machine::effect::Effect;
-use crate::machine::input::{Change, Command, Event, Policy, RunId};
+use crate::machine::input::{Change, Command, Event, Policy, Remembered, RunId};
 use crate::machine::life::{Cause, Life, Phase};
 use crate::machine::moment::Moment;
-use s7proto::status::{Exit, Health, Wish};
+use s7proto::status::{Actor, Exit, Health, Wish};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
@@ -41,7 +41,12 @@ fn next(after: &Happening) -> Option<Happening> {
         E(Event::Ready) => E(Event::Health { healthy: false }),
         E(Event::Health { .. }) => E(Event::Hung),
         E(Event::Hung) => Timer,
-        Timer => C(Command::Start(vec![WEB])),
+        Timer => C(Command::Boot(Vec::new())),
+        C(Command::Boot(remembered)) => match remembered[..] {
+            [] => C(boot(Wish::Down)),
+            [Remembered { wish: Wish::Down, .. }] => C(boot(Wish::Up)),
+            _ => C(Command::Start(vec![WEB])),
+        },
         C(Command::Start(_)) => C(Command::StartAll),
         C(Command::StartAll) => C(Command::Stop(vec![WEB])),
         C(Command::Stop(_)) => C(Command::StopAll),
@@ -77,8 +82,22 @@ fn happening_in_words(happening: &Happening) -> String {
             [ref change] => format!("reload, {}", first_word(change).to_lowercase()),
             _ => unreachable!("the table reloads one change at a time"),
         },
+        Happening::Command(Command::Boot(remembered)) => match remembered[..] {
+            [Remembered { wish, .. }] => format!("boot, was wished {wish:?}").to_lowercase(),
+            _ => "boot".to_owned(),
+        },
         Happening::Command(command) => format!("command {}", first_word(command)),
     }
+}
+
+/// The first command of a daemon, when an earlier one has noted a wish for `WEB`.
+fn boot(wish: Wish) -> Command {
+    Command::Boot(vec![Remembered {
+        slot: WEB,
+        wish,
+        who: Actor::Uid(0),
+        at_ms: 0,
+    }])
 }
 
 fn first_word(of: &impl std::fmt::Debug) -> String {

@@ -1,5 +1,6 @@
 //! The control socket: making it, and knowing who is at the other end.
 
+use crate::platform::peer::Peer;
 use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::{GenericFilePath, ListenerOptions};
@@ -120,7 +121,7 @@ pub fn is_gone(endpoint: &Endpoint) -> bool {
 ///
 /// # Errors
 /// The system doesn't say.
-pub fn peer(stream: &Stream, groups: Groups) -> io::Result<(Actor, Option<Permission>)> {
+pub fn peer(stream: &Stream, groups: Groups) -> io::Result<(Peer, Option<Permission>)> {
     let credentials = credentials(stream)?;
     let uid = credentials.uid;
     let member = |group: Option<u32>| {
@@ -131,11 +132,15 @@ pub fn peer(stream: &Stream, groups: Groups) -> io::Result<(Actor, Option<Permis
     } else {
         member(groups.observe).then_some(Permission::Observe)
     };
-    Ok((Actor::Uid(uid), permission))
+    let peer = Peer {
+        who: Actor::Uid(uid),
+        pid: u32::try_from(credentials.pid).ok().filter(|pid| *pid > 0),
+    };
+    Ok((peer, permission))
 }
 
-/// The peer's user and group as of its connect (SO_PEERCRED). Its process id is 0 where it lives in another namespace, and
-/// nothing here asks for it.
+/// The peer's process, user and group as of its connect (SO_PEERCRED). The process id is 0 where it lives in another
+/// namespace.
 fn credentials(stream: &Stream) -> io::Result<libc::ucred> {
     let Stream::UdSocket(socket) = stream;
     let mut credentials = libc::ucred {

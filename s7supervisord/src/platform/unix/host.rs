@@ -1,6 +1,7 @@
 //! The processes of all runs: orders go in, events come out.
 
 use super::census::Orphans;
+pub use super::census::tree;
 use super::held::{Command, Process};
 use super::inherited::Inherited;
 use super::leftovers::{self, Leftovers};
@@ -10,7 +11,7 @@ use super::output::Capture;
 use super::spawner::{Order, Spawned, Spawner};
 use super::sweeper::{Job, Leader, Leaders, Manner, Sweeper, Swept};
 use super::watch::Watch;
-use super::words::{exit_of, unix_signal};
+use super::words::{asked_signal, exit_of, unix_signal};
 
 use crate::machine::input::{Event, RunId};
 use crate::registry::plan::{ComponentPlan, StopPlan};
@@ -179,6 +180,22 @@ impl Host {
         }
         // A stopped process would take the signal only after it is continued (reliability A2).
         process.send(Signal::CONT);
+    }
+
+    /// Sends a signal to the first process of a run; `false` where it has ended.
+    ///
+    /// # Errors
+    /// The system doesn't let it be sent.
+    pub fn signal(&mut self, run: RunId, signal: s7proto::signal::Signal) -> io::Result<bool> {
+        let process = self.runs.get(&run).filter(|process| !process.ended);
+        let Some(pidfd) = process.and_then(|process| process.pidfd.as_ref()) else {
+            return Ok(false);
+        };
+        match rustix::process::pidfd_send_signal(pidfd, asked_signal(signal)) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::SRCH) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn cannot_ask(&self, run: RunId) -> impl FnOnce() + Send + 'static {

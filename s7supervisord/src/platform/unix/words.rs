@@ -35,6 +35,28 @@ pub fn signal_name(number: i32) -> String {
     }
 }
 
+/// The signal that a client names.
+pub fn asked_signal(signal: s7proto::signal::Signal) -> Signal {
+    use s7proto::signal::Signal as Asked;
+    match signal {
+        Asked::Hup => Signal::HUP,
+        Asked::Int => Signal::INT,
+        Asked::Quit => Signal::QUIT,
+        Asked::Abrt => Signal::ABORT,
+        Asked::Kill => Signal::KILL,
+        Asked::Usr1 => Signal::USR1,
+        Asked::Usr2 => Signal::USR2,
+        Asked::Alrm => Signal::ALARM,
+        Asked::Term => Signal::TERM,
+        Asked::Cont => Signal::CONT,
+        Asked::Stop => Signal::STOP,
+        Asked::Tstp => Signal::TSTP,
+        Asked::Ttin => Signal::TTIN,
+        Asked::Ttou => Signal::TTOU,
+        Asked::Winch => Signal::WINCH,
+    }
+}
+
 /// The signal that a registry names.
 pub fn unix_signal(signal: StopSignal) -> Signal {
     match signal {

@@ -1,10 +1,10 @@
 //! The control pipe.
 
 use super::process::unsupported;
+use crate::platform::peer::Peer;
 use interprocess::local_socket::tokio::{Listener, Stream};
 use s7proto::endpoint::Endpoint;
 use s7proto::refusal::Permission;
-use s7proto::status::Actor;
 use std::io;
 use std::path::Path;
 
@@ -51,6 +51,6 @@ pub fn is_gone(_endpoint: &Endpoint) -> bool {
 ///
 /// # Errors
 /// Always, so far.
-pub fn peer(_stream: &Stream, _groups: Groups) -> io::Result<(Actor, Option<Permission>)> {
+pub fn peer(_stream: &Stream, _groups: Groups) -> io::Result<(Peer, Option<Permission>)> {
     Err(unsupported("telling who a client is"))
 }

@@ -64,6 +64,14 @@ impl Host {
         match self.0 {}
     }
 
+    /// Sends a signal to the first process of a run.
+    ///
+    /// # Errors
+    /// None so far.
+    pub fn signal(&mut self, _run: RunId, _signal: s7proto::signal::Signal) -> io::Result<bool> {
+        match self.0 {}
+    }
+
     /// Asks what the first process has left.
     pub fn ask_rest(&mut self, _run: RunId) {
         match self.0 {}
@@ -104,6 +112,12 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// CPU time used so far, in microseconds.
     pub cpu_us: u64,
+}
+
+/// The members of a process's tree. There is none yet.
+#[must_use]
+pub fn tree(_pid: u32) -> Vec<u32> {
+    Vec::new()
 }
 
 /// Adds up the tree of each process. There is none yet.

@@ -236,6 +236,26 @@ impl Court {
                 }
                 parts
             }
+            Command::Boot(remembered) => {
+                let wish = |slot: &Slot| {
+                    remembered
+                        .iter()
+                        .rev()
+                        .find(|one| one.slot == *slot)
+                        .map(|one| one.wish)
+                };
+                let meant = |slot: &Slot| {
+                    let model = &self.models.all[slot];
+                    !model.removed && wish(slot).map_or(model.policy.auto_start, |wish| wish == Wish::Up)
+                };
+                let parts: BTreeSet<Slot> = all.into_iter().filter(meant).collect();
+                for slot in &parts {
+                    let model = self.model(*slot);
+                    let stays = model.process.is_some() && model.ending.is_none();
+                    model.wish_up(if stays { model.ordered } else { true });
+                }
+                parts
+            }
             Command::Reload { changes, restart } => changes
                 .iter()
                 .filter_map(|change| self.expect_change(change, *restart))

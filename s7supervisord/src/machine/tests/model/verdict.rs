@@ -249,7 +249,7 @@ impl Court {
             Outcome::AlreadyDown | Outcome::FailedSpawn(_) => model.process.is_none(),
             Outcome::Unkillable => model.is_stuck(now) || model.overdue || ends || !punctual,
             Outcome::Superseded => overtaken || model.removed,
-            Outcome::Refused(_) => false,
+            Outcome::Refused(_) | Outcome::Signalled(_) | Outcome::NotRunning | Outcome::Failed(_) => false,
         };
         assert!(
             holds,

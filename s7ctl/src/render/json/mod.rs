@@ -1,10 +1,16 @@
 //! Views → JSON (DESIGN 8). Absent values are null, never left out; fields may be added, never renamed.
 
+mod event;
+mod explain;
+mod operation;
+
+pub use event::{happened, missed, snapshot};
+
 use crate::error::CtlError;
 use crate::render::clock::{Clock, rfc3339};
-use crate::render::{View, outcome_name, sentence};
-use s7proto::reply::{CheckReport, Diagnostic, LogTail, Outcome, Part, ReloadAction, ReloadReport, Severity};
-use s7proto::reply::{RunInfo, VersionInfo};
+use crate::render::{View, sentence};
+use operation::{Operation, part, reload};
+use s7proto::reply::{CheckReport, Diagnostic, LogTail, Severity, VersionInfo};
 use s7proto::status::{ComponentStatus, EndCause, Exit, ExitReport, Reason, Wish};
 use s7proto::status::{StatusReport, SupervisorStatus};
 use s7proto::version::PROTOCOL;
@@ -21,8 +27,8 @@ pub fn render(view: &View, clock: &Clock) -> String {
         View::Status { report, .. } => print(&status(Some(report), error, clock)),
         View::NoSupervisor(_) => print(&status(None, error, clock)),
         View::NothingToStop(_) => print(&envelope(Some(Operation { components: vec![] }), error)),
-        View::Operation(parts) => {
-            let components = parts.iter().map(part).collect();
+        View::Operation { asked, parts } => {
+            let components = parts.iter().map(|one| part(one, *asked)).collect();
             print(&envelope(Some(Operation { components }), error))
         }
         View::Reload(report) => print(&envelope(Some(reload(report)), error)),
@@ -31,6 +37,15 @@ pub fn render(view: &View, clock: &Clock) -> String {
             print(&envelope(Some(Logs { components }), error))
         }
         View::Check(report) => print(&envelope(Some(check(report)), error)),
+        View::Why {
+            explanations,
+            omitted,
+        } => print(&envelope(
+            Some(explain::why(explanations, *omitted, clock)),
+            error,
+        )),
+        View::Events(events) => print(&envelope(Some(event::events(events, clock)), error)),
+        View::Info(report) => print(&envelope(Some(explain::info(report)), error)),
         View::Version(daemon) => print(&envelope(Some(version(daemon.as_ref())), error)),
         View::Passed(_) => String::new(),
     }
@@ -46,7 +61,8 @@ pub fn render_error(error: &CtlError, of_status: bool, clock: &Clock) -> String 
     }
 }
 
-fn print(value: &impl Serialize) -> String {
+/// One object and a newline.
+pub(super) fn print(value: &impl Serialize) -> String {
     let text = serde_json::to_string(value);
     // Only a map with keys that aren't text, or a failing Serialize, can't be written; there is neither here.
     text.unwrap_or_else(|error| {
@@ -160,10 +176,7 @@ fn component(status: &ComponentStatus, clock: &Clock) -> Component {
         id: status.id.to_string(),
         description: status.description.clone(),
         tier: status.tier,
-        wish: match status.wish {
-            Wish::Up => "up",
-            Wish::Down => "down",
-        },
+        wish: wish(status.wish),
         state: status.state.name(),
         health: status.health.name(),
         pid: status.pid,
@@ -177,6 +190,13 @@ fn component(status: &ComponentStatus, clock: &Clock) -> Component {
         reason: sentence::detail(status, clock),
         reason_code: status.reason.as_ref().map(reason_code),
         output_dropped_bytes: status.output_dropped_bytes,
+    }
+}
+
+fn wish(wish: Wish) -> &'static str {
+    match wish {
+        Wish::Up => "up",
+        Wish::Down => "down",
     }
 }
 
@@ -233,99 +253,6 @@ fn last_exit(report: &ExitReport) -> LastExit {
 
 fn seconds(micros: u64) -> f64 {
     micros as f64 / 1e6
-}
-
-#[derive(Serialize)]
-struct Operation {
-    components: Vec<PartOut>,
-}
-
-#[derive(Serialize)]
-struct PartOut {
-    id: String,
-    outcome: &'static str,
-    ok: bool,
-    run: Option<u64>,
-    pid: Option<u32>,
-    seconds: f64,
-    message: String,
-    hint: Option<String>,
-    exit: Option<LastExit>,
-    previous: Option<Run>,
-}
-
-#[derive(Serialize)]
-struct Run {
-    run: u64,
-    pid: u32,
-}
-
-fn part(part: &Part) -> PartOut {
-    let (run, previous, exit) = match &part.outcome {
-        Outcome::Started(run) | Outcome::AlreadyUp(run) => (Some(run), None, None),
-        Outcome::Restarted { before, after } => (Some(after), before.as_ref(), None),
-        Outcome::Completed(exit) | Outcome::Stopped(exit) | Outcome::FailedRun(exit) => {
-            (None, None, Some(exit))
-        }
-        Outcome::AlreadyDown
-        | Outcome::FailedSpawn(_)
-        | Outcome::Unkillable
-        | Outcome::Superseded
-        | Outcome::Refused(_) => (None, None, None),
-    };
-    let (message, hint) = match sentence::part(part) {
-        Ok(said) => (said, None),
-        Err(error) => (error.to_string(), error.hint),
-    };
-    PartOut {
-        id: part.component.to_string(),
-        outcome: outcome_name(&part.outcome),
-        ok: part.outcome.is_success(),
-        run: run.map(|run| run.run),
-        pid: run.map(|run| run.pid),
-        seconds: seconds(part.took_us),
-        message,
-        hint,
-        exit: exit.map(last_exit),
-        previous: previous.map(|RunInfo { run, pid }| Run { run: *run, pid: *pid }),
-    }
-}
-
-#[derive(Serialize)]
-struct Reload {
-    dry_run: bool,
-    changes: Vec<Change>,
-    warnings: Vec<Finding>,
-    components: Vec<PartOut>,
-}
-
-#[derive(Serialize)]
-struct Change {
-    id: String,
-    action: &'static str,
-    fields: Vec<String>,
-}
-
-fn reload(report: &ReloadReport) -> Reload {
-    let changes = report.changes.iter().map(|change| Change {
-        id: change.component.to_string(),
-        action: match change.action {
-            ReloadAction::AddedAndStarted => "added_and_started",
-            ReloadAction::Added => "added",
-            ReloadAction::Removed => "removed",
-            ReloadAction::Restarted => "restarted",
-            ReloadAction::NeedsRestart => "needs_restart",
-            ReloadAction::Updated => "updated",
-            ReloadAction::AppliedLive => "applied_live",
-        },
-        fields: change.fields.clone(),
-    });
-    Reload {
-        dry_run: report.dry_run,
-        changes: changes.collect(),
-        warnings: report.warnings.iter().map(finding).collect(),
-        components: report.parts.iter().map(part).collect(),
-    }
 }
 
 #[derive(Serialize)]

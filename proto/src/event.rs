@@ -1,0 +1,103 @@
+//! What has happened, in order: the stream of `events`, and the history that `why` tells.
+
+use crate::name::ComponentName;
+use crate::signal::Signal;
+use crate::status::{Actor, ExitReport, Reason, SpawnFailure, State};
+use serde::{Deserialize, Serialize};
+
+/// One thing that has happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Counted from 1 over the daemon's life; one number is never given twice, and none is left out.
+    pub sequence: u64,
+    /// When, as wall time in milliseconds since 1970 (UTC).
+    pub at_ms: i64,
+    /// Which component; `None` for what concerns the daemon.
+    pub component: Option<ComponentName>,
+    /// What.
+    pub what: Happening,
+}
+
+/// What has happened. Variants are only ever appended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Happening {
+    /// The component has entered a state.
+    Entered {
+        /// The state.
+        state: State,
+        /// The present or last run; 0 before the first.
+        run: u64,
+        /// Its process, while there is one.
+        pid: Option<u32>,
+        /// Why, where it is something else than the order of things.
+        reason: Option<Reason>,
+    },
+    /// A run is over, tree and all.
+    Ended {
+        /// Which.
+        run: u64,
+        /// How.
+        report: ExitReport,
+    },
+    /// Somebody has asked for something that changes something, and it was accepted.
+    Asked {
+        /// Who.
+        who: Actor,
+        /// What, by the name of the verb ("restart", "reload", "shutdown").
+        verb: String,
+        /// The components by their names, or "all"; empty where it concerns the daemon.
+        about: Vec<String>,
+    },
+    /// A signal was sent to the component's first process.
+    Signalled {
+        /// Which.
+        signal: Signal,
+        /// Who has asked for it.
+        who: Actor,
+        /// The run it was sent to.
+        run: u64,
+    },
+    /// The registry was loaded anew.
+    RegistryLoaded {
+        /// Components that differ.
+        changed: u32,
+    },
+    /// The registry can't be loaded; what runs is untouched.
+    RegistryRefused {
+        /// Errors in it.
+        errors: u32,
+        /// The first of them.
+        first: String,
+    },
+    /// A tier was opened although earlier ones aren't ready.
+    TierForced {
+        /// The tier.
+        tier: i32,
+        /// Who isn't ready; at most eight are named.
+        laggards: Vec<ComponentName>,
+    },
+    /// The component has left the registry and is gone.
+    Forgotten,
+    /// The component has changed its health: `true` for well.
+    Health(bool),
+}
+
+/// How one run came to its end, or why it never began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastRun {
+    /// The run's number.
+    pub run: u64,
+    /// When it was over, as wall time in milliseconds since 1970 (UTC).
+    pub at_ms: i64,
+    /// How.
+    pub end: PastEnd,
+}
+
+/// The end of a [`PastRun`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PastEnd {
+    /// It ran and ended so.
+    Exited(ExitReport),
+    /// It never came to run.
+    NotSpawned(SpawnFailure),
+}

@@ -1,0 +1,51 @@
+//! `s7ctl why`: the components named; without names those that are not as they should be.
+
+use super::Context;
+use crate::call::unexpected;
+use crate::cli::Targets;
+use crate::connect::Daemon;
+use crate::error::CtlError;
+use crate::render::{View, is_troubled};
+use s7proto::reply::Done;
+use s7proto::request::{Request, Selection};
+
+/// How many are explained where nobody was named: more than that at once have one cause, and nobody reads them all.
+const MOST: usize = 10;
+
+pub async fn run(targets: &Targets, context: &mut Context) -> Result<View, CtlError> {
+    let mut daemon = context.connect().await?;
+    if let Some(which) = targets.selection() {
+        return explain(which, 0, &mut daemon, context).await;
+    }
+    // First who, then why: an explanation has lines of a file with it, and most components need none.
+    let all = Request::Status(Selection::All);
+    let Done::Status(report) = context.question(&mut daemon, &all).await? else {
+        return Err(unexpected(&daemon));
+    };
+    let troubled = report.components.into_iter().filter(is_troubled);
+    let mut names: Vec<_> = troubled.map(|component| component.id).collect();
+    let omitted = names.len().saturating_sub(MOST);
+    names.truncate(MOST);
+    if names.is_empty() {
+        return Ok(View::Why {
+            explanations: Vec::new(),
+            omitted,
+        });
+    }
+    explain(Selection::Named(names), omitted, &mut daemon, context).await
+}
+
+async fn explain(
+    which: Selection,
+    omitted: usize,
+    daemon: &mut Daemon,
+    context: &mut Context,
+) -> Result<View, CtlError> {
+    match context.question(daemon, &Request::Why(which)).await? {
+        Done::Why(explanations) => Ok(View::Why {
+            explanations,
+            omitted,
+        }),
+        _ => Err(unexpected(daemon)),
+    }
+}

@@ -1,0 +1,107 @@
+//! Requests whose notices don't end: heard one by one, and shown at once.
+
+use crate::call::refused;
+use crate::connect::Daemon;
+use crate::deadline::Deadline;
+use crate::error::{CtlError, Kind};
+use crate::render::quantity::seconds;
+use s7proto::channel::ChannelError;
+use s7proto::reply::{Done, Notice, Response};
+use s7proto::request::Request;
+use std::io::{self, Write};
+
+/// Another one than that of the questions before it on the same connection.
+const ID: u64 = 2;
+
+/// Why nothing more is to be heard.
+#[derive(Debug)]
+pub enum End {
+    /// Whoever reads our output has gone (`| head`), and wanted no more: no failure.
+    ReaderGone,
+    /// Everything else, also the end of the supervisor and of the caller's time.
+    Failed(CtlError),
+}
+
+/// What [`follow`] hears goes here.
+pub trait Listener {
+    /// One notice.
+    ///
+    /// # Errors
+    /// [`End`] where it can't be shown.
+    fn heard(&mut self, notice: Notice) -> Result<(), End>;
+}
+
+/// Asks, and gives each notice to `listener` until something ends it.
+pub async fn follow(
+    daemon: &mut Daemon,
+    request: &Request,
+    deadline: Deadline,
+    listener: &mut impl Listener,
+) -> End {
+    match hear(daemon, request, deadline, listener).await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    }
+}
+
+async fn hear(
+    daemon: &mut Daemon,
+    request: &Request,
+    deadline: Deadline,
+    listener: &mut impl Listener,
+) -> Result<std::convert::Infallible, End> {
+    let peer = daemon.name();
+    let fail = |kind, message: String| End::Failed(CtlError::new(kind, message));
+    let broken = |error: ChannelError| match error {
+        ChannelError::TimedOut { .. } => {
+            let message = format!("followed for {}, as --timeout says", seconds(deadline.within()));
+            fail(Kind::TimedOut, message)
+        }
+        _ => End::Failed(CtlError::channel(&peer, &error)),
+    };
+    let sent = daemon.channel.send(ID, request, deadline.remaining()).await;
+    sent.map_err(broken)?;
+    loop {
+        let received = daemon.channel.recv(deadline.remaining()).await;
+        match received.map_err(broken)? {
+            Some((ID, Response::Notice(notice))) => listener.heard(notice)?,
+            Some((ID, Response::Done(Done::StreamEnded))) => {
+                return Err(fail(Kind::NoSupervisor, "the supervisor has ended".to_owned()));
+            }
+            Some((ID, Response::Refused(refusal))) => return Err(End::Failed(refused(&refusal, request))),
+            Some((ID, Response::Done(_))) => {
+                return Err(End::Failed(crate::call::unexpected(daemon)));
+            }
+            Some((other, _)) => {
+                let message = format!("{peer} answered request {other}, which was not asked");
+                return Err(fail(Kind::Connection, message));
+            }
+            None => {
+                let message = format!("{peer} closed the connection; it may have ended");
+                let error = CtlError::new(Kind::Connection, message).hint("see: s7ctl status");
+                return Err(End::Failed(error));
+            }
+        }
+        // Notices that come without a pause would never let the time end.
+        if deadline.passed() {
+            let message = format!("followed for {}, as --timeout says", seconds(deadline.within()));
+            return Err(fail(Kind::TimedOut, message));
+        }
+    }
+}
+
+/// Writes to standard output at once.
+///
+/// # Errors
+/// [`End`] where nobody reads it, or it can't be written.
+pub fn show(bytes: &[u8]) -> Result<(), End> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(End::ReaderGone),
+        Err(error) => {
+            let error = CtlError::new(Kind::Failed, "cannot write to standard output").because(error);
+            Err(End::Failed(error))
+        }
+    }
+}

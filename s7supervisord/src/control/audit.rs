@@ -1,0 +1,228 @@
+//! Who has asked for what, and what came of it: two lines in the audit log for each command that changes something.
+
+use super::call::verb;
+use crate::daemon_log::AUDIT;
+use crate::platform::peer::Peer;
+use s7proto::refusal::Refusal;
+use s7proto::reply::{Done, Outcome, Part, Reply};
+use s7proto::request::{Request, Selection};
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// A command that was written down and has no result yet.
+#[derive(Debug)]
+pub struct Entry {
+    number: u64,
+    since: Instant,
+}
+
+/// Whether `request` changes something, so that it is to be written down.
+#[must_use]
+pub fn changes(request: &Request) -> bool {
+    match request {
+        Request::Start(_)
+        | Request::Stop(_)
+        | Request::Restart(_)
+        | Request::Shutdown
+        | Request::RestartSupervisor
+        | Request::Signal { .. } => true,
+        Request::Reload { dry_run, .. } => !dry_run,
+        Request::Status(_)
+        | Request::Logs { .. }
+        | Request::Check { .. }
+        | Request::Version
+        | Request::Wait { .. }
+        | Request::Follow { .. }
+        | Request::Why(_)
+        | Request::Events { .. }
+        | Request::Info(_) => false,
+    }
+}
+
+impl Entry {
+    /// Writes down that `peer` asks for `request`, if that changes something.
+    #[must_use]
+    pub fn begin(peer: &Peer, request: &Request) -> Option<Self> {
+        changes(request).then(|| Self::of(peer, &words(request)))
+    }
+
+    fn of(peer: &Peer, what: &str) -> Self {
+        /// Ties the result to the command.
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        log::info!(target: AUDIT, "#{number} {peer}: {what}");
+        Self {
+            number,
+            since: Instant::now(),
+        }
+    }
+
+    /// Writes down what came of it.
+    pub fn end(self, reply: &Reply) {
+        let took = self.since.elapsed().as_secs_f64();
+        log::info!(target: AUDIT, "#{} after {took:.3} s: {}", self.number, result(reply));
+    }
+}
+
+/// Writes down that `peer` was refused `request`, whatever it was.
+pub fn refused(peer: &Peer, request: &Request) {
+    log::warn!(target: AUDIT, "{peer}: not permitted: {}", words(request));
+}
+
+/// Writes down what the daemon was told by a signal.
+pub fn signalled(what: &str) {
+    log::info!(target: AUDIT, "signal to the supervisor: {what}");
+}
+
+/// The request in one line: `restart ps web-*`.
+fn words(request: &Request) -> String {
+    let mut text = verb(request).to_owned();
+    let which = match request {
+        Request::Start(which) | Request::Stop(which) | Request::Restart(which) => Some(which),
+        Request::Signal { which, signal } => {
+            let _ = write!(text, " {signal}");
+            Some(which)
+        }
+        Request::Reload { restart: false, .. } => {
+            text.push_str(" without restarts");
+            None
+        }
+        _ => None,
+    };
+    for name in which.map(named).unwrap_or_default() {
+        text.push(' ');
+        text.push_str(&name);
+    }
+    text
+}
+
+/// The names of a selection as they were given.
+#[must_use]
+pub fn named(which: &Selection) -> Vec<String> {
+    match which {
+        Selection::All => vec!["all".to_owned()],
+        Selection::Named(names) => names.iter().map(ToString::to_string).collect(),
+        Selection::Matching(patterns) => patterns.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn result(reply: &Reply) -> String {
+    match reply {
+        Ok(Done::Operation(parts) | Done::ShutDown(parts) | Done::Restarting(parts)) => {
+            of_parts("done", parts)
+        }
+        Ok(Done::Reload(report)) => of_parts(&format!("{} changed", report.changes.len()), &report.parts),
+        Ok(_) => "done".to_owned(),
+        Err(refusal) => format!("refused: {}", why(refusal)),
+    }
+}
+
+/// `done, ps restarted, is refused`: all went well where nothing follows.
+fn of_parts(head: &str, parts: &[Part]) -> String {
+    let mut text = head.to_owned();
+    for part in parts {
+        let _ = write!(text, ", {} {}", part.component, outcome(&part.outcome));
+    }
+    text
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Started(run) => format!("started as pid {}", run.pid),
+        Outcome::AlreadyUp(_) => "was up".to_owned(),
+        Outcome::Completed(report) | Outcome::Stopped(report) => report.exit.to_string(),
+        Outcome::AlreadyDown => "was down".to_owned(),
+        Outcome::Restarted { after, .. } => format!("restarted as pid {}", after.pid),
+        Outcome::FailedRun(report) => format!("failed: {}", report.exit),
+        Outcome::FailedSpawn(failure) => format!("failed: {failure}"),
+        Outcome::Unkillable => "can't be killed".to_owned(),
+        Outcome::Superseded => "superseded".to_owned(),
+        Outcome::Refused(refusal) => format!("refused: {}", why(refusal)),
+        Outcome::Signalled(run) => format!("signalled as pid {}", run.pid),
+        Outcome::NotRunning => "not running".to_owned(),
+        Outcome::Failed(why) => format!("failed: {why}"),
+    }
+}
+
+fn why(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::NoSuchComponent { name, .. } => format!("no component {name}"),
+        Refusal::NoMatch { pattern } => format!("nothing matches {pattern}"),
+        Refusal::NotPermitted { .. } => "not permitted".to_owned(),
+        Refusal::DependencyDown { dependency, .. } => format!("{dependency}, which it depends on, is down"),
+        Refusal::RegistryBroken { diagnostics, .. } => {
+            format!("the registry can't be loaded, {} findings", diagnostics.len())
+        }
+        Refusal::ShuttingDown => "everything is being stopped".to_owned(),
+        Refusal::Busy => "too much is going on".to_owned(),
+        Refusal::Malformed { detail } => format!("not understood: {detail}"),
+        Refusal::Unsupported { what } | Refusal::Internal { what } => what.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use s7proto::name::ComponentName;
+    use s7proto::pattern::Pattern;
+    use s7proto::signal::Signal;
+
+    fn name(text: &str) -> ComponentName {
+        ComponentName::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_command_is_one_line_with_everything_that_was_named() {
+        let some = Selection::Named(vec![name("is"), name("ps")]);
+        let wild = Selection::Matching(vec![Pattern::parse("w-*").unwrap()]);
+        let table = [
+            (Request::Start(some), "start is ps"),
+            (Request::Stop(Selection::All), "stop all"),
+            (
+                Request::Signal {
+                    which: wild,
+                    signal: Signal::Hup,
+                },
+                "signal SIGHUP w-*",
+            ),
+            (
+                Request::Reload {
+                    dry_run: false,
+                    restart: false,
+                },
+                "reload without restarts",
+            ),
+            (Request::Shutdown, "shutdown"),
+        ];
+        for (request, line) in table {
+            assert!(changes(&request), "{line}");
+            assert_eq!(words(&request), line);
+        }
+        assert!(!changes(&Request::Status(Selection::All)));
+        let dry_run = Request::Reload {
+            dry_run: true,
+            restart: true,
+        };
+        assert!(!changes(&dry_run));
+    }
+
+    #[test]
+    fn a_result_names_each_component_and_a_refusal_its_reason() {
+        let part = |component, outcome| Part {
+            component: name(component),
+            outcome,
+            took_us: 0,
+        };
+        let refused = Outcome::Refused(Refusal::DependencyDown {
+            component: name("ps"),
+            dependency: name("is"),
+        });
+        let parts = vec![part("is", Outcome::AlreadyDown), part("ps", refused)];
+        assert_eq!(
+            result(&Ok(Done::Operation(parts))),
+            "done, is was down, ps refused: is, which it depends on, is down"
+        );
+        assert_eq!(result(&Err(Refusal::Busy)), "refused: too much is going on");
+    }
+}

@@ -1,0 +1,199 @@
+//! The long answers: why components are as they are, and how everything is set up.
+
+use super::Driver;
+use crate::control::call::Answer;
+use crate::daemon_log::audit_file;
+use crate::machine::input::Slot;
+use crate::platform::host;
+use crate::registry::plan::{ComponentPlan, HealthPlan, ProbePlan, StopPlan};
+use s7proto::explain::{ComponentInfo, Explanation, InfoReport, Neighbour, SupervisorInfo};
+use s7proto::reply::{Done, LogTail};
+use s7proto::version::PROTOCOL;
+use std::path::Path;
+use std::time::Duration;
+
+/// Events of one component that an explanation holds; more would not be read.
+const EVENTS: usize = 20;
+/// Lines of output that an explanation holds of each component.
+const LINES: u32 = 10;
+/// The most bytes of these lines, of each component.
+const LINES_BYTES: usize = 16 * 1024;
+
+impl Driver {
+    /// Answers with everything that says why `slots` are as they are.
+    pub(super) fn why(&self, slots: &[Slot], answer: Answer) {
+        let explanations: Vec<(Explanation, std::path::PathBuf)> =
+            slots.iter().filter_map(|slot| self.explain(*slot)).collect();
+        let share = LINES_BYTES.min(s7proto::LIMITS.log_bytes / explanations.len().max(1));
+        // The output is read beside the loop; the answer goes from there straight to the client.
+        tokio::task::spawn_blocking(move || {
+            let explanations = explanations
+                .into_iter()
+                .map(|(mut explanation, file)| {
+                    let component = explanation.status.id.clone();
+                    explanation.output = super::calls::tail_of(component, &file, LINES, share);
+                    explanation
+                })
+                .collect();
+            answer.reply(Ok(Done::Why(explanations)));
+        });
+    }
+
+    fn explain(&self, slot: Slot) -> Option<(Explanation, std::path::PathBuf)> {
+        let plan = self.roster.plan(slot)?;
+        let status = self.status_of(slot)?;
+        let neighbour = |slot: Slot| {
+            let status = self.status_of(slot)?;
+            Some(Neighbour {
+                id: status.id,
+                wish: status.wish,
+                state: status.state,
+            })
+        };
+        let dependencies = plan
+            .depends_on
+            .iter()
+            .filter_map(|dependency| neighbour(self.roster.slot(&dependency.on)?))
+            .collect();
+        let depends = |other: &&Slot| {
+            let on_it = |plan: &ComponentPlan| plan.depends_on.iter().any(|one| one.on == status.id);
+            self.roster.plan(**other).is_some_and(|plan| on_it(plan))
+        };
+        let dependants = self.roster.order().iter().filter(depends);
+        let past = self.history.of(slot);
+        let explanation = Explanation {
+            since_ms: past.and_then(|past| past.since_ms),
+            dependencies,
+            dependants: dependants.filter_map(|other| neighbour(*other)).collect(),
+            past: past
+                .map(|past| past.runs.iter().cloned().collect())
+                .unwrap_or_default(),
+            events: self
+                .history
+                .latest(EVENTS, |event| event.component.as_ref() == Some(&status.id)),
+            output: LogTail {
+                component: status.id.clone(),
+                file: plan.log.file.display().to_string(),
+                bytes: Vec::new(),
+                truncated: false,
+                error: None,
+            },
+            status,
+        };
+        Some((explanation, plan.log.file.clone()))
+    }
+
+    /// Answers with how the daemon and `slots` are set up.
+    pub(super) fn info(&self, slots: &[Slot], answer: Answer) {
+        let supervisor = self.supervisor_info();
+        let components: Vec<(ComponentInfo, Option<u32>)> = slots
+            .iter()
+            .filter_map(|slot| {
+                let view = self.fleet.view(*slot, self.clock.now());
+                Some((component_info(self.roster.plan(*slot)?), view?.pid))
+            })
+            .collect();
+        // Looking for the members of a tree reads many small files, so it is done beside the loop.
+        tokio::task::spawn_blocking(move || {
+            let components = components
+                .into_iter()
+                .map(|(info, pid)| ComponentInfo {
+                    pids: pid.map(host::tree).unwrap_or_default(),
+                    ..info
+                })
+                .collect();
+            answer.reply(Ok(Done::Info(Box::new(InfoReport {
+                supervisor,
+                components,
+            }))));
+        });
+    }
+
+    fn supervisor_info(&self) -> SupervisorInfo {
+        let plan = &self.background.plan;
+        let config = &plan.supervisor;
+        SupervisorInfo {
+            status: self.supervisor(),
+            protocol: (PROTOCOL.major, PROTOCOL.minor),
+            install_folder: text(&plan.install_folder),
+            runtime_dir: self.journal.parent().map(text).unwrap_or_default(),
+            endpoint: self.endpoint.clone(),
+            log: text(&config.log),
+            audit_log: text(&audit_file(&config.log)),
+            temp: text(&config.temp),
+            trace_level: config.trace_level,
+            stats_interval_us: config.stats_interval.map(micros),
+            components: u32::try_from(plan.components.len()).unwrap_or(u32::MAX),
+            last_event: self.history.last(),
+        }
+    }
+}
+
+fn component_info(plan: &ComponentPlan) -> ComponentInfo {
+    let run = &plan.run;
+    ComponentInfo {
+        id: plan.id.clone(),
+        instance_of: plan.instance_of.clone(),
+        description: plan.description.clone(),
+        command: argv(&run.program, &run.arguments),
+        working_directory: text(&run.working_directory),
+        inherit_environment: run.inherit_environment,
+        environment: run.environment.clone(),
+        user: run.user.clone(),
+        group: run.group.clone(),
+        umask: run.umask,
+        limits: run
+            .limits
+            .iter()
+            .map(|limit| (limit.resource.name().to_owned(), limit.soft, limit.hard))
+            .collect(),
+        auto_start: plan.auto_start,
+        tier: plan.tier,
+        start_delay_us: micros(plan.start_delay),
+        stop_timeout_us: micros(plan.stop_timeout),
+        restart_policy: plan.restart.policy.name().to_owned(),
+        max_retries: plan.restart.max_retries,
+        success_exit_codes: plan.restart.success.clone(),
+        stop: stop(&plan.stop),
+        health: plan.health.as_ref().map(health),
+        depends_on: plan
+            .depends_on
+            .iter()
+            .map(|one| (one.on.clone(), one.on_loss.name().to_owned()))
+            .collect(),
+        log_file: text(&plan.log.file),
+        pids: Vec::new(),
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn argv(program: &Path, arguments: &[String]) -> Vec<String> {
+    std::iter::once(text(program))
+        .chain(arguments.iter().cloned())
+        .collect()
+}
+
+fn stop(plan: &StopPlan) -> String {
+    match plan {
+        StopPlan::Signal(signal) => signal.name().to_owned(),
+        StopPlan::Console => "console".to_owned(),
+        StopPlan::Tcp { host, port, text } => format!("tcp {host}:{port} {text:?}"),
+        StopPlan::Command { program, arguments } => format!("command {}", argv(program, arguments).join(" ")),
+    }
+}
+
+fn health(plan: &HealthPlan) -> String {
+    let probe = match &plan.probe {
+        ProbePlan::Tcp { port } => format!("tcp {port}"),
+        ProbePlan::Http { url, .. } => format!("http {url}"),
+        ProbePlan::Exec { program, arguments } => format!("exec {}", argv(program, arguments).join(" ")),
+    };
+    format!("{probe} each {:?}", plan.interval)
+}

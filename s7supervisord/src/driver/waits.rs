@@ -1,0 +1,250 @@
+//! Clients that wait for components, without asking anything of them.
+
+use super::Driver;
+use crate::control::call::Answer;
+use crate::machine::input::Slot;
+use crate::machine::moment::Moment;
+use crate::machine::view::{View, Why};
+use s7proto::refusal::Refusal;
+use s7proto::reply::{Done, Notice, Outcome, Part, RunInfo};
+use s7proto::request::Until;
+use s7proto::status::{Health, State, Wish};
+use std::collections::BTreeSet;
+
+/// The clients that wait. At most as many as may be connected: one that has gone is dropped when the next comes.
+#[derive(Default)]
+pub struct Waits(Vec<Waiting>);
+
+struct Waiting {
+    until: Until,
+    since: Moment,
+    /// Who isn't there yet.
+    open: BTreeSet<Slot>,
+    parts: Vec<(Slot, Part)>,
+    answer: Answer,
+}
+
+/// What a wait for a component comes to, if that can be said already.
+fn verdict(view: &View, until: Until) -> Option<Outcome> {
+    let by_itself = || {
+        view.last_exit
+            .clone()
+            .map_or(Outcome::AlreadyDown, Outcome::Stopped)
+    };
+    match (until, view.state) {
+        (_, State::Stuck) => Some(Outcome::Unkillable),
+        (Until::Up, _) if view.wish == Wish::Down => Some(Outcome::NotRunning),
+        (Until::Up, State::Running) if view.health != Health::Unhealthy => {
+            let pid = view.pid?;
+            Some(Outcome::AlreadyUp(RunInfo { run: view.run, pid }))
+        }
+        (Until::Up, State::Exited) => Some(
+            view.last_exit
+                .clone()
+                .map_or(Outcome::AlreadyDown, Outcome::Completed),
+        ),
+        (Until::Up, State::Fatal) => Some(match (&view.why, &view.last_exit) {
+            (Why::SpawnFailed(failure), _) => Outcome::FailedSpawn(failure.clone()),
+            (_, Some(report)) => Outcome::FailedRun(report.clone()),
+            _ => Outcome::NotRunning,
+        }),
+        (Until::Down, State::Stopped | State::Exited | State::Fatal) => Some(by_itself()),
+        _ => None,
+    }
+}
+
+impl Driver {
+    /// Answers once every one of `slots` is as it is waited for.
+    pub(super) fn wait(&mut self, slots: Vec<Slot>, until: Until, answer: Answer) {
+        self.waits.0.retain(|waiting| !waiting.answer.is_gone());
+        self.waits.0.push(Waiting {
+            until,
+            since: self.clock.now(),
+            open: slots.iter().copied().collect(),
+            parts: Vec::new(),
+            answer,
+        });
+        // Looking at nothing settles a wait for nothing.
+        self.look(&slots);
+    }
+
+    /// Something has changed with `slots`: somebody may have waited for that.
+    pub(super) fn look(&mut self, slots: &[Slot]) {
+        if self.waits.0.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let (fleet, roster) = (&self.fleet, &self.roster);
+        for waiting in &mut self.waits.0 {
+            let open: Vec<Slot> = slots
+                .iter()
+                .filter(|slot| waiting.open.contains(slot))
+                .copied()
+                .collect();
+            for slot in open {
+                let (Some(view), Some(component)) = (fleet.view(slot, now), roster.name(slot)) else {
+                    continue;
+                };
+                let Some(outcome) = verdict(&view, waiting.until) else {
+                    continue;
+                };
+                let part = Part {
+                    component: component.clone(),
+                    outcome,
+                    took_us: now.micros_since(waiting.since),
+                };
+                waiting.settle(slot, part);
+            }
+        }
+        self.answer_waits();
+    }
+
+    /// `slot` leaves the registry; it still has its name.
+    pub(super) fn wait_in_vain(&mut self, slot: Slot) {
+        let Some(name) = self.roster.name(slot).cloned() else {
+            return;
+        };
+        let now = self.clock.now();
+        for waiting in self
+            .waits
+            .0
+            .iter_mut()
+            .filter(|waiting| waiting.open.contains(&slot))
+        {
+            let outcome = match waiting.until {
+                Until::Down => Outcome::AlreadyDown,
+                Until::Up => Outcome::Refused(Refusal::NoSuchComponent {
+                    name: name.clone(),
+                    similar: Vec::new(),
+                }),
+            };
+            let part = Part {
+                component: name.clone(),
+                outcome,
+                took_us: now.micros_since(waiting.since),
+            };
+            waiting.settle(slot, part);
+        }
+        self.answer_waits();
+    }
+
+    fn answer_waits(&mut self) {
+        let settled: Vec<Waiting> = self
+            .waits
+            .0
+            .extract_if(.., |waiting| waiting.open.is_empty())
+            .collect();
+        if settled.is_empty() {
+            return;
+        }
+        let places = self.roster.places();
+        for mut waiting in settled {
+            waiting.parts.sort_by_key(|(slot, _)| places.get(slot).copied());
+            let parts = waiting.parts.into_iter().map(|(_, part)| part).collect();
+            waiting.answer.reply(Ok(Done::Operation(parts)));
+        }
+    }
+}
+
+impl Waiting {
+    fn settle(&mut self, slot: Slot, part: Part) {
+        self.open.remove(&slot);
+        self.answer.notice(Notice::Finished(part.clone()));
+        self.parts.push((slot, part));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use s7proto::status::{EndCause, Exit, ExitReport, SpawnFailure, SpawnStage};
+
+    fn view(wish: Wish, state: State) -> View {
+        View {
+            slot: Slot(0),
+            tier: 1,
+            wish,
+            state,
+            health: Health::None,
+            pid: Some(7),
+            run: 2,
+            uptime_us: None,
+            restarts: 0,
+            last_exit: None,
+            next_try_us: None,
+            why: Why::Nothing,
+        }
+    }
+
+    fn report() -> ExitReport {
+        ExitReport {
+            exit: Exit::Code(1),
+            cause: EndCause::Crashed,
+            at_ms: 0,
+            lasted_us: 0,
+        }
+    }
+
+    #[test]
+    fn a_wait_is_over_when_nothing_more_is_to_come() {
+        let run = RunInfo { run: 2, pid: 7 };
+        let table = [
+            (Until::Up, Wish::Up, State::Running, Some(Outcome::AlreadyUp(run))),
+            (Until::Up, Wish::Up, State::Starting, None),
+            (Until::Up, Wish::Up, State::Waiting, None),
+            (Until::Up, Wish::Up, State::Backoff, None),
+            (Until::Up, Wish::Up, State::Stopping, None),
+            (Until::Up, Wish::Down, State::Stopping, Some(Outcome::NotRunning)),
+            (Until::Up, Wish::Down, State::Stopped, Some(Outcome::NotRunning)),
+            (Until::Up, Wish::Up, State::Stuck, Some(Outcome::Unkillable)),
+            (
+                Until::Down,
+                Wish::Down,
+                State::Stopped,
+                Some(Outcome::AlreadyDown),
+            ),
+            (Until::Down, Wish::Up, State::Running, None),
+            (Until::Down, Wish::Up, State::Backoff, None),
+            (Until::Down, Wish::Down, State::Stopping, None),
+        ];
+        for (until, wish, state, expected) in table {
+            assert_eq!(
+                verdict(&view(wish, state), until),
+                expected,
+                "{until:?} {wish:?} {state:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wait_says_how_it_ended_where_it_has_ended_by_itself() {
+        let ended = |state| View {
+            last_exit: Some(report()),
+            ..view(Wish::Up, state)
+        };
+        let failure = SpawnFailure {
+            stage: SpawnStage::Executing,
+            subject: String::new(),
+            os_error: None,
+            cause: String::new(),
+            host_fault: false,
+        };
+        let not_spawned = View {
+            why: Why::SpawnFailed(failure.clone()),
+            ..ended(State::Fatal)
+        };
+        let unhealthy = View {
+            health: Health::Unhealthy,
+            ..view(Wish::Up, State::Running)
+        };
+        let up = |view: &View| verdict(view, Until::Up);
+        assert_eq!(up(&ended(State::Exited)), Some(Outcome::Completed(report())));
+        assert_eq!(up(&ended(State::Fatal)), Some(Outcome::FailedRun(report())));
+        assert_eq!(up(&not_spawned), Some(Outcome::FailedSpawn(failure)));
+        assert_eq!(up(&unhealthy), None);
+        assert_eq!(
+            verdict(&ended(State::Exited), Until::Down),
+            Some(Outcome::Stopped(report()))
+        );
+    }
+}

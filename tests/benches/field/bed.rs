@@ -1,0 +1,189 @@
+//! A daemon with N components, default settings, output captured as always.
+
+use crate::starts::{Start, Starts, now};
+use crate::tools::Tools;
+use rustix::process::{Pid, Signal};
+use s7tests::programs;
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long anything may take here; far beyond what any of it should.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running daemon, which ends with this.
+#[derive(Debug)]
+pub struct Bed {
+    child: Option<Child>,
+    folder: PathBuf,
+    runtime: TempDir,
+    /// When it was started.
+    pub began: Duration,
+    /// What its workers say.
+    pub starts: Starts,
+}
+
+impl Bed {
+    /// Starts a daemon with `n` workers in one tier, and gives their beginnings.
+    ///
+    /// # Errors
+    /// It can't be started, or not all of them begin.
+    pub fn workers(tools: &Tools, n: usize) -> io::Result<(Self, Vec<Start>)> {
+        let mut bed = Self::with(tools, |starts| {
+            format!(
+                "<server id=\"w\"><executable>{}</executable><arguments><argument>{}</argument></arguments>\
+                 <instances>{n}</instances></server>",
+                tools.worker().display(),
+                starts.path().display()
+            )
+        })?;
+        let begun = bed.starts.many(n, PATIENCE)?;
+        Ok((bed, begun))
+    }
+
+    /// Starts a daemon whose registry has these `<server>` elements.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn with(tools: &Tools, servers: impl FnOnce(&Starts) -> String) -> io::Result<Self> {
+        let folder = tools.fresh_folder()?;
+        let runtime = tools.fresh_runtime()?;
+        std::fs::create_dir(folder.join("conf"))?;
+        let starts = Starts::make(&folder.join("starts"))?;
+        let registry = format!("<supervisor><servers>{}</servers></supervisor>", servers(&starts));
+        std::fs::write(folder.join("conf/SupervisorRegistry.xml"), registry)?;
+        let mut command = Command::new(programs::path_of(programs::DAEMON));
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .args(["run", "--install-folder"])
+            .arg(&folder)
+            .arg("--runtime-dir")
+            .arg(runtime.path())
+            .arg("--socket")
+            .arg(runtime.path().join("s"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(folder.join("daemon.stderr"))?)
+            // As `s7ctl start` has it: the log goes to its file alone.
+            .env("S7_DETACHED", "1");
+        let began = now();
+        let child = command.spawn()?;
+        Ok(Self {
+            child: Some(child),
+            folder,
+            runtime,
+            began,
+            starts,
+        })
+    }
+
+    /// The daemon's process id.
+    ///
+    /// # Errors
+    /// It has been ended.
+    pub fn pid(&self) -> io::Result<u32> {
+        let child = self.child.as_ref();
+        Ok(child
+            .ok_or_else(|| io::Error::other("the daemon was ended"))?
+            .id())
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.runtime.path().join("s")
+    }
+
+    /// A file in its install folder.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.folder.join(relative)
+    }
+
+    /// The client, for this daemon.
+    pub fn ctl(&self) -> Command {
+        let mut command = Command::new(programs::path_of(programs::CTL));
+        command.env_clear().arg("--socket").arg(self.socket());
+        command
+    }
+
+    /// Has it stop everything and end, and gives how long that took.
+    ///
+    /// # Errors
+    /// It doesn't end in time, or not well.
+    pub fn stop(mut self) -> io::Result<Duration> {
+        let Some(mut child) = self.child.take() else {
+            return Err(io::Error::other("the daemon was ended before"));
+        };
+        let began = now();
+        let stopped = signal(child.id(), Signal::TERM).and_then(|()| ended(&mut child));
+        let took = now() - began;
+        match stopped {
+            Ok(true) => Ok(took),
+            Ok(false) => Err(io::Error::other(format!(
+                "the daemon ended badly: {}",
+                self.said()
+            ))),
+            Err(error) => {
+                self.child = Some(child);
+                Err(error)
+            }
+        }
+    }
+
+    /// What it has written to standard error.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.path("daemon.stderr")).unwrap_or_default()
+    }
+}
+
+/// Waits for an end without using the processor much; whether it was a good one.
+fn ended(child: &mut Child) -> io::Result<bool> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status.success());
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the daemon does not end"));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Signals a process that is known to be there.
+///
+/// # Errors
+/// It isn't.
+pub fn signal(pid: u32, signal: Signal) -> io::Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| io::Error::other("this is no process id"))?;
+    Ok(rustix::process::kill_process(pid, signal)?)
+}
+
+/// Kills all of them, one right after the other, and gives when that began.
+///
+/// # Errors
+/// One of them isn't there.
+pub fn kill_all(pids: impl IntoIterator<Item = u32>) -> io::Result<Duration> {
+    let began = now();
+    for pid in pids {
+        signal(pid, Signal::KILL)?;
+    }
+    Ok(began)
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        // Something has gone wrong, and that is told already; this only cleans up.
+        let _ = signal(child.id(), Signal::TERM);
+        if ended(&mut child).is_err() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

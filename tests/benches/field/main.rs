@@ -1,0 +1,74 @@
+//! The field: what the product costs, beside the floor of the same run and the bounds that it has to keep.
+//!
+//! ```text
+//! cargo bench -p s7tests                         # everything; some ten minutes
+//! cargo bench -p s7tests -- --only start,mass    # some of it
+//! cargo bench -p s7tests -- --quick              # fewer samples
+//! ```
+//!
+//! `--sizes 1,100` limits the numbers of components, `--json FILE` writes the rows as JSON, `--runtime-in FOLDER` says where
+//! runtime folders lie (by default `/dev/shm`: on a machine that is set up, `/run` is no disk either). The floor is a
+//! C program that does nothing but posix_spawn and sigwaitinfo; it is compiled by `cc` when the table is made, and measured
+//! in turns with the daemon, since a machine is never as quick as it was a minute ago. Benchmarks are no tests: the exit
+//! code is 0 where everything could be measured, whatever came out.
+
+#[cfg(unix)]
+mod bed;
+#[cfg(unix)]
+mod floor;
+#[cfg(unix)]
+mod mass;
+#[cfg(unix)]
+mod memory;
+#[cfg(unix)]
+mod options;
+#[cfg(unix)]
+mod random;
+#[cfg(unix)]
+mod rest;
+#[cfg(unix)]
+mod restart;
+#[cfg(unix)]
+mod row;
+#[cfg(unix)]
+mod start;
+#[cfg(unix)]
+mod starts;
+#[cfg(unix)]
+mod stop;
+#[cfg(unix)]
+mod table;
+#[cfg(unix)]
+mod tools;
+
+#[cfg(unix)]
+pub use options::{Options, STEADY, quiet};
+
+/// What can be measured, by the name that `--only` takes.
+#[cfg(unix)]
+const MEASURES: &[table::Measure] = &[
+    ("restart", restart::rows),
+    ("start", start::rows),
+    ("mass", mass::rows),
+    ("memory", memory::rows),
+    ("rest", rest::rows),
+    ("stop", stop::rows),
+];
+
+#[cfg(unix)]
+fn main() -> std::process::ExitCode {
+    let made = Options::from_command_line(&MEASURES.iter().map(|(name, _)| *name).collect::<Vec<_>>())
+        .and_then(|options| table::make(&options, MEASURES));
+    match made {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("field: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn main() {
+    eprintln!("field: NOT RUN: the floor and the measures are written for Linux");
+}
