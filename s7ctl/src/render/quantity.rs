@@ -38,17 +38,17 @@ pub fn age(time: Duration) -> String {
 #[must_use]
 pub fn size(bytes: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let (mut value, mut unit) = (bytes as f64, 0);
+    // How many there are of a unit, rounded.
+    let of = |unit: u32, times: u128| {
+        let one = 1u128 << (10 * unit);
+        (u128::from(bytes) * times + one / 2) / one
+    };
     // One below the next unit would be printed as 1024.
-    while value >= 1023.5 && unit + 1 < units.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    let unit = units.get(unit).copied().unwrap_or_default();
-    match unit {
-        "B" => format!("{bytes} B"),
-        _ if value < 9.95 => format!("{value:.1} {unit}"),
-        _ => format!("{value:.0} {unit}"),
+    let unit = (0..6).find(|unit| of(*unit, 1) < 1024).unwrap_or(6);
+    let name = units.get(unit as usize).copied().unwrap_or_default();
+    match of(unit, 10) {
+        tenths @ 0..100 if unit > 0 => format!("{}.{} {name}", tenths / 10, tenths % 10),
+        _ => format!("{} {name}", of(unit, 1)),
     }
 }
 
@@ -80,9 +80,9 @@ mod tests {
     #[test]
     fn sizes_never_show_1024_of_a_unit() {
         assert_eq!(
-            [0, 1023, 1024, 1536, 38_797_312, 1_048_575, u64::MAX].map(size),
+            [0, 1023, 1024, 1536, 10_188, 38_797_312, 1_048_575, u64::MAX].map(size),
             [
-                "0 B", "1023 B", "1.0 KiB", "1.5 KiB", "37 MiB", "1.0 MiB", "16 EiB"
+                "0 B", "1023 B", "1.0 KiB", "1.5 KiB", "9.9 KiB", "37 MiB", "1.0 MiB", "16 EiB"
             ]
         );
     }

@@ -11,6 +11,7 @@ const GAP: usize = 2;
 #[derive(Debug, Clone)]
 pub struct Cell {
     text: String,
+    width: usize,
     style: Style,
 }
 
@@ -24,20 +25,19 @@ impl Cell {
     /// Text with a style.
     #[must_use]
     pub fn styled(text: impl AsRef<str>, style: Style) -> Self {
-        Self {
-            text: visible(text.as_ref()),
-            style,
-        }
-    }
-
-    fn width(&self) -> usize {
-        self.text.width()
+        let text = visible(text.as_ref());
+        let width = if text.is_ascii() { text.len() } else { text.width() };
+        Self { text, width, style }
     }
 }
 
 /// Text without control characters.
 #[must_use]
 pub fn visible(text: &str) -> String {
+    // Most of it, and a table of a thousand rows has nine thousand cells.
+    if text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return text.to_owned();
+    }
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -57,7 +57,7 @@ pub fn render(rows: &[Vec<Cell>], width: Option<usize>) -> String {
         .map(|column| {
             rows.iter()
                 .filter_map(|row| row.get(column))
-                .map(Cell::width)
+                .map(|cell| cell.width)
                 .max()
                 .unwrap_or(0)
         })
@@ -74,13 +74,13 @@ fn row_into(out: &mut String, row: &[Cell], widths: &[usize], indent: usize, wid
     let mut line = String::new();
     for (cell, width) in row.iter().zip(widths) {
         push(&mut line, cell, &cell.text);
-        line.extend(std::iter::repeat_n(' ', width + GAP - cell.width()));
+        blanks(&mut line, width + GAP - cell.width);
     }
     let last = row.get(widths.len());
     let room = width.map(|width| width.saturating_sub(indent));
     match (last, room) {
         (Some(last), None) => push(&mut line, last, &last.text),
-        (Some(last), Some(room)) if last.width() <= room => push(&mut line, last, &last.text),
+        (Some(last), Some(room)) if last.width <= room => push(&mut line, last, &last.text),
         (Some(last), Some(room)) => {
             // Beside the other columns where that leaves lines worth reading, else below them.
             let (beside, indent, room) = if room >= NARROWEST {
@@ -95,7 +95,7 @@ fn row_into(out: &mut String, row: &[Cell], widths: &[usize], indent: usize, wid
             for (at, text) in wrap(&last.text, room).into_iter().enumerate() {
                 if at > 0 || !beside {
                     end(out, &mut line);
-                    line.extend(std::iter::repeat_n(' ', indent));
+                    blanks(&mut line, indent);
                 }
                 push(&mut line, last, &text);
             }
@@ -107,7 +107,20 @@ fn row_into(out: &mut String, row: &[Cell], widths: &[usize], indent: usize, wid
 
 fn push(line: &mut String, cell: &Cell, text: &str) {
     let style = cell.style;
-    line.push_str(&format!("{style}{text}{style:#}"));
+    if style.is_plain() {
+        line.push_str(text);
+    } else {
+        line.push_str(&format!("{style}{text}{style:#}"));
+    }
+}
+
+fn blanks(line: &mut String, mut count: usize) {
+    const SOME: &str = "                                ";
+    while count > 0 {
+        let now = count.min(SOME.len());
+        line.push_str(SOME.get(..now).unwrap_or_default());
+        count -= now;
+    }
 }
 
 fn end(out: &mut String, line: &mut String) {

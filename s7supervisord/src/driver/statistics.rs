@@ -5,9 +5,10 @@ use super::background::Found;
 use crate::control::call::Answer;
 use crate::machine::input::{RunId, Slot};
 use crate::machine::moment::Moment;
-use crate::platform::host::{self, Usage};
+use crate::platform::host::{Meter, Usage};
 use s7proto::status::ComponentStatus;
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A sample serves every question for this long (DESIGN 5).
@@ -17,6 +18,8 @@ const FRESH: Duration = Duration::from_secs(1);
 pub struct Statistics {
     sample: HashMap<RunId, Sample>,
     taken: Option<Moment>,
+    /// Only one measurement is under way at a time, so nobody ever waits for it.
+    meter: Arc<Mutex<Meter>>,
     under_way: bool,
     waiting: Vec<(Vec<Slot>, Answer)>,
     interval: Option<Duration>,
@@ -38,6 +41,7 @@ impl Statistics {
         Self {
             sample: HashMap::new(),
             taken: None,
+            meter: Arc::default(),
             under_way: false,
             waiting: Vec::new(),
             interval,
@@ -109,8 +113,12 @@ impl Driver {
         }
         self.statistics.under_way = true;
         let pids: Vec<(RunId, u32)> = self.host.pids().collect();
+        let meter = Arc::clone(&self.statistics.meter);
         self.background.run(
-            move || Found::Measured(host::usage(&pids)),
+            move || {
+                let mut meter = meter.lock().unwrap_or_else(PoisonError::into_inner);
+                Found::Measured(meter.usage(&pids))
+            },
             Found::Measured(HashMap::new()),
         );
     }

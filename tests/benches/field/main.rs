@@ -15,6 +15,12 @@
 #[cfg(unix)]
 mod bed;
 #[cfg(unix)]
+mod capture;
+#[cfg(unix)]
+mod chatty;
+#[cfg(unix)]
+mod floods;
+#[cfg(unix)]
 mod floor;
 #[cfg(unix)]
 mod mass;
@@ -22,6 +28,8 @@ mod mass;
 mod memory;
 #[cfg(unix)]
 mod options;
+#[cfg(unix)]
+mod query;
 #[cfg(unix)]
 mod random;
 #[cfg(unix)]
@@ -34,6 +42,8 @@ mod row;
 mod start;
 #[cfg(unix)]
 mod starts;
+#[cfg(unix)]
+mod status;
 #[cfg(unix)]
 mod stop;
 #[cfg(unix)]
@@ -53,6 +63,11 @@ const MEASURES: &[table::Measure] = &[
     ("memory", memory::rows),
     ("rest", rest::rows),
     ("stop", stop::rows),
+    ("status", status::rows),
+    ("query", query::rows),
+    ("capture", capture::rows),
+    ("chatty", chatty::rows),
+    ("floods", floods::rows),
 ];
 
 #[cfg(unix)]

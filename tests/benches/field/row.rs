@@ -115,6 +115,14 @@ pub fn spread(samples: &[f64]) -> io::Result<String> {
     ))
 }
 
+/// What so large a share of the samples doesn't exceed.
+///
+/// # Errors
+/// There are none.
+pub fn percentile(samples: &[f64], share: f64) -> io::Result<f64> {
+    at(samples, share)
+}
+
 fn at(samples: &[f64], share: f64) -> io::Result<f64> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);

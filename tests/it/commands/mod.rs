@@ -1,5 +1,6 @@
 //! One file for each verb of the client, under its name.
 
+mod audit;
 mod check;
 mod logs;
 mod restart;

@@ -13,6 +13,7 @@
 //! | 7 | grandchild that left the group | `nothing_of_a_tree_survives_a_stop`, `nothing_of_a_tree_survives_a_crash_into_the_next_run`, `a_tree_that_changes_its_processes_all_the_time_is_emptied_all_the_same`, `a_tree_that_never_rests_holds_up_no_other_component` |
 //! | 9 | unkillable | `an_unkillable_component_is_stuck_and_holds_nobody_else_up_needs_root` |
 //! | 10 | thread leader ends, threads live | `a_process_whose_first_thread_ended_is_still_running`, `a_process_whose_first_thread_ended_is_not_overlooked_by_the_next_daemon` |
+//! | 11 | output flood, no newline, binary | `floods_leave_commands_answered_others_captured_and_memory_as_it_was`, `a_flood_from_one_component_slows_nobody_else`, `floods_of_several_components_stall_nobody_else` |
 //! | 12 | pid reused | `a_bystander_with_a_reused_pid_is_left_alone_needs_root` |
 //! | 13 | 500 children die at once | `five_hundred_deaths_at_once_are_each_counted_once` |
 //! | 15 | dies between stop request and signal | `a_component_that_ends_while_it_is_stopped_stays_stopped` |
@@ -21,6 +22,8 @@
 //! | 24 | stale socket | `a_socket_that_a_dead_daemon_left_is_taken_over` |
 //! | 25 | death between fork and record | `what_is_no_longer_in_the_registry_is_ended_by_the_next_daemon`, `a_start_waits_for_what_an_earlier_daemon_left`, `a_daemon_killed_at_any_moment_of_a_start_leaves_one_copy`, `a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace`, `a_run_whose_record_is_lost_is_found_by_its_environment` |
 //! | 26 | SIGTERM twice, at start, during reload | `a_second_sigterm_shortens_every_grace`, `a_sigterm_while_the_supervisor_restarts_ends_it_for_good`, `a_daemon_told_to_end_at_any_moment_ends_in_order` |
+//! | 28 | disk full while logging | `a_full_disk_costs_output_is_counted_and_marked_and_stops_nobody_needs_root`, `needs_root_a_full_disk_drops_counts_and_marks_when_space_returns`, `a_full_disk_makes_a_component_wait_that_asked_for_it` |
+//! | 29 | log folder removed, read-only, replaced, rotated | `a_log_folder_that_is_removed_or_no_folder_costs_output_and_nothing_else`, `a_log_folder_that_is_read_only_costs_output_until_it_isnt_needs_root`, `a_log_that_is_renamed_or_deleted_is_opened_anew_by_its_name`, `links_and_folders_in_place_of_a_log_are_never_written_and_the_component_runs_on` |
 //! | 30 | fork fails | `a_machine_without_processes_to_spare_delays_a_start_and_blames_nobody_needs_root` |
 //! | 37 | length prefix of 4 GiB | `a_frame_that_claims_too_much_is_refused_before_it_is_read` |
 //! | 38 | garbage, truncated, old or new version | `garbage_ends_its_own_connection_alone`, `a_foreign_version_is_told_the_own_one` |
@@ -32,6 +35,7 @@
 //! | 48 | component changed while it runs | `a_reload_does_to_each_component_what_its_change_needs`, `a_reload_without_restart_marks_what_has_changed` |
 
 mod daemon_signals;
+mod flood;
 mod hostile_bytes;
 mod killed_daemon;
 mod many_clients;
@@ -47,3 +51,4 @@ mod stop_races;
 mod thread_leader;
 mod tree_survives;
 mod unkillable;
+mod unwritable_log;

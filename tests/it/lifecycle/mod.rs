@@ -7,3 +7,4 @@ mod grace_period;
 mod output;
 mod reload;
 mod start_order;
+mod wishes;

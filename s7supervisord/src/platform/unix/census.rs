@@ -45,7 +45,9 @@ impl Orphans {
     }
 }
 
-fn numbers(text: &[u8]) -> Vec<u32> {
+/// The numbers of a list of children.
+#[must_use]
+pub fn numbers(text: &[u8]) -> Vec<u32> {
     String::from_utf8_lossy(text)
         .split_ascii_whitespace()
         .filter_map(|word| word.parse().ok())
@@ -164,12 +166,16 @@ pub fn everyone() -> impl Iterator<Item = u32> {
 /// The process and all its descendants that can be reached now, itself first.
 #[must_use]
 pub fn tree(pid: u32) -> Vec<u32> {
+    walk(pid, children)
+}
+
+/// As [`tree`], each one's children being what `born` says.
+pub fn walk(pid: u32, mut born: impl FnMut(u32) -> Vec<u32>) -> Vec<u32> {
     let mut found = vec![pid];
     let mut next = 0;
     // A tree this large is a fork bomb; the rest is found in the next turn.
     while next < found.len() && found.len() < 65_536 {
-        let born = children(found[next]);
-        found.extend(born);
+        found.extend(born(found[next]));
         next += 1;
     }
     found

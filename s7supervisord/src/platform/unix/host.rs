@@ -6,7 +6,7 @@ use super::held::{Command, Process};
 use super::inherited::Inherited;
 use super::leftovers::{self, Leftovers};
 use super::locks;
-pub use super::measure::{Usage, usage};
+pub use super::measure::{Meter, Usage};
 use super::output::Capture;
 use super::spawner::{Order, Spawned, Spawner};
 use super::sweeper::{Job, Leader, Leaders, Manner, Sweeper, Swept};

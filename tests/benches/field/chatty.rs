@@ -1,0 +1,93 @@
+//! `s7ctl status` while 50 components write lines without a pause, each line a write of its own.
+
+use crate::bed::{Bed, PATIENCE};
+use crate::row::{Bound, Row, median, spread};
+use crate::status::{call, talker, wait_for_table};
+use crate::{Options, quiet};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::process::Command;
+use std::time::Duration;
+
+const COMPONENTS: usize = 50;
+
+/// The measure.
+///
+/// # Errors
+/// What could not be measured.
+pub fn rows(options: &Options) -> io::Result<Vec<Row>> {
+    let talker = talker(options)?;
+    let mut bed = Bed::with(&options.tools, |starts| {
+        format!(
+            "<server id=\"chat\"><executable>{}</executable><arguments><argument>chat</argument>\
+             <argument>{}</argument></arguments><instances>{COMPONENTS}</instances></server>",
+            talker.display(),
+            starts.path().display()
+        )
+    })?;
+    bed.starts.many(COMPONENTS, PATIENCE)?;
+    wait_for_table(&bed, COMPONENTS)?;
+    let before = written(&bed)?;
+    let (mut took, mut least) = (Vec::new(), Vec::new());
+    for round in 0..options.rounds(60) {
+        took.push(call(bed.ctl().arg("status"))?);
+        least.push(call(Command::new(&talker).arg("nothing"))?);
+        if round % 10 == 9 {
+            // A disk isn't filled for a figure: the logs begin anew, which they may at any time.
+            cut(&bed)?;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let silent = still(&bed, &before)?;
+    bed.stop()?;
+    quiet();
+    if silent > 0 {
+        return Err(io::Error::other(format!(
+            "{silent} of {COMPONENTS} components wrote nothing meanwhile"
+        )));
+    }
+    Ok(vec![Row {
+        measure: "s7ctl status, 50 chatty",
+        n: Some(COMPONENTS),
+        ours: median(&took)?,
+        unit: "ms",
+        floor: Some(median(&least)?),
+        bound: Bound::AtMost(20.0),
+        note: format!("{}; floor {}", spread(&took)?, spread(&least)?),
+    }])
+}
+
+fn logs(bed: &Bed) -> impl Iterator<Item = std::path::PathBuf> {
+    (1..=COMPONENTS).map(|number| bed.path(&format!("logs/chat-{number}.log")))
+}
+
+/// The last number that each has written.
+fn written(bed: &Bed) -> io::Result<Vec<u64>> {
+    logs(bed).map(|log| last_number(&log)).collect()
+}
+
+/// Of the last whole line; a log that was cut begins anywhere.
+fn last_number(log: &std::path::Path) -> io::Result<u64> {
+    let mut file = std::fs::File::open(log)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(300)))?;
+    let mut end = Vec::new();
+    file.take(300).read_to_end(&mut end)?;
+    let text = String::from_utf8_lossy(&end).into_owned();
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let number = whole.lines().last().and_then(|line| line.get(..12)?.parse().ok());
+    number.ok_or_else(|| io::Error::other(format!("no line at the end of {}: {text:?}", log.display())))
+}
+
+/// How many have written nothing since.
+fn still(bed: &Bed, before: &[u64]) -> io::Result<usize> {
+    let now = written(bed)?;
+    Ok(now
+        .iter()
+        .zip(before)
+        .filter(|(now, before)| now <= before)
+        .count())
+}
+
+fn cut(bed: &Bed) -> io::Result<()> {
+    logs(bed).try_for_each(|log| std::fs::OpenOptions::new().write(true).open(log)?.set_len(0))
+}
