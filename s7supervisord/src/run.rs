@@ -8,7 +8,7 @@ use crate::driver::{Driver, End, Parts};
 use crate::platform::endpoint::{self, Groups};
 use crate::platform::host::Host;
 use crate::platform::output::Capture;
-use crate::platform::signals::Signals;
+use crate::platform::signals::{self, Signals};
 use crate::platform::{Inherited, leftovers, process};
 use crate::registry::plan::Plan;
 use crate::registry::{self, LoadOptions, Os, places, trust};
@@ -54,7 +54,11 @@ pub fn check(options: &cli::Check) -> Result<u8, Failure> {
 /// # Errors
 /// It could not begin.
 pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
+    // Before there is a second thread.
+    signals::hold()
+        .map_err(|error| Failure::new(exit::INTERNAL, format!("holding signals back: {error}")))?;
     process::set_file_mode_mask();
+    process::raise_descriptor_limit();
     process::can_supervise().map_err(|why| Failure::new(exit::INTERNAL, why))?;
     let load = load_options(options.registry.as_deref(), &options.common)?;
     trust::check_obeyed(&load.file, &load.install_folder)
@@ -102,7 +106,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     }
     let _ = log.flush(LAST_WORDS);
     drop(lock);
-    if end? == End::Again {
+    if end? == End::Again && !signals::unheard_stop() {
         let Err(error) = process::begin_anew(inherited);
         return Err(Failure::new(
             exit::INTERNAL,

@@ -213,13 +213,13 @@ fn every_test_that_the_readme_names_exists() {
     }
 }
 
-/// The rows of the fault matrix that the daemon answers for. Each has a line in the table of `it/faults/mod.rs`.
-const ROWS: [u32; 27] = [
-    1, 2, 3, 5, 6, 7, 10, 11, 12, 13, 15, 16, 23, 24, 25, 26, 28, 29, 30, 37, 38, 42, 43, 45, 46, 47, 48,
-];
+/// The fault matrix has the rows from 1 to this one. Each has a line in the table of `it/faults/mod.rs`.
+const LAST_ROW: u32 = 56;
+/// How the cell of a row begins that has no test: a reason follows.
+const NOT_YET: &str = "not yet: ";
 
 #[test]
-fn every_fault_has_a_test_that_exists() {
+fn every_fault_has_a_test_that_exists_or_a_reason() {
     let table = read(&top().join("tests/it/faults/mod.rs"));
     let tests: String = sources_under(".").into_iter().map(|(_, text)| text).collect();
     let mut covered = Vec::new();
@@ -228,15 +228,22 @@ fn every_fault_has_a_test_that_exists() {
         let Some(row) = cells.next().and_then(|cell| cell.parse::<u32>().ok()) else {
             continue;
         };
-        let names = cells.nth(1).unwrap_or_default();
-        for name in names.split(',').map(|name| name.trim().trim_matches('`')) {
+        covered.push(row);
+        let answer = cells.nth(1).unwrap_or_default();
+        if let Some(reason) = answer.strip_prefix(NOT_YET) {
+            assert!(
+                reason.split(' ').count() >= 5,
+                "row {row}: {reason:?} is no reason"
+            );
+            continue;
+        }
+        for name in answer.split(',').map(|name| name.trim().trim_matches('`')) {
             assert!(
                 tests.contains(&format!("fn {name}(")),
                 "row {row}: there is no test `{name}`"
             );
         }
-        covered.push(row);
     }
-    let missing: Vec<_> = ROWS.iter().filter(|row| !covered.contains(row)).collect();
-    assert!(missing.is_empty(), "rows without a test: {missing:?}");
+    let wanted: Vec<u32> = (1..=LAST_ROW).collect();
+    assert_eq!(covered, wanted, "every row once, in order");
 }

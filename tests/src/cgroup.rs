@@ -22,6 +22,12 @@ impl Cgroup {
         Ok(Self { controller, folder })
     }
 
+    /// Where one of its files lies.
+    #[must_use]
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+
     /// Writes to one of its files.
     ///
     /// # Panics

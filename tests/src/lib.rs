@@ -20,6 +20,8 @@ pub mod registry;
 #[cfg(unix)]
 pub mod sandbox;
 #[cfg(unix)]
+pub mod usage;
+#[cfg(unix)]
 pub mod wire;
 
 /// Says on standard error that a test did not run, and why; a failure where [`REQUIRE_ALL`] is set.

@@ -103,6 +103,14 @@ fn has_live_threads(pid: u32) -> bool {
     })
 }
 
+/// The pid that a process has in the namespace below ours, if it lives in one.
+#[must_use]
+pub fn pid_inside(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// All processes there are.
 #[must_use]
 pub fn all() -> Vec<Process> {

@@ -165,12 +165,22 @@ impl Sandbox {
     /// The daemon's own log, all days of it.
     #[must_use]
     pub fn supervisor_log(&self) -> String {
+        self.dated_logs(|name| name.starts_with("Supervisor-") && !name.contains("-audit-"))
+    }
+
+    /// The log of commands, all days of it.
+    #[must_use]
+    pub fn audit_log(&self) -> String {
+        self.dated_logs(|name| name.starts_with("Supervisor-audit-"))
+    }
+
+    fn dated_logs(&self, wanted: impl Fn(&str) -> bool) -> String {
         let mut names: Vec<_> = fs::read_dir(self.path("logs"))
             .into_iter()
             .flatten()
             .flatten()
             .filter_map(|entry| entry.file_name().into_string().ok())
-            .filter(|name| name.starts_with("Supervisor-"))
+            .filter(|name| wanted(name))
             .collect();
         names.sort();
         names
@@ -325,6 +335,23 @@ impl Sandbox {
             }
         }
         found
+    }
+
+    /// Asserts that no process of this sandbox is left but clients.
+    ///
+    /// # Panics
+    /// Where one is left.
+    #[track_caller]
+    pub fn assert_nothing_left_of_processes(&self) {
+        eventually("no daemon or component of the sandbox is left", SOON, || {
+            processes::reap_adopted();
+            let left = self.processes();
+            when(
+                left.iter()
+                    .all(|process| programs::CTL.starts_with(&process.name)),
+                || format!("{left:?}"),
+            )
+        });
     }
 
     /// Asserts that no process of this sandbox is left, and no socket or FIFO.

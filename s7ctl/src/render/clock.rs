@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::cell::OnceCell;
+use std::time::Duration;
 
 /// What time it is and where. The time zone is read from the system only when a time is to be shown.
 #[derive(Debug)]
@@ -38,6 +39,13 @@ impl Clock {
             now,
             zone: Some(zone.into()),
         }
+    }
+
+    /// How long ago it was; `None` where that is no time at all.
+    #[must_use]
+    pub fn ago(&self, at_ms: i64) -> Option<Duration> {
+        let passed = self.now.as_millisecond().checked_sub(at_ms)?;
+        u64::try_from(passed).ok().map(Duration::from_millis)
     }
 
     /// `10:31:05` on the same day, else `2026-11-21 10:31:05`, in local time.

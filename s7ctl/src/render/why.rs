@@ -34,7 +34,9 @@ fn block(one: &Explanation, page: &Page) -> String {
     let status = &one.status;
     let mut rows = Rows::default();
     if let Some(at_ms) = one.since_ms {
-        rows.add("since", page.clock.in_words(at_ms));
+        let ago = page.clock.ago(at_ms).map(quantity::age);
+        let ago = ago.map_or_else(String::new, |ago| format!(", {ago} ago"));
+        rows.add("since", page.clock.in_words(at_ms) + &ago);
     }
     if let Some(next) = status.next_try_us {
         rows.add("next", format!("a try in {}", micros(next)));

@@ -36,6 +36,13 @@ async fn without_a_supervisor_every_verb_says_so_in_its_own_way_and_starts_nothi
         &["restart", "is"],
         &["reload"],
         &["logs"],
+        &["logs", "-f"],
+        &["signal", "HUP", "all"],
+        &["wait"],
+        &["why"],
+        &["events"],
+        &["events", "-f"],
+        &["info"],
         &["check"],
         &["shutdown"],
     ] {

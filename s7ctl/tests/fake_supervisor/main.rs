@@ -7,6 +7,8 @@
 
 mod conversation;
 mod itself;
+mod streams;
+mod verbs;
 
 use s7proto::channel::ServerChannel;
 use s7proto::hello::{HELLO_BYTES, Hello};
@@ -84,6 +86,14 @@ impl Said {
             out: String::from_utf8(output.stdout).unwrap(),
             err: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Standard output of a stream: one object for each line.
+    fn lines(&self) -> Vec<Value> {
+        let lines = self.out.lines().map(serde_json::from_str);
+        lines
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     fn json(&self) -> Value {

@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::connection;
 use crate::platform::endpoint::{self, Groups};
+use crate::platform::process;
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::traits::tokio::Listener as _;
 use s7proto::endpoint::Endpoint;
@@ -14,6 +15,8 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 
 /// Clients at a time. One costs a descriptor and a few KiB; operators and scripts need a handful (reliability B40).
 const CLIENTS: usize = 256;
+/// Clients may have one in so many of the daemon's descriptors, where there are few.
+const CLIENTS_SHARE: usize = 4;
 /// Clients at a time that may do nothing; they connect only where the socket has to be open to all.
 const STRANGERS: usize = 8;
 /// How long to wait after the system had no descriptor for a client (crates.md 2: never spin on EMFILE).
@@ -65,8 +68,11 @@ pub async fn accept(
     working: mpsc::WeakSender<()>,
 ) {
     let mut listener = Some(listener);
+    let mut short = false;
     let mut lock = None;
-    let places = Arc::new(Semaphore::new(CLIENTS));
+    // The rest of the descriptors is for components, however many clients there are.
+    let clients = CLIENTS.min(process::descriptor_limit() / CLIENTS_SHARE);
+    let places = Arc::new(Semaphore::new(clients));
     let strangers = Arc::new(Semaphore::new(STRANGERS));
     loop {
         let accepted = match &listener {
@@ -88,9 +94,15 @@ pub async fn accept(
                 }
                 continue;
             }
-            Some(Ok(stream)) => stream,
+            Some(Ok(stream)) => {
+                short = false;
+                stream
+            }
             Some(Err(error)) => {
-                log::warn!("accepting a client: {error}");
+                // Once for the whole time in which nobody can come in, which may be long.
+                if !std::mem::replace(&mut short, true) {
+                    log::warn!("accepting a client: {error}; those who connect wait until that is over");
+                }
                 tokio::time::sleep(BREATHER).await;
                 continue;
             }

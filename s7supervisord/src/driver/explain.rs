@@ -4,7 +4,7 @@ use super::Driver;
 use crate::control::call::Answer;
 use crate::daemon_log::audit_file;
 use crate::machine::input::Slot;
-use crate::platform::host;
+use crate::platform::{host, process};
 use crate::registry::plan::{ComponentPlan, HealthPlan, ProbePlan, StopPlan};
 use s7proto::explain::{ComponentInfo, Explanation, InfoReport, Neighbour, SupervisorInfo};
 use s7proto::reply::{Done, LogTail};
@@ -137,7 +137,7 @@ fn component_info(plan: &ComponentPlan) -> ComponentInfo {
         description: plan.description.clone(),
         command: argv(&run.program, &run.arguments),
         working_directory: text(&run.working_directory),
-        inherit_environment: run.inherit_environment,
+        inherit_environment: run.inherit_environment.unwrap_or_else(process::is_first),
         environment: run.environment.clone(),
         user: run.user.clone(),
         group: run.group.clone(),

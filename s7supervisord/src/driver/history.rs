@@ -4,21 +4,52 @@ use crate::machine::input::Slot;
 use s7proto::event::{Event, Happening, PastEnd, PastRun};
 use s7proto::name::ComponentName;
 use std::collections::{HashMap, VecDeque};
-use tokio::sync::broadcast;
+use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// Events that are remembered; some 200 bytes each. As many as one answer gives.
 const REMEMBERED: usize = s7proto::LIMITS.events as usize;
-/// Events that a listener may be behind before it misses some.
-const BEHIND: usize = 1024;
+/// Events that a listener may be behind before it misses some. One step of the loop can tell of every component several
+/// times, so this is five for each of some three thousand; the events themselves are shared by all listeners.
+const BEHIND: usize = 16 * 1024;
 /// Past runs that are remembered of each component.
 const PAST_RUNS: usize = 5;
 
 /// Everything that is remembered.
+#[derive(Default)]
 pub struct History {
-    events: VecDeque<Event>,
+    events: VecDeque<Arc<Event>>,
     sequence: u64,
-    listeners: broadcast::Sender<Event>,
+    listeners: Vec<Listener>,
     components: HashMap<Slot, Past>,
+}
+
+/// What a listener hears.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// Something has happened.
+    Event(Arc<Event>),
+    /// It was too slow for so many events.
+    Missed(u64),
+}
+
+/// One who is told everything.
+struct Listener {
+    tell: mpsc::Sender<Heard>,
+    missed: u64,
+}
+
+impl Listener {
+    /// Tells an event, or notes that there is no room for it; says whether anybody still listens.
+    fn tell(&mut self, event: &Arc<Event>) -> bool {
+        if self.missed > 0 && self.tell.try_send(Heard::Missed(self.missed)).is_ok() {
+            self.missed = 0;
+        }
+        if self.missed > 0 || self.tell.try_send(Heard::Event(Arc::clone(event))).is_err() {
+            self.missed += 1;
+        }
+        !self.tell.is_closed()
+    }
 }
 
 /// What is remembered of one component.
@@ -30,17 +61,6 @@ pub struct Past {
     pub runs: VecDeque<PastRun>,
 }
 
-impl Default for History {
-    fn default() -> Self {
-        Self {
-            events: VecDeque::new(),
-            sequence: 0,
-            listeners: broadcast::Sender::new(BEHIND),
-            components: HashMap::new(),
-        }
-    }
-}
-
 impl History {
     /// Something has happened.
     pub fn note(&mut self, at_ms: i64, component: Option<(Slot, ComponentName)>, what: Happening) {
@@ -49,15 +69,13 @@ impl History {
             name
         });
         self.sequence += 1;
-        let event = Event {
+        let event = Arc::new(Event {
             sequence: self.sequence,
             at_ms,
             component,
             what,
-        };
-        if self.listeners.receiver_count() > 0 {
-            let _ = self.listeners.send(event.clone());
-        }
+        });
+        self.listeners.retain_mut(|listener| listener.tell(&event));
         if self.events.len() == REMEMBERED {
             self.events.pop_front();
         }
@@ -106,7 +124,7 @@ impl History {
             .rev()
             .filter(|event| wanted(event))
             .take(count)
-            .cloned()
+            .map(|event| Event::clone(event))
             .collect();
         events.reverse();
         events
@@ -118,10 +136,13 @@ impl History {
         self.components.get(&slot)
     }
 
-    /// Every event after [`History::last`], as of now.
+    /// Every event after [`History::last`], as of now. Ends with the daemon.
     #[must_use]
-    pub fn listen(&self) -> broadcast::Receiver<Event> {
-        self.listeners.subscribe()
+    pub fn listen(&mut self) -> mpsc::Receiver<Heard> {
+        self.listeners.retain(|listener| !listener.tell.is_closed());
+        let (tell, heard) = mpsc::channel(BEHIND);
+        self.listeners.push(Listener { tell, missed: 0 });
+        heard
     }
 }
 
@@ -144,7 +165,6 @@ mod tests {
     fn as_much_as_is_said_is_remembered_and_no_number_is_left_out() {
         let mut history = History::default();
         let (slot, name) = (Slot(3), ComponentName::parse("ps").unwrap());
-        let mut listener = history.listen();
         for run in 1..=3000 {
             history.note(7, Some((slot, name.clone())), ended(run));
         }
@@ -155,12 +175,33 @@ mod tests {
         assert_eq!(history.latest(2, |event| event.sequence < 2500).len(), 2);
         let past: Vec<u64> = history.of(slot).unwrap().runs.iter().map(|run| run.run).collect();
         assert_eq!(past, [2996, 2997, 2998, 2999, 3000]);
-        let missed = listener.try_recv().unwrap_err();
+    }
+
+    #[test]
+    fn a_listener_hears_everything_in_order_and_how_much_it_has_missed() {
+        let mut history = History::default();
+        history.note(7, None, ended(1));
+        let mut listener = history.listen();
+        let behind = BEHIND as u64;
+        for run in 0..behind + 5 {
+            history.note(7, None, ended(run));
+        }
+        let mut hear = || match listener.try_recv().unwrap() {
+            Heard::Event(event) => event.sequence,
+            Heard::Missed(events) => 1_000_000 + events,
+        };
         assert_eq!(
-            missed,
-            broadcast::error::TryRecvError::Lagged(3000 - BEHIND as u64)
+            (hear(), hear()),
+            (2, 3),
+            "from the first one after it began to listen"
         );
-        assert_eq!(listener.try_recv().unwrap().sequence, 3001 - BEHIND as u64);
+        history.note(7, None, ended(0));
+        let rest: Vec<u64> = std::iter::repeat_with(&mut hear).take(BEHIND - 2).collect();
+        assert_eq!(rest, (4..behind + 2).collect::<Vec<_>>());
+        assert_eq!((hear(), hear()), (1_000_005, behind + 7), "five did not fit");
+        drop(listener);
+        history.note(7, None, ended(0));
+        assert!(history.listeners.is_empty(), "who has gone is forgotten");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Answers that don't end: events as they happen, and output as it is written.
 
 use super::Driver;
+use super::history::Heard;
 use crate::control::call::Answer;
 use crate::machine::input::Slot;
 use crate::output::follow::Follower;
@@ -11,8 +12,7 @@ use s7proto::reply::{Done, Notice};
 use s7proto::request::Selection;
 use std::collections::HashSet;
 use std::time::Duration;
-use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// How often a log that is followed is looked at for something new. Only while somebody follows it.
 const LOOK: Duration = Duration::from_millis(100);
@@ -77,7 +77,7 @@ async fn stream_events(
     snapshot: Notice,
     past: Vec<Event>,
     wanted: Wanted,
-    mut events: broadcast::Receiver<Event>,
+    mut events: mpsc::Receiver<Heard>,
 ) {
     let past = past.into_iter().map(Notice::Happened);
     for notice in std::iter::once(snapshot).chain(past) {
@@ -91,10 +91,10 @@ async fn stream_events(
             () = answer.gone() => return,
         };
         let notice = match event {
-            Ok(event) if is_wanted(&wanted, &event) => Notice::Happened(event),
-            Ok(_) => continue,
-            Err(RecvError::Lagged(events)) => Notice::Missed { events },
-            Err(RecvError::Closed) => return answer.reply(Ok(Done::StreamEnded)),
+            Some(Heard::Event(event)) if is_wanted(&wanted, &event) => Notice::Happened(Event::clone(&event)),
+            Some(Heard::Event(_)) => continue,
+            Some(Heard::Missed(events)) => Notice::Missed { events },
+            None => return answer.reply(Ok(Done::StreamEnded)),
         };
         if !answer.stream(notice).await {
             return;

@@ -97,7 +97,7 @@ fn component_text(component: &ComponentPlan) -> String {
     };
     line("command", command_line(&run.program, &run.arguments));
     line("folder", run.working_directory.display().to_string());
-    if run.inherit_environment {
+    if run.inherit_environment == Some(true) {
         line("environment", "the supervisor's own, and".into());
     }
     for (name, value) in &run.environment {

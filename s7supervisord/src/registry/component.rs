@@ -77,7 +77,7 @@ impl Builder<'_> {
         let run = RunPlan {
             program: program?,
             arguments,
-            inherit_environment: layer.inherit_environment.unwrap_or(false),
+            inherit_environment: layer.inherit_environment,
             environment,
             working_directory: working_directory?.to_path_buf(),
             user,

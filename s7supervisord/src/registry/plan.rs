@@ -110,8 +110,9 @@ pub struct RunPlan {
     pub program: PathBuf,
     /// Its arguments, without the program.
     pub arguments: Vec<String>,
-    /// Whether the daemon's own environment is added.
-    pub inherit_environment: bool,
+    /// Whether the daemon's own environment is added; where the registry doesn't say, only by a daemon that is the first
+    /// process of a container.
+    pub inherit_environment: Option<bool>,
     /// The registry's variables, in order, each name once.
     pub environment: Vec<(String, String)>,
     /// The folder it runs in, absolute.

@@ -7,17 +7,7 @@ use s7tests::sandbox::Sandbox;
 /// The lines of all audit logs, once `count` are there.
 fn audit(sandbox: &Sandbox, count: usize) -> Vec<String> {
     eventually("the audit log has its lines", SOON, || {
-        let mut lines = Vec::new();
-        for entry in std::fs::read_dir(sandbox.path("logs"))
-            .expect("the folder is there")
-            .flatten()
-        {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with("Supervisor-audit-") {
-                let text = std::fs::read_to_string(entry.path()).expect("a log is text");
-                lines.extend(text.lines().map(str::to_owned));
-            }
-        }
+        let lines: Vec<String> = sandbox.audit_log().lines().map(str::to_owned).collect();
         if lines.len() < count {
             return Err(format!("{lines:?}"));
         }

@@ -25,6 +25,30 @@ fn a_sigterm_while_the_supervisor_restarts_ends_it_for_good() {
 }
 
 #[test]
+fn a_sigterm_at_any_moment_of_a_restart_in_place_ends_the_daemon() {
+    let sandbox = Sandbox::with(&[Server::new("one", "record starts wait")]);
+    for round in 0..24u64 {
+        let mut daemon = sandbox.start();
+        daemon.wait_for("one", "RUNNING");
+        let restart = s7tests::ctl::start(sandbox.ctl_command().args(["--timeout", "1", "restart"]));
+        let moment = Duration::from_millis(2 + round * 2);
+        let begun = Instant::now();
+        while begun.elapsed() < moment {
+            std::hint::spin_loop();
+        }
+        daemon.signal(Signal::TERM);
+        let status = daemon.wait_within(Duration::from_secs(20));
+        let killed = std::os::unix::process::ExitStatusExt::signal(&status) == Some(Signal::TERM.as_raw());
+        // While one program takes the other's place the signal does what it does to any program; nothing runs by then.
+        assert!(status.code() == Some(0) || killed, "{moment:?}: {status:?}");
+        sandbox.assert_nothing_left_of_processes();
+        // Whether the command was still answered depends on the moment.
+        let _ = s7tests::ctl::finish(restart, format!("restart, with a SIGTERM after {moment:?}"));
+        let _ = std::fs::remove_file(sandbox.socket());
+    }
+}
+
+#[test]
 fn signals_that_mean_nothing_here_change_nothing() {
     let sandbox = Sandbox::with(&[Server::new("only", "record starts wait")]);
     let daemon = sandbox.start();

@@ -1,6 +1,7 @@
 //! Who may do what.
 
 use s7tests::ctl::Output;
+use s7tests::eventually::{SOON, eventually, when};
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
 use std::fs;
@@ -54,17 +55,34 @@ fn the_sockets_group_may_observe_and_others_may_nothing_needs_root() {
         &["check"],
         &["stop"],
         &["restart"],
+        &["signal", "TERM", "one"],
+        &["logs", "-f", "one"],
+        &["why", "one"],
+        &["info", "one"],
     ] {
         let said = as_nobody(&sandbox, observers, forbidden);
         assert_eq!(said.code, Some(5), "{forbidden:?}: {said}");
         assert!(!said.stdout.contains("private"), "{said}");
     }
+    as_nobody(&sandbox, observers, &["events"]).exits(0);
+    as_nobody(&sandbox, observers, &["wait", "one"]).exits(0);
     for arguments in [&["status"][..], &["stop", "one"]] {
         let said = as_nobody(&sandbox, others, arguments);
         assert_eq!(said.code, Some(5), "a user outside of the group: {said}");
     }
     assert_eq!(daemon.component("one")["pid"], pid);
     assert_eq!(sandbox.starts("starts").len(), 1);
+    let audit = eventually("the refusals are in the audit log", SOON, || {
+        let audit = sandbox.audit_log();
+        when(audit.contains("not permitted: status"), || audit.clone()).map(|()| audit)
+    });
+    for refused in ["stop one", "shutdown", "reload", "signal SIGTERM one", "logs -f"] {
+        let line = format!(": not permitted: {refused}\n");
+        assert!(
+            audit.contains(&line) && audit.contains(" uid 65534 pid "),
+            "{refused}: {audit}"
+        );
+    }
     as_nobody(&sandbox, operators, &["restart", "one"]).exits(0);
     assert_ne!(daemon.component("one")["pid"], pid);
 }
@@ -80,6 +98,33 @@ fn a_socket_that_is_given_to_no_group_is_for_its_owner_alone_needs_root() {
     for group in [0, 65534] {
         as_nobody(&sandbox, group, &["status"]).exits(5);
     }
+}
+
+#[test]
+fn a_refusal_is_told_to_who_asked_and_to_who_reads_the_log_needs_root() {
+    let test = "a_refusal_is_told_to_who_asked_and_to_who_reads_the_log_needs_root";
+    if !is_root() {
+        return s7tests::not_run(test, "only root may become another user");
+    }
+    let sandbox = Sandbox::with(&[Server::new("one", "record starts wait")]);
+    let daemon = sandbox.start_with(&["--observe-group=1"]);
+    let before = daemon.wait_for("one", "RUNNING")["pid"].clone();
+    let said = as_nobody(&sandbox, 1, &["--json", "stop", "one"]).exits(5);
+    let error = &said.json()["error"];
+    assert_eq!(error["exit"], 5, "{said}");
+    assert!(error["message"].is_string(), "{said}");
+    let log = sandbox.supervisor_log();
+    let line = log.lines().find(|line| line.contains("uid 65534"));
+    assert!(
+        line.is_some_and(|line| line.contains("refused stop")),
+        "who was refused what: {log}"
+    );
+    // As if a stranger's program had been let in: one who may do nothing at all, as often as he likes.
+    for _ in 0..30 {
+        as_nobody(&sandbox, 65534, &["stop", "one"]).exits(5);
+    }
+    assert_eq!(daemon.component("one")["pid"], before);
+    assert_eq!(sandbox.starts("starts").len(), 1);
 }
 
 #[test]

@@ -95,9 +95,9 @@ impl<'a> Namespace<'a> {
         );
         eventually("the bystander is seen from outside", SOON, || {
             let marked = self.sandbox.processes();
-            let found = marked
-                .iter()
-                .find(|process| inner_pid(process.pid) == Some(wanted) && process.name == "fixture");
+            let found = marked.iter().find(|process| {
+                processes::pid_inside(process.pid) == Some(wanted) && process.name == "fixture"
+            });
             found
                 .map(|process| process.pid)
                 .ok_or_else(|| format!("{marked:?}"))
@@ -205,15 +205,8 @@ fn children_with_inner_pid(sandbox: &Sandbox, wanted: u32) -> u32 {
     let marked = sandbox.processes();
     let found = marked
         .iter()
-        .find(|process| inner_pid(process.pid) == Some(wanted));
+        .find(|process| processes::pid_inside(process.pid) == Some(wanted));
     found
         .unwrap_or_else(|| panic!("nobody has pid {wanted} inside: {marked:?}"))
         .pid
-}
-
-/// The pid that a process has in the namespace below ours, if it lives in one.
-fn inner_pid(pid: u32) -> Option<u32> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
 }

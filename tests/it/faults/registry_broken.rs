@@ -88,6 +88,18 @@ fn a_hostile_registry_is_refused_with_78() {
 }
 
 #[test]
+fn a_registry_that_is_missing_at_boot_is_told_with_its_path_and_78() {
+    let sandbox = Sandbox::new();
+    let mut daemon = sandbox.spawn_with(&[]);
+    assert_eq!(daemon.wait().code(), Some(78));
+    let said = sandbox.read("daemon.stderr");
+    let path = sandbox.path(REGISTRY).display().to_string();
+    assert!(said.contains(&path), "the file that is missing is named: {said}");
+    assert!(!sandbox.socket().exists(), "nobody listens");
+    assert_eq!(sandbox.supervisor_log(), "", "nothing was begun");
+}
+
+#[test]
 fn all_errors_of_a_registry_come_at_once() {
     let sandbox = Sandbox::new();
     let good = sandbox.document(&[Server::new("twice", "wait")]);

@@ -1,9 +1,10 @@
 //! A process that the kernel doesn't let go, as one that waits for a dead disk.
 
+use rustix::process::Signal;
 use s7tests::cgroup::Cgroup;
 use s7tests::daemon::pid;
 use s7tests::eventually::{SOON, eventually, when};
-use s7tests::processes::is_alive;
+use s7tests::processes::{is_alive, reap_adopted};
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
 use std::time::{Duration, Instant};
@@ -50,4 +51,49 @@ fn an_unkillable_component_is_stuck_and_holds_nobody_else_up_needs_root() {
     assert_eq!(seen["last_exit"]["signal"], "SIGKILL", "{seen}");
     assert!(!is_alive(held));
     assert_eq!(sandbox.starts("starts").len(), 1);
+}
+
+#[test]
+fn a_shutdown_waits_for_an_unkillable_component_only_so_long_needs_root() {
+    let test = "a_shutdown_waits_for_an_unkillable_component_only_so_long_needs_root";
+    let sandbox = Sandbox::with(&[
+        // Of a later tier, so that the others are stopped only behind it.
+        Server::new("held", "record starts wait")
+            .stop_timeout("300ms")
+            .tier(2),
+        Server::new("free", "record free slow-stop 0"),
+    ]);
+    let freezer = match Cgroup::new("freezer", "s7t-shutdown") {
+        Ok(freezer) => freezer,
+        Err(why) => return s7tests::not_run(test, &why),
+    };
+    let mut daemon = sandbox.start();
+    let held = pid(&daemon.wait_for("held", "RUNNING")).expect("it runs");
+    let free = pid(&daemon.wait_for("free", "RUNNING")).expect("it runs");
+    freezer.set("cgroup.procs", &held.to_string());
+    freezer.set("freezer.state", "FROZEN");
+    eventually("it is frozen", SOON, || {
+        when(freezer.get("freezer.state") == "FROZEN", || "not yet".into())
+    });
+    daemon.signal(Signal::TERM);
+    // Three tries to kill it, five seconds apart (reliability D), and then everything else.
+    let status = daemon.wait_within(Duration::from_secs(90));
+    assert_eq!(status.code(), Some(0), "a requested stop");
+    assert!(!is_alive(free), "the others were stopped in order");
+    assert!(is_alive(held), "it is still there, or this test shows nothing");
+    let log = sandbox.supervisor_log();
+    assert!(
+        log.lines()
+            .any(|line| line.contains("held") && line.contains("killed")),
+        "nobody is told what was left: {log}"
+    );
+    freezer.set("freezer.state", "THAWED");
+    eventually("the kill has its effect", SOON, || {
+        reap_adopted();
+        when(!is_alive(held), || "it lives".into())
+    });
+    // What the daemon had to leave, the next one finds, and carries on.
+    let daemon = sandbox.start();
+    daemon.wait_for("held", "RUNNING");
+    assert_eq!(sandbox.starts("starts").len(), 2);
 }

@@ -1,6 +1,7 @@
 //! What needs other programs than ours.
 
 mod demo;
+mod first_process;
 mod real_servers;
 mod servers;
 mod tomcat;

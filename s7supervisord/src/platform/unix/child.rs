@@ -114,6 +114,7 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
             return 0;
         }
         append_record(plan);
+        plan.inherited.restore_limits();
         for (index, (resource, limit)) in plan.limits.iter().enumerate() {
             if libc::syscall(
                 libc::SYS_prlimit64,

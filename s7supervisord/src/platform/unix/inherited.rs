@@ -37,6 +37,7 @@ extern "C" fn look() {
 pub struct Inherited {
     ignored: u64,
     mask: libc::sigset_t,
+    descriptors: Option<libc::rlimit64>,
 }
 
 impl Inherited {
@@ -49,9 +50,16 @@ impl Inherited {
             libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &raw mut mask);
             mask
         };
+        let mut descriptors = libc::rlimit64 {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: `descriptors` is a valid place for the answer.
+        let known = unsafe { libc::getrlimit64(libc::RLIMIT_NOFILE, &raw mut descriptors) } == 0;
         Self {
             ignored: IGNORED.load(Ordering::Relaxed),
             mask,
+            descriptors: known.then_some(descriptors),
         }
     }
 
@@ -67,8 +75,26 @@ impl Inherited {
         (1..=LAST_SIGNAL).contains(&signal) && self.ignored & (1 << (signal - 1)) != 0
     }
 
-    /// Puts mask and dispositions back, for a program that takes this one's place. Only system calls.
+    /// Puts the limit of open files back, which the daemon raises for itself alone. Only a system call.
+    pub fn restore_limits(&self) {
+        if let Some(descriptors) = &self.descriptors {
+            // It can't fail: the soft limit goes down, the hard one stays.
+            // SAFETY: a plain system call; it concerns this process only, even where it shares the daemon's memory.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_prlimit64,
+                    0,
+                    libc::RLIMIT_NOFILE,
+                    std::ptr::from_ref(descriptors),
+                    std::ptr::null::<libc::c_void>(),
+                )
+            };
+        }
+    }
+
+    /// Puts mask, dispositions and limits back, for a program that takes this one's place. Only system calls.
     pub fn restore(&self) {
+        self.restore_limits();
         for signal in Self::signals() {
             // SAFETY: as in the child: a zeroed action with a valid handler.
             unsafe {

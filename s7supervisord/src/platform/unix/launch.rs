@@ -119,7 +119,8 @@ fn environment(
 ) -> BTreeMap<OsString, OsString> {
     let mut variables: BTreeMap<OsString, OsString> = BTreeMap::new();
     // The first process of a container is configured through its environment alone.
-    if plan.run.inherit_environment || std::process::id() == 1 {
+    let inherits = plan.run.inherit_environment;
+    if inherits.unwrap_or_else(super::process::is_first) {
         variables
             .extend(std::env::vars_os().filter(|(name, _)| !PRIVATE.iter().any(|private| name == private)));
     }

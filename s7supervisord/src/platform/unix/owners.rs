@@ -12,6 +12,8 @@ use std::sync::PoisonError;
 pub enum Owner {
     /// This run's.
     Run(RunId),
+    /// Nobody's here: it was left by somebody who has entered the container whose first process this daemon is.
+    Nobody,
     /// One of these: they lived when it was first seen, and nothing about it says more.
     OneOf(HashSet<RunId>),
 }
@@ -20,6 +22,8 @@ pub enum Owner {
 pub struct Owners {
     /// What the environment of this supervisor's components says.
     instance: String,
+    /// The daemon is the first process of a container: not everything that comes to it was its own.
+    first: bool,
     leaders: Leaders,
     /// By process id and creation time.
     known: HashMap<(u32, u64), Owner>,
@@ -30,6 +34,7 @@ impl Owners {
     pub fn new(instance: String, leaders: Leaders) -> Self {
         Self {
             instance,
+            first: super::process::is_first(),
             leaders,
             known: HashMap::new(),
         }
@@ -43,7 +48,7 @@ impl Owners {
 
     /// Whose run an orphan comes from (`ending` is the run that was last seen to end): by session or group, by the marker in its environment, by the run's output or lock
     /// that it holds open. A stranger with none of these belongs to a run that lived when it was first seen: to the one
-    /// that had just ended then, or else to the last of them that is left.
+    /// that had just ended then, or else to the last of them that is left; but in a container, to nobody.
     pub fn of(&mut self, pid: u32, stat: &Stat, ending: Option<RunId>) -> Owner {
         let key = (pid, stat.started);
         let owner = match self.known.remove(&key) {
@@ -90,6 +95,9 @@ impl Owners {
         };
         if let Some(run) = by_session().or_else(by_marker).or_else(by_files) {
             return Owner::Run(run);
+        }
+        if self.first {
+            return Owner::Nobody;
         }
         // It can't come from a run that began after it.
         let older = |pid: u32| census::stat(pid).is_some_and(|leader| leader.started <= stat.started);

@@ -1,6 +1,7 @@
 //! The daemon's own process.
 
 use super::inherited::Inherited;
+use rustix::process::Resource;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io;
@@ -11,6 +12,12 @@ use std::path::Path;
 #[must_use]
 pub fn is_privileged() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Whether the daemon is the first process of a container (or of the machine): all that is left by others comes to it.
+#[must_use]
+pub fn is_first() -> bool {
+    std::process::id() == 1
 }
 
 /// Whether this build can supervise at all on this system.
@@ -24,6 +31,24 @@ pub fn can_supervise() -> Result<(), String> {
 /// Makes the modes of what the daemon creates independent of who has started it.
 pub fn set_file_mode_mask() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+}
+
+/// Lets the daemon have as many descriptors as it may at all: it needs some for each component and each client, and the
+/// usual soft limit (1024) is for programs that use `select`. Components get the limit that the daemon was started with.
+pub fn raise_descriptor_limit() {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is refused the daemon has what it had.
+    let _ = rustix::process::setrlimit(Resource::Nofile, limit);
+}
+
+/// How many descriptors the daemon may have open; `usize::MAX` for no limit.
+#[must_use]
+pub fn descriptor_limit() -> usize {
+    let limit = rustix::process::getrlimit(Resource::Nofile).current;
+    limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX)
 }
 
 /// Reserves `bytes` of space behind the end of `file`, where the file system can.

@@ -1,7 +1,15 @@
 //! Signals to the daemon itself.
+//!
+//! They are held back in every thread and read from a descriptor. So none is lost, at whatever moment it comes: not while
+//! the daemon begins, not between the end of the loop and the beginning anew, and not by the first process of a container,
+//! for which the kernel throws away every signal that is neither held back nor has a handler.
 
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,46 +20,77 @@ pub enum Asked {
     Reload,
 }
 
+/// Those that ask for a stop.
+const STOP: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
+/// Signals that mean something to other daemons and would end this one: heard, and nothing done.
+const OTHERS: [Signal; 3] = [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGALRM];
+
+/// Holds the daemon's signals back from now on. To be called before the first thread is created, which all inherit it.
+///
+/// # Errors
+/// The system refuses; it has no reason to.
+pub fn hold() -> io::Result<()> {
+    Ok(all().thread_block()?)
+}
+
+/// Whether a stop was asked for that nobody has heard, and takes it. For the moment in which nobody listens any more.
+#[must_use]
+pub fn unheard_stop() -> bool {
+    let stop: SigSet = STOP.into_iter().collect();
+    SignalFd::with_flags(&stop, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+        .and_then(|descriptor| descriptor.read_signal())
+        .is_ok_and(|found| found.is_some())
+}
+
+fn all() -> SigSet {
+    STOP.into_iter().chain([Signal::SIGHUP]).chain(OTHERS).collect()
+}
+
 /// The signals that are listened to.
 pub struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-    /// Signals that mean something to other daemons and would end this one: heard, and nothing done.
-    others: [Signal; 3],
+    descriptor: AsyncFd<Descriptor>,
+}
+
+/// What makes a [`SignalFd`] fit for the runtime.
+struct Descriptor(SignalFd);
+
+impl AsRawFd for Descriptor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
 }
 
 impl Signals {
-    /// Begins to listen. To be called inside the runtime.
+    /// Begins to listen to what [`hold`] holds back. To be called inside the runtime.
     ///
     /// # Errors
-    /// The handlers can't be set.
+    /// There is no descriptor left for it.
     pub fn listen() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            others: [
-                signal(SignalKind::user_defined1())?,
-                signal(SignalKind::user_defined2())?,
-                signal(SignalKind::alarm())?,
-            ],
-        })
+        let descriptor = SignalFd::with_flags(&all(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        // SAFETY: it always gives the same descriptor, which is open as long as the wrapper lives.
+        let descriptor =
+            unsafe { AsyncFd::register_with_interest(Descriptor(descriptor), Interest::READABLE) }?;
+        Ok(Self { descriptor })
     }
 
     /// Waits for the next. Can be dropped at any time without losing one.
     pub async fn next(&mut self) -> Asked {
-        let [first, second, alarm] = &mut self.others;
         loop {
-            let name = tokio::select! {
-                _ = self.terminate.recv() => return Asked::Stop,
-                _ = self.interrupt.recv() => return Asked::Stop,
-                _ = self.hangup.recv() => return Asked::Reload,
-                _ = first.recv() => "SIGUSR1",
-                _ = second.recv() => "SIGUSR2",
-                _ = alarm.recv() => "SIGALRM",
+            let Ok(mut ready) = self.descriptor.readable().await else {
+                // Only a runtime that is shutting down says this.
+                std::future::pending::<()>().await;
+                continue;
             };
-            log::warn!("{name} means nothing here and is ignored");
+            let Ok(Some(found)) = ready.get_inner().0.read_signal() else {
+                ready.clear_ready();
+                continue;
+            };
+            match i32::try_from(found.ssi_signo).map(Signal::try_from) {
+                Ok(Ok(Signal::SIGHUP)) => return Asked::Reload,
+                Ok(Ok(signal)) if STOP.contains(&signal) => return Asked::Stop,
+                Ok(Ok(signal)) => log::warn!("{signal} means nothing here and is ignored"),
+                _ => {}
+            }
         }
     }
 }

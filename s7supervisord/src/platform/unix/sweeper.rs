@@ -201,6 +201,8 @@ impl Work {
                     }
                     owned.entry(run).or_default().push(*pid);
                 }
+                // It lives as long as it likes, and is reaped like any other.
+                Owner::Nobody => {}
                 // Every run that it can come from is over.
                 Owner::OneOf(runs) if runs.is_empty() => {
                     log::warn!("process {pid} is left of a run that is over, killing it");

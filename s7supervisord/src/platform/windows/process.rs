@@ -34,8 +34,23 @@ pub fn is_privileged() -> bool {
     true
 }
 
+/// Windows has no process that everything comes to.
+#[must_use]
+pub fn is_first() -> bool {
+    false
+}
+
 /// Windows has no mode mask; what a file may be used for is inherited from its folder.
 pub fn set_file_mode_mask() {}
+
+/// Windows has no limit of descriptors that could be raised.
+pub fn raise_descriptor_limit() {}
+
+/// How many handles the daemon may have open: Windows sets no limit worth knowing.
+#[must_use]
+pub fn descriptor_limit() -> usize {
+    usize::MAX
+}
 
 /// Windows reserves space as a file grows.
 pub fn reserve(_file: &File, _bytes: u64) {}

@@ -12,6 +12,21 @@ pub enum Asked {
     Reload,
 }
 
+/// On Windows nothing need be held back: an event that comes before [`Signals::listen`] ends the daemon, which has begun
+/// nothing yet.
+///
+/// # Errors
+/// Never.
+pub fn hold() -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether a stop was asked for that nobody has heard: Windows keeps none.
+#[must_use]
+pub fn unheard_stop() -> bool {
+    false
+}
+
 /// The events that are listened to.
 pub struct Signals {
     interrupt: CtrlC,

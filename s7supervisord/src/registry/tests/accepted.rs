@@ -146,7 +146,7 @@ fn the_example_of_the_design_loads_whole() {
         RunPlan {
             program: PathBuf::from("/s7/bin64/TextServer"),
             arguments: vec!["--port=27342".into()],
-            inherit_environment: false,
+            inherit_environment: Some(false),
             environment: vec![("LC_ALL".into(), "C.UTF-8".into())],
             working_directory: PathBuf::from("/s7"),
             user: Some("s7".into()),
@@ -288,7 +288,7 @@ fn profiles_are_laid_over_each_other_in_order_and_the_server_comes_last() {
     let a = &plan(text).components[0];
     assert_eq!(a.run.program, Path::new("/s7/bin/one"));
     assert_eq!(arguments(a), ["1", "2", "3"]);
-    assert!(a.run.inherit_environment);
+    assert_eq!(a.run.inherit_environment, Some(true));
     let environment: Vec<_> = a
         .run
         .environment

@@ -1,5 +1,9 @@
 //! Requests whose notices don't end: heard one by one, and shown at once.
 
+#[cfg_attr(unix, path = "unix.rs")]
+#[cfg_attr(windows, path = "windows.rs")]
+mod os;
+
 use crate::call::refused;
 use crate::connect::Daemon;
 use crate::deadline::Deadline;
@@ -38,9 +42,11 @@ pub async fn follow(
     deadline: Deadline,
     listener: &mut impl Listener,
 ) -> End {
-    match hear(daemon, request, deadline, listener).await {
-        Ok(never) => match never {},
-        Err(end) => end,
+    tokio::select! {
+        // What has come is shown before it is noticed that nobody looks.
+        biased;
+        Err(end) = hear(daemon, request, deadline, listener) => end,
+        () = os::reader_gone() => End::ReaderGone,
     }
 }
 
