@@ -20,6 +20,8 @@ pub mod registry;
 #[cfg(unix)]
 pub mod sandbox;
 #[cfg(unix)]
+pub mod stream;
+#[cfg(unix)]
 pub mod usage;
 #[cfg(unix)]
 pub mod wire;

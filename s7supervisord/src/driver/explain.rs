@@ -61,6 +61,7 @@ impl Driver {
         };
         let dependants = self.roster.order().iter().filter(depends);
         let past = self.history.of(slot);
+        let concern = self.concern(&[slot]);
         let explanation = Explanation {
             since_ms: past.and_then(|past| past.since_ms),
             dependencies,
@@ -68,9 +69,7 @@ impl Driver {
             past: past
                 .map(|past| past.runs.iter().cloned().collect())
                 .unwrap_or_default(),
-            events: self
-                .history
-                .latest(EVENTS, |event| event.component.as_ref() == Some(&status.id)),
+            events: self.history.latest(EVENTS, |event| concern.includes(event)),
             output: LogTail {
                 component: status.id.clone(),
                 file: plan.log.file.display().to_string(),

@@ -6,6 +6,7 @@
 mod background;
 mod calls;
 pub mod clock;
+mod concern;
 mod explain;
 mod history;
 pub mod operations;

@@ -1,6 +1,7 @@
 //! Answers that don't end: events as they happen, and output as it is written.
 
 use super::Driver;
+use super::concern::Concern;
 use super::history::Heard;
 use crate::control::call::Answer;
 use crate::machine::input::Slot;
@@ -10,20 +11,11 @@ use s7proto::event::Event;
 use s7proto::name::ComponentName;
 use s7proto::reply::{Done, Notice};
 use s7proto::request::Selection;
-use std::collections::HashSet;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 /// How often a log that is followed is looked at for something new. Only while somebody follows it.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// The components whose events somebody wants; `None` for all, and for those of the daemon itself.
-type Wanted = Option<HashSet<ComponentName>>;
-
-fn is_wanted(wanted: &Wanted, event: &Event) -> bool {
-    let Some(names) = wanted else { return true };
-    event.component.as_ref().is_some_and(|name| names.contains(name))
-}
 
 impl Driver {
     /// Answers with what has happened, and goes on if `follow`.
@@ -35,10 +27,12 @@ impl Driver {
         follow: bool,
         answer: Answer,
     ) {
-        let names = || slots.iter().filter_map(|slot| self.roster.name(*slot)).cloned();
-        let wanted: Wanted = (!matches!(which, Selection::All)).then(|| names().collect());
+        let wanted = match which {
+            Selection::All => Concern::Everything,
+            Selection::Named(_) | Selection::Matching(_) => self.concern(slots),
+        };
         let count = last.min(LIMITS.events) as usize;
-        let past = self.history.latest(count, |event| is_wanted(&wanted, event));
+        let past = self.history.latest(count, |event| wanted.includes(event));
         if !follow {
             return answer.reply(Ok(Done::Events(past)));
         }
@@ -54,6 +48,16 @@ impl Driver {
             wanted,
             self.history.listen(),
         ));
+    }
+
+    /// What is about `slots`.
+    pub(super) fn concern(&self, slots: &[Slot]) -> Concern {
+        let plans = slots.iter().filter_map(|slot| self.roster.plan(*slot));
+        let names = plans.flat_map(|plan| {
+            let server = plan.instance_of.as_ref().map(|(server, _)| server);
+            std::iter::once(&plan.id).chain(server)
+        });
+        Concern::These(names.cloned().collect())
     }
 
     /// Answers with the last lines of output, and with what is written from now on.
@@ -76,7 +80,7 @@ async fn stream_events(
     answer: Answer,
     snapshot: Notice,
     past: Vec<Event>,
-    wanted: Wanted,
+    wanted: Concern,
     mut events: mpsc::Receiver<Heard>,
 ) {
     let past = past.into_iter().map(Notice::Happened);
@@ -91,7 +95,7 @@ async fn stream_events(
             () = answer.gone() => return,
         };
         let notice = match event {
-            Some(Heard::Event(event)) if is_wanted(&wanted, &event) => Notice::Happened(Event::clone(&event)),
+            Some(Heard::Event(event)) if wanted.includes(&event) => Notice::Happened(Event::clone(&event)),
             Some(Heard::Event(_)) => continue,
             Some(Heard::Missed(events)) => Notice::Missed { events },
             None => return answer.reply(Ok(Done::StreamEnded)),

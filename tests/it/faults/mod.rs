@@ -49,7 +49,7 @@
 //! | 41 | unauthorised user | `the_sockets_group_may_observe_and_others_may_nothing_needs_root`, `a_socket_that_is_given_to_no_group_is_for_its_owner_alone_needs_root`, `a_refusal_is_told_to_who_asked_and_to_who_reads_the_log_needs_root` |
 //! | 42 | concurrent commands | `concurrent_commands_each_get_one_answer_and_the_last_wish_holds` |
 //! | 43 | client killed while it waits | `a_client_that_is_killed_while_it_waits_changes_nothing` |
-//! | 44 | event lost between status and subscription | not yet: state and subscription come in one request, and nothing shows yet that no event falls between |
+//! | 44 | event lost between status and subscription | `no_event_is_lost_between_the_snapshot_and_the_stream` |
 //! | 45 | broken registry at reload | `a_broken_registry_harms_nothing_that_runs`, `a_registry_that_changes_all_the_time_is_loaded_whole_or_not_at_all` |
 //! | 46 | entity bomb, huge file, not UTF-8 | `a_hostile_registry_is_refused_with_78` |
 //! | 47 | duplicate names, bad numbers, ties | `all_errors_of_a_registry_come_at_once`, `ties_start_in_the_order_of_the_file` |
