@@ -9,7 +9,7 @@ use crate::frame::{self, FrameError, Parsed};
 use crate::hello::{HELLO_BYTES, Hello, NotHello};
 use crate::reply::Response;
 use crate::request::Request;
-use crate::version::{ForeignVersion, PROTOCOL};
+use crate::version::{ForeignVersion, PROTOCOL, Version};
 use std::io;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -58,6 +58,12 @@ pub enum ChannelError {
     /// A message of ours can't be encoded.
     #[error(transparent)]
     Unencodable(#[from] Unencodable),
+    /// The server is too old to know the request; nothing was sent.
+    #[error("the server speaks protocol {peer}, and the request is younger")]
+    PeerOlder {
+        /// What the server speaks.
+        peer: Version,
+    },
     /// The server answered with something that is not a response.
     #[error("the answer to request {id} can't be understood: {source}")]
     BadResponse {
@@ -97,6 +103,7 @@ impl std::fmt::Display for Doing {
 pub struct ClientChannel<S> {
     incoming: Incoming<ReadHalf<S>, Response>,
     outgoing: Outgoing<WriteHalf<S>, Request>,
+    peer: Version,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ClientChannel<S> {
@@ -112,14 +119,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientChannel<S> {
         Ok(Self {
             incoming: Incoming::new(read),
             outgoing: Outgoing::new(write, theirs),
+            peer: theirs.version,
         })
     }
 
     /// Sends one request. The id is the caller's choice and comes back with every response.
     ///
     /// # Errors
-    /// [`ChannelError`]; the channel can't be used after it.
+    /// [`ChannelError`]; the channel can't be used after it, unless it is [`ChannelError::PeerOlder`].
     pub async fn send(&mut self, id: u64, request: &Request, within: Duration) -> Result<(), ChannelError> {
+        if self.peer.minor < request.minor() {
+            return Err(ChannelError::PeerOlder { peer: self.peer });
+        }
         self.outgoing.send(id, request, within).await
     }
 

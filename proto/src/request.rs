@@ -25,6 +25,40 @@ pub enum Until {
     Down,
 }
 
+impl Selection {
+    /// The minor that has added this.
+    fn minor(&self) -> u16 {
+        match self {
+            Self::All | Self::Named(_) => 0,
+            Self::Matching(_) => 1,
+        }
+    }
+}
+
+impl Request {
+    /// The minor that has added this: it is only sent to a peer that knows it (PROTOCOL.md, "How it may grow").
+    #[must_use]
+    pub fn minor(&self) -> u16 {
+        match self {
+            Self::Status(which) | Self::Start(which) | Self::Stop(which) | Self::Restart(which) => {
+                which.minor()
+            }
+            Self::Logs { which, .. } => which.minor(),
+            Self::Reload { .. }
+            | Self::Check { .. }
+            | Self::Shutdown
+            | Self::RestartSupervisor
+            | Self::Version => 0,
+            Self::Signal { .. }
+            | Self::Wait { .. }
+            | Self::Follow { .. }
+            | Self::Why(_)
+            | Self::Events { .. }
+            | Self::Info(_) => 1,
+        }
+    }
+}
+
 /// One request. Each gets exactly one [`crate::reply::Reply`], after any number of notices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {

@@ -6,7 +6,6 @@ use crate::error::{CtlError, Kind};
 use crate::minor;
 use crate::progress::Progress;
 use s7proto::channel::ChannelError;
-use s7proto::refusal::Refusal;
 use s7proto::reply::{Done, Response};
 use s7proto::request::Request;
 
@@ -26,6 +25,7 @@ pub async fn call(
     let peer = daemon.name();
     let broken = |error: &ChannelError, progress: &Progress| match error {
         ChannelError::TimedOut { .. } => CtlError::timed_out(deadline.within(), &progress.awaited()),
+        ChannelError::PeerOlder { peer } => minor::too_old(request, *peer),
         _ => CtlError::channel(&peer, error),
     };
     let sent = daemon.channel.send(ID, request, deadline.remaining()).await;
@@ -35,7 +35,7 @@ pub async fn call(
         match received.map_err(|error| broken(&error, progress))? {
             Some((ID, Response::Notice(notice))) => progress.heard(&notice),
             Some((ID, Response::Done(done))) => return Ok(done),
-            Some((ID, Response::Refused(refusal))) => return Err(refused(&refusal, request)),
+            Some((ID, Response::Refused(refusal))) => return Err(CtlError::refused(&refusal, None)),
             Some((other, _)) => {
                 let message = format!("{peer} answered request {other}, which was not asked");
                 return Err(CtlError::new(Kind::Connection, message));
@@ -47,16 +47,6 @@ pub async fn call(
             }
         }
     }
-}
-
-/// A refusal in words. What an older supervisor does not understand is not the caller's fault.
-#[must_use]
-pub fn refused(refusal: &Refusal, request: &Request) -> CtlError {
-    let unknown = match refusal {
-        Refusal::Malformed { .. } => minor::not_understood(request),
-        _ => None,
-    };
-    unknown.unwrap_or_else(|| CtlError::refused(refusal, None))
 }
 
 /// The answer belongs to another question.

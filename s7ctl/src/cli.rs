@@ -167,7 +167,13 @@ pub struct ReloadArgs {
 #[derive(Debug, Clone, Args)]
 pub struct WaitArgs {
     /// For what: up and ready (or ended as its policy wants it), or down with all its processes gone
-    #[arg(long = "for", value_name = "STATE", value_enum, default_value_t = Awaited::Up)]
+    #[arg(
+        long = "for",
+        value_name = "up|down",
+        value_enum,
+        hide_possible_values = true,
+        default_value_t = Awaited::Up
+    )]
     pub awaited: Awaited,
     /// For whom; everything where nothing is named.
     #[command(flatten)]

@@ -1,23 +1,24 @@
 //! What a minor of the protocol has added, and what it means where the supervisor is older.
 //!
-//! A supervisor that does not know a request does not understand it, refuses it, and has done nothing. Requests that
-//! it knows are never put in words that it does not (see `Targets::selection`), so this is all that can happen.
+//! A request that the supervisor does not know is not sent to it. Requests that it knows are never put in words that it
+//! does not (see `Targets::selection`), so an older one is of use as far as it goes.
 
 use crate::error::{CtlError, Kind};
 use s7proto::request::{Request, Selection};
+use s7proto::version::Version;
 
-/// A refusal to understand in words, where `request` is younger than the first minor.
+/// `request` can't be sent to a supervisor that speaks `peer`.
 #[must_use]
-pub fn not_understood(request: &Request) -> Option<CtlError> {
-    let what = added_by_1_1(request)?;
+pub fn too_old(request: &Request, peer: Version) -> CtlError {
+    let what = added(request).unwrap_or("this");
     let message = format!(
-        "the supervisor is older than s7ctl (protocol 1.0) and does not know {what}; nothing was done"
+        "the supervisor is older than s7ctl (protocol {peer}) and does not know {what}; nothing was done"
     );
     let hint = "bring it to the version of s7ctl, then: s7ctl restart (s7ctl version shows both)";
-    Some(CtlError::new(Kind::Unsupported, message).hint(hint))
+    CtlError::new(Kind::Unsupported, message).hint(hint)
 }
 
-fn added_by_1_1(request: &Request) -> Option<&'static str> {
+fn added(request: &Request) -> Option<&'static str> {
     match request {
         Request::Signal { .. } => Some("signal"),
         Request::Wait { .. } => Some("wait"),

@@ -119,7 +119,7 @@ fn loading_a_registry_from_memory_reaches_no_file() {
             "fs::",
             "File::",
             "std::net",
-            "std::env",
+            "env::var",
             "std::process",
         ] {
             if !may

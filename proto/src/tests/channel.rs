@@ -5,6 +5,7 @@ use crate::channel::{ChannelError, ClientChannel, Doing, ServerChannel};
 use crate::frame;
 use crate::hello::{HELLO_BYTES, Hello};
 use crate::name::ComponentName;
+use crate::pattern::Pattern;
 use crate::refusal::Refusal;
 use crate::reply::Response;
 use crate::request::{Request, Selection};
@@ -270,4 +271,35 @@ async fn every_wait_ends_in_time_with_a_silent_peer() {
         ),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_is_older_is_not_sent_what_it_does_not_know() {
+    let (client, mut server) = duplex(1 << 16);
+    let old = Hello {
+        version: Version {
+            major: PROTOCOL.major,
+            minor: 0,
+        },
+        ..Hello::ours(64 * 1024)
+    };
+    server.write_all(&old.encode()).await.unwrap();
+    let mut client = ClientChannel::greet(client, SOON).await.unwrap();
+    server.read_exact(&mut [0; HELLO_BYTES]).await.unwrap();
+    let wild = Selection::Matching(vec![Pattern::parse("w*").unwrap()]);
+    for younger in [Request::Info(Selection::All), Request::Stop(wild)] {
+        let refused = client.send(1, &younger, SOON).await;
+        assert!(
+            matches!(refused, Err(ChannelError::PeerOlder { peer }) if peer == old.version),
+            "{refused:?}"
+        );
+    }
+    client.send(2, &Request::Version, SOON).await.unwrap();
+    drop(client);
+    let mut sent = Vec::new();
+    server.read_to_end(&mut sent).await.unwrap();
+    match frame::parse(&sent, 1 << 16).unwrap() {
+        frame::Parsed::Complete { id, consumed, .. } => assert_eq!((id, consumed), (2, sent.len())),
+        other => panic!("{other:?}"),
+    }
 }

@@ -1,22 +1,65 @@
 //! `s7ctl wait`: until components are up, or down. It asks for nothing that goes on when it is given up.
 
 use super::Context;
-use crate::cli::WaitArgs;
+use crate::call::call;
+use crate::cli::{Awaited, WaitArgs};
+use crate::connect;
+use crate::deadline::Deadline;
 use crate::error::{CtlError, Kind};
-use crate::render::View;
-use s7proto::request::Request;
+use crate::progress::Progress;
+use crate::render::{View, is_troubled};
+use s7proto::reply::Done;
+use s7proto::request::{Request, Selection};
+use s7proto::status::{ComponentStatus, State};
+use std::time::Duration;
+
+/// How long it may take to say for whom it was waited, when the caller's own time is over.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+/// How many of them are named.
+const NAMED: usize = 8;
 
 pub async fn run(args: &WaitArgs, context: &mut Context) -> Result<View, CtlError> {
+    let which = args.targets.or_all();
     let request = Request::Wait {
-        which: args.targets.or_all(),
+        which: which.clone(),
         until: args.awaited.into(),
     };
     let mut daemon = context.connect().await?;
-    context
-        .operation(&mut daemon, &request)
-        .await
-        .map_err(|error| match error.kind {
-            Kind::TimedOut => error.hint("what holds it up: s7ctl why"),
-            _ => error,
-        })
+    match context.operation(&mut daemon, &request).await {
+        Err(error) if error.kind == Kind::TimedOut => {
+            let missing = missing(which, args.awaited, context).await.unwrap_or_default();
+            let message = error.message + &missing;
+            Err(CtlError { message, ..error }.hint("what holds it up: s7ctl why"))
+        }
+        waited => waited,
+    }
+}
+
+/// `, still waiting for ps (BACKOFF)`, as far as that can be found out quickly.
+async fn missing(which: Selection, awaited: Awaited, context: &Context) -> Option<String> {
+    let deadline = Deadline::after(Some(LAST_LOOK));
+    // A connection of its own: on the first one the wait goes on.
+    let mut daemon = connect::open(&context.candidates, deadline).await.ok()?;
+    let request = Request::Status(which);
+    let mut silent = Progress::default();
+    let answer = call(&mut daemon, &request, deadline, &mut silent);
+    let Ok(Done::Status(report)) = answer.await else {
+        return None;
+    };
+    let is_missing = |component: &&ComponentStatus| match awaited {
+        Awaited::Up => is_troubled(component),
+        Awaited::Down => !matches!(component.state, State::Stopped | State::Exited | State::Fatal),
+    };
+    let all: Vec<String> = report
+        .components
+        .iter()
+        .filter(is_missing)
+        .map(|component| format!("{} ({})", component.id, component.state.name()))
+        .collect();
+    let (named, others) = all.split_at(all.len().min(NAMED));
+    let more = match others.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!named.is_empty()).then(|| format!(", still waiting for {}{more}", named.join(", ")))
 }

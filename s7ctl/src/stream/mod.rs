@@ -4,10 +4,10 @@
 #[cfg_attr(windows, path = "windows.rs")]
 mod os;
 
-use crate::call::refused;
 use crate::connect::Daemon;
 use crate::deadline::Deadline;
 use crate::error::{CtlError, Kind};
+use crate::minor;
 use crate::render::quantity::seconds;
 use s7proto::channel::ChannelError;
 use s7proto::reply::{Done, Notice, Response};
@@ -63,6 +63,7 @@ async fn hear(
             let message = format!("followed for {}, as --timeout says", seconds(deadline.within()));
             fail(Kind::TimedOut, message)
         }
+        ChannelError::PeerOlder { peer } => End::Failed(minor::too_old(request, peer)),
         _ => End::Failed(CtlError::channel(&peer, &error)),
     };
     let sent = daemon.channel.send(ID, request, deadline.remaining()).await;
@@ -74,7 +75,9 @@ async fn hear(
             Some((ID, Response::Done(Done::StreamEnded))) => {
                 return Err(fail(Kind::NoSupervisor, "the supervisor has ended".to_owned()));
             }
-            Some((ID, Response::Refused(refusal))) => return Err(End::Failed(refused(&refusal, request))),
+            Some((ID, Response::Refused(refusal))) => {
+                return Err(End::Failed(CtlError::refused(&refusal, None)));
+            }
             Some((ID, Response::Done(_))) => {
                 return Err(End::Failed(crate::call::unexpected(daemon)));
             }

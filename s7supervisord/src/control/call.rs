@@ -14,6 +14,8 @@ pub const INBOX: usize = 256;
 /// Notices that wait for one client. A slower client misses some; its final reply has everything.
 pub const NOTICES: usize = 256;
 
+/// Notices of output that wait for one client: each may hold 64 KiB, and the rest waits in its file.
+const OUTPUT_NOTICES: usize = 4;
 /// How long an answer waits for what it says to be written.
 const WRITING: Duration = Duration::from_secs(1);
 
@@ -39,7 +41,16 @@ impl Answer {
     /// A way back and its other ends. What is answered is written down where `audit` is a command.
     #[must_use]
     pub fn new(audit: Option<Entry>) -> (Self, mpsc::Receiver<Notice>, oneshot::Receiver<Reply>) {
-        let (notices, heard) = mpsc::channel(NOTICES);
+        Self::with_room(audit, NOTICES)
+    }
+
+    /// As [`Answer::new`], with room for so many notices.
+    #[must_use]
+    pub fn with_room(
+        audit: Option<Entry>,
+        room: usize,
+    ) -> (Self, mpsc::Receiver<Notice>, oneshot::Receiver<Reply>) {
+        let (notices, heard) = mpsc::channel(room);
         let (reply, replied) = oneshot::channel();
         let answer = Self {
             notices,
@@ -99,6 +110,15 @@ impl Answer {
     /// Refuses.
     pub fn refuse(self, refusal: Refusal) {
         self.reply(Err(refusal));
+    }
+}
+
+/// How many notices of the answer to `request` may wait.
+#[must_use]
+pub fn room(request: &Request) -> usize {
+    match request {
+        Request::Follow { .. } => OUTPUT_NOTICES,
+        _ => NOTICES,
     }
 }
 

@@ -1,7 +1,7 @@
 //! One client: greeting, requests one after the other, notices, replies.
 
 use super::audit::{self, Entry};
-use super::call::{Answer, Call, permission};
+use super::call::{Answer, Call, permission, room};
 use crate::platform::peer::Peer;
 use s7proto::channel::{ChannelError, Outgoing, ServerChannel};
 use s7proto::refusal::{Permission, Refusal};
@@ -19,6 +19,8 @@ const GREETING: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(60);
 /// How long a client may take to take what it is sent (reliability B39).
 const WRITE: Duration = Duration::from_secs(5);
+/// How long a client may take to take output that it follows: a pager that somebody reads in. It waits in its file meanwhile.
+const READING: Duration = Duration::from_secs(3600);
 /// Longer than any operation: while one is under way only the end of the connection is listened for.
 const WHILE_WORKING: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -58,7 +60,12 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             send(&mut outgoing, id, Err(refusal)).await?;
             continue;
         }
-        let (answer, mut notices, mut reply) = Answer::new(Entry::begin(&peer, &request));
+        let patience = match &request {
+            Request::Follow { .. } => READING,
+            _ => WRITE,
+        };
+        let (answer, mut notices, mut reply) =
+            Answer::with_room(Entry::begin(&peer, &request), room(&request));
         // Held until the answer is sent, so that the daemon doesn't end before.
         let _working = working.upgrade();
         match inbox.try_send(Call {
@@ -73,7 +80,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let reply = loop {
             tokio::select! {
                 biased;
-                Some(notice) = notices.recv() => outgoing.send(id, &Response::Notice(notice), WRITE).await?,
+                Some(notice) = notices.recv() => outgoing.send(id, &Response::Notice(notice), patience).await?,
                 reply = &mut reply => break reply,
                 received = incoming.recv(WHILE_WORKING), if next.is_none() => match received? {
                     Some(request) => next = Some(request),

@@ -4,6 +4,7 @@ use super::Driver;
 use super::roster::NAMED_MEMBERS;
 use crate::machine::effect::Effect;
 use crate::machine::input::{RunId, Slot, Ticket};
+use crate::machine::view::Why;
 use s7proto::event::Happening;
 use s7proto::name::ComponentName;
 use s7proto::refusal::Refusal;
@@ -13,13 +14,18 @@ use s7proto::status::{EndCause, ExitReport, State};
 impl Driver {
     /// Carries out all effects that have come up.
     pub(super) fn perform(&mut self) {
-        for effect in std::mem::take(&mut self.effects) {
+        let effects = std::mem::take(&mut self.effects);
+        // First of all: whoever has crashed is missed, and all else can be done meanwhile.
+        for effect in &effects {
+            if let Effect::Spawn(run) = effect
+                && let Some(plan) = self.roster.plan(run.slot).cloned()
+            {
+                self.host.spawn(*run, plan);
+            }
+        }
+        for effect in effects {
             match effect {
-                Effect::Spawn(run) => {
-                    if let Some(plan) = self.roster.plan(run.slot).cloned() {
-                        self.host.spawn(run, plan);
-                    }
-                }
+                Effect::Spawn(_) => {}
                 Effect::Ask(run) => {
                     if let Some(plan) = self.roster.plan(run.slot) {
                         self.host.ask(run, plan);
@@ -120,12 +126,12 @@ impl Driver {
         let Some(view) = self.fleet.view(slot, self.clock.now()) else {
             return;
         };
-        // Why something waits is told by `why` as it is then; here it would only be what it was for a moment.
-        let reason = match state {
-            State::Waiting | State::Starting | State::Running | State::Stopping => None,
-            State::Stopped | State::Backoff | State::Exited | State::Fatal | State::Stuck => {
-                self.roster.reason(&view)
-            }
+        // Why something waits is told by `why` as it is then; here it would only be what it was for a moment. A crash is
+        // counted when its tree is gone, and that is an event of its own.
+        let reason = match (state, &view.why) {
+            (State::Backoff, Why::SpawnFailed(_))
+            | (State::Stopped | State::Exited | State::Fatal | State::Stuck, _) => self.roster.reason(&view),
+            _ => None,
         };
         let entered = Happening::Entered {
             state,

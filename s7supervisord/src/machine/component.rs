@@ -91,7 +91,8 @@ impl Component {
 
     /// Whether what depends on it may start: it is ready, and nobody wants it to stop.
     pub(super) fn lets_dependants_start(&self) -> bool {
-        self.wish == Wish::Up && self.life.lets_others_start()
+        // What is parked and runs all the same is on the list to be stopped: its turn has only not come yet.
+        self.wants_run() && self.life.lets_others_start()
     }
 
     fn run_info(&self) -> Option<RunInfo> {

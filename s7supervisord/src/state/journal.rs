@@ -185,7 +185,8 @@ pub fn parse(text: &[u8], boot_id: &str) -> Left {
                 }
             }
             (Some("end"), Some(name), Some(run), None, _) => {
-                let over = |open: &StartedRun| run.parse() == Ok(open.run);
+                // The end of a later one too: it was not even created before this one was over.
+                let over = |open: &StartedRun| run.parse().is_ok_and(|ended: u64| open.run <= ended);
                 if let Ok(name) = ComponentName::parse(name)
                     && open.get(&name).is_some_and(over)
                 {
@@ -238,6 +239,25 @@ mod tests {
             .map(|run| (run.component.to_string(), run.run, run.pid))
             .collect();
         assert_eq!(pids, [("ps".to_owned(), 1, 101), ("svg".to_owned(), 2, 103)]);
+    }
+
+    #[test]
+    fn the_end_of_a_run_that_could_not_be_created_says_that_the_one_before_is_over() {
+        let begun = format!(
+            "boot b1\n{}{}",
+            line("is", 4, "100", "5"),
+            line("ps", 4, "101", "6")
+        );
+        let left = |text: String| {
+            let runs = parse(text.as_bytes(), "b1").runs;
+            runs.iter()
+                .map(|run| (run.component.to_string(), run.run))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(left(format!("{begun}\nend is 5\n")), [("ps".to_owned(), 4)]);
+        // An end that is noted late says nothing about the next run.
+        let late = format!("{begun}{}\nend is 4\nend ps 4\n", line("is", 5, "102", "7"));
+        assert_eq!(left(late), [("is".to_owned(), 5)]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::bed::{Bed, PATIENCE};
 use crate::row::{Bound, Row, median, spread};
+use crate::starts::now;
 use crate::status::{call, talker, wait_for_table};
 use crate::{Options, quiet};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -60,32 +61,39 @@ fn logs(bed: &Bed) -> impl Iterator<Item = std::path::PathBuf> {
     (1..=COMPONENTS).map(|number| bed.path(&format!("logs/chat-{number}.log")))
 }
 
-/// The last number that each has written.
-fn written(bed: &Bed) -> io::Result<Vec<u64>> {
+/// The last number that each has written; `None` where its log was just cut.
+fn written(bed: &Bed) -> io::Result<Vec<Option<u64>>> {
     logs(bed).map(|log| last_number(&log)).collect()
 }
 
 /// Of the last whole line; a log that was cut begins anywhere.
-fn last_number(log: &std::path::Path) -> io::Result<u64> {
+fn last_number(log: &std::path::Path) -> io::Result<Option<u64>> {
     let mut file = std::fs::File::open(log)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(300)))?;
     let mut end = Vec::new();
     file.take(300).read_to_end(&mut end)?;
     let text = String::from_utf8_lossy(&end).into_owned();
-    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let Some((whole, _)) = text.rsplit_once('\n') else {
+        return Ok(None);
+    };
     let number = whole.lines().last().and_then(|line| line.get(..12)?.parse().ok());
-    number.ok_or_else(|| io::Error::other(format!("no line at the end of {}: {text:?}", log.display())))
+    let why = || format!("no line at the end of {}: {text:?}", log.display());
+    number.map(Some).ok_or_else(|| io::Error::other(why()))
 }
 
-/// How many have written nothing since.
-fn still(bed: &Bed, before: &[u64]) -> io::Result<usize> {
-    let now = written(bed)?;
-    Ok(now
-        .iter()
-        .zip(before)
-        .filter(|(now, before)| now <= before)
-        .count())
+/// How many have written nothing since, and don't in the next seconds either.
+fn still(bed: &Bed, before: &[Option<u64>]) -> io::Result<usize> {
+    let begun = now();
+    loop {
+        let written = written(bed)?;
+        let silent = written.iter().zip(before).filter(|(now, before)| now <= before);
+        let silent = silent.count();
+        if silent == 0 || now() - begun > PATIENCE / 6 {
+            return Ok(silent);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn cut(bed: &Bed) -> io::Result<()> {

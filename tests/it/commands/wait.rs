@@ -46,6 +46,10 @@ fn a_wait_for_what_is_given_up_fails_and_one_that_takes_too_long_changes_nothing
     let begun = Instant::now();
     let said = sandbox.ctl(&["wait", "late", "--timeout", "300ms"]).exits(6);
     assert!(begun.elapsed() < Duration::from_secs(10), "{said}");
+    assert!(
+        said.stderr.contains("still waiting for late (STARTING)"),
+        "{said}"
+    );
     assert_eq!(daemon.component("late")["state"], "STARTING");
     assert_eq!(sandbox.starts("starts").len(), 1);
 }

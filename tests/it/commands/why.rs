@@ -73,7 +73,13 @@ fn why_names_who_stopped_it_and_is_content_when_all_is_well() {
             .starts_with(&format!("one is STOPPED: stopped by uid {uid} at ")),
         "{said}"
     );
-    assert!(said.stdout.contains("start it: s7ctl start one"), "{said}");
+    for text in [
+        &format!(" uid {uid} asked for: stop one\n") as &str,
+        "  runs        was ended by SIGTERM as asked after ",
+        "start it: s7ctl start one",
+    ] {
+        assert!(said.stdout.contains(text), "{text:?} is missing in {said}");
+    }
     let said = sandbox.ctl(&["why"]).exits(0);
     assert_eq!(said.stdout, "Everything is as it should be.\n");
 }

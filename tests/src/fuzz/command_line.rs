@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use s7ctl::cli::{Cli, Verb};
+use s7ctl::cli::{Cli, Target, Targets, Verb};
 use s7ctl::error::{CtlError, Kind};
 use s7ctl::render::clock::Clock;
 use s7ctl::render::json::render_error;
@@ -51,26 +51,45 @@ fn understood(cli: &Cli) {
         assert!(!timeout.is_zero(), "a timeout of nothing");
     }
     match &cli.verb {
-        Verb::Status(targets) | Verb::Start(targets) | Verb::Stop(targets) | Verb::Restart(targets) => {
-            selected(targets.or_all());
+        Verb::Status(targets)
+        | Verb::Start(targets)
+        | Verb::Stop(targets)
+        | Verb::Restart(targets)
+        | Verb::Why(targets)
+        | Verb::Info(targets) => selected(targets),
+        Verb::Wait(wait) => selected(&wait.targets),
+        Verb::Signal(signal) => {
+            assert!(!signal.components.is_empty(), "a signal for nobody");
+            selected(&Targets {
+                components: signal.components.clone(),
+            });
         }
         Verb::Logs(logs) => {
-            assert!(
-                (1..=LIMITS.log_lines).contains(&logs.lines),
-                "{} lines",
-                logs.lines
-            );
-            selected(logs.targets.or_all());
+            assert!(logs.lines <= LIMITS.log_lines, "{} lines", logs.lines);
+            selected(&logs.targets);
         }
-        // The others name no component, or are sent in shapes of their own.
+        Verb::Events(events) => {
+            assert!(events.last <= LIMITS.events, "{} events", events.last);
+            selected(&events.targets);
+        }
+        // The others name no component.
         _ => {}
     }
 }
 
-/// What goes to the daemon is what the daemon understands.
-fn selected(which: Selection) {
-    if let Selection::Named(names) = &which {
-        assert!(!names.is_empty(), "nothing named is not everything");
+/// What goes to the daemon is what was meant, and the daemon understands it.
+fn selected(targets: &Targets) {
+    let all = targets.components.is_empty() || targets.components.contains(&Target::All);
+    let which = targets.or_all();
+    assert_eq!(
+        which == Selection::All,
+        all,
+        "everything is meant only where that is said"
+    );
+    match &which {
+        Selection::Named(names) => assert_eq!(names.len(), targets.components.len()),
+        Selection::Matching(patterns) => assert_eq!(patterns.len(), targets.components.len()),
+        Selection::All => {}
     }
     super::frame::round_trip(&Request::Status(which));
 }

@@ -1,5 +1,7 @@
 //! Fixed values as text and as JSON: every state, reason, outcome and refusal. Here are the values.
 
+mod event;
+mod explain;
 mod operation;
 mod others;
 mod status;

@@ -1,6 +1,7 @@
 //! What became of components in an operation.
 
 use super::*;
+use s7proto::request::Until;
 
 #[test]
 fn every_outcome_has_its_line_or_its_failure() {
@@ -145,6 +146,99 @@ fn every_outcome_has_its_line_or_its_failure() {
         );
         assert_eq!(json["data"]["components"][0]["outcome"], code);
         assert_eq!(json["data"]["components"][0]["ok"], false);
+    }
+}
+
+#[test]
+fn signals_and_waits_have_words_of_their_own() {
+    let signal = |all| Asked::Signal {
+        signal: s7proto::signal::Signal::Hup,
+        all,
+    };
+    let wait = |until, all| Asked::Wait { until, all };
+    let (up, down) = (Until::Up, Until::Down);
+    let finished = ended(Exit::Code(0), EndCause::Finished);
+    let good = [
+        (
+            signal(false),
+            Outcome::Signalled(RUN),
+            "ps: sent SIGHUP to pid 4188",
+        ),
+        (
+            signal(true),
+            Outcome::NotRunning,
+            "ps: does not run; nothing sent",
+        ),
+        (wait(up, false), Outcome::AlreadyUp(RUN), "ps: is up, pid 4188"),
+        (wait(up, false), Outcome::Started(RUN), "ps: is up, pid 4188"),
+        (
+            wait(up, false),
+            Outcome::Completed(finished),
+            "ps: exited with code 0 after 0.20 s, and its restart policy says that it stays so",
+        ),
+        (
+            wait(up, true),
+            Outcome::NotRunning,
+            "ps: nobody wants it to run; not waited for",
+        ),
+        (wait(down, false), Outcome::AlreadyDown, "ps: is down"),
+        (wait(down, false), Outcome::Stopped(crashed()), "ps: is down"),
+    ];
+    for (asked, outcome, line) in good {
+        let parts = vec![part("ps", outcome)];
+        let view = View::Operation { asked, parts };
+        assert_eq!(as_text(&view), format!("{line}\n"));
+        assert_eq!(view.exit(), 0);
+        let one = &as_json(&view)["data"]["components"][0];
+        assert_eq!((&one["ok"], &one["message"]), (&json!(true), &json!(line)));
+    }
+    let bad = [
+        (
+            signal(false),
+            Outcome::NotRunning,
+            3,
+            "ps: does not run, so there is nothing to send SIGHUP to",
+            "why: s7ctl why ps; start it with: s7ctl start ps",
+        ),
+        (
+            signal(true),
+            Outcome::Failed("Operation not permitted (os error 1)".into()),
+            1,
+            "ps: SIGHUP could not be sent: Operation not permitted (os error 1)",
+            "the supervisor's own log has more",
+        ),
+        (
+            wait(up, false),
+            Outcome::NotRunning,
+            3,
+            "ps: nobody wants it to run, so there is nothing to wait for",
+            "start it with: s7ctl start ps",
+        ),
+        (
+            wait(up, true),
+            Outcome::FailedSpawn(spawn_failure()),
+            1,
+            "ps: was given up: cannot start: changing directory to /srv/ps: No such file or directory (os error 2)",
+            "s7ctl why ps tells more",
+        ),
+        (
+            wait(up, true),
+            Outcome::FailedRun(crashed()),
+            1,
+            "ps: was given up: exited with code 1 after 0.20 s",
+            "s7ctl why ps tells more",
+        ),
+    ];
+    for (asked, outcome, exit, message, hint) in bad {
+        let parts = vec![part("ps", outcome)];
+        let view = View::Operation { asked, parts };
+        assert_eq!((as_text(&view).as_str(), view.exit()), ("", exit));
+        let failures = view.failures();
+        assert_eq!(
+            (failures[0].message.as_str(), failures[0].hint.as_deref()),
+            (message, Some(hint))
+        );
+        assert_eq!(as_json(&view)["data"]["components"][0]["ok"], false);
     }
 }
 

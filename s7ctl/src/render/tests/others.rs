@@ -1,6 +1,7 @@
 //! Refusals, reloads, logs, checks, versions, and no supervisor at all.
 
 use super::*;
+use crate::render::is_troubled;
 
 #[test]
 fn every_refusal_has_its_sentence_its_hint_and_its_exit_code() {
@@ -30,6 +31,14 @@ fn every_refusal_has_its_sentence_its_hint_and_its_exit_code() {
             },
             4,
             "no component is called pd",
+            "s7ctl status shows all components",
+        ),
+        (
+            Refusal::NoMatch {
+                pattern: s7proto::pattern::Pattern::parse("x*").unwrap(),
+            },
+            4,
+            "no component matches x*",
             "s7ctl status shows all components",
         ),
         (
@@ -115,6 +124,27 @@ fn without_a_supervisor_status_says_where_it_looked_and_stop_is_content() {
     );
     assert_eq!((view.exit(), as_json(&view)["ok"].clone()), (0, json!(true)));
     assert_eq!(View::Version(None).exit(), 3);
+}
+
+#[test]
+fn trouble_is_what_should_run_and_does_not_and_what_does_not_go_away() {
+    let with = |state, wish, health| ComponentStatus {
+        wish,
+        health,
+        ..component("ps", state)
+    };
+    for (component, expected) in [
+        (with(State::Running, Wish::Up, Health::Healthy), false),
+        (with(State::Running, Wish::Up, Health::Unhealthy), true),
+        (with(State::Exited, Wish::Up, Health::None), false),
+        (with(State::Starting, Wish::Up, Health::None), true),
+        (with(State::Backoff, Wish::Up, Health::None), true),
+        (with(State::Stopped, Wish::Down, Health::None), false),
+        (with(State::Stopping, Wish::Down, Health::None), false),
+        (with(State::Stuck, Wish::Down, Health::None), true),
+    ] {
+        assert_eq!(is_troubled(&component), expected, "{component:?}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod desk;
 mod model;
 mod policies;
 mod scale;
+mod simulation;
 mod states;
 mod stories;
 mod table;

@@ -87,6 +87,7 @@ stories! {
     the_last_wish_wins
     tiers_open_one_after_the_other
     time_spent_running_counts_as_space
+    what_a_reload_is_about_to_stop_lets_nobody_start
     what_comes_late_or_twice_changes_nothing
     what_is_removed_and_added_again_comes_back
     what_is_removed_never_comes_back

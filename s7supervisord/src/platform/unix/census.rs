@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-/// Enough for the children of a daemon with many orphans; a longer list is read in several turns.
+/// Enough for most environments and for the children of a daemon with many orphans; what is longer is read in several
+/// turns.
 const FIRST_READ: usize = 4096;
 
 /// The children that the kernel has given to this daemon because their own parent ended (it is a subreaper).
@@ -28,21 +29,27 @@ impl Orphans {
     /// Their process ids, now.
     #[must_use]
     pub fn list(&self) -> Vec<u32> {
-        let mut text = vec![0u8; FIRST_READ];
-        let mut length = 0;
-        loop {
-            match self.list.read_at(&mut text[length..], length as u64) {
-                Ok(0) | Err(_) => break,
-                Ok(read) => {
-                    length += read;
-                    if length == text.len() {
-                        text.resize(length * 2, 0);
-                    }
+        numbers(&contents(&self.list))
+    }
+}
+
+/// All that a file of `/proc` has, as far as it can be read. Such a file has no size to ask for beforehand.
+fn contents(file: &File) -> Vec<u8> {
+    let mut text = vec![0u8; FIRST_READ];
+    let mut length = 0;
+    loop {
+        match file.read_at(&mut text[length..], length as u64) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => {
+                length += read;
+                if length == text.len() {
+                    text.resize(length * 2, 0);
                 }
             }
         }
-        numbers(&text[..length])
     }
+    text.truncate(length);
+    text
 }
 
 /// The numbers of a list of children.
@@ -87,7 +94,7 @@ pub struct Stat {
 /// Looks at one process; `None` if it is gone.
 #[must_use]
 pub fn stat(pid: u32) -> Option<Stat> {
-    parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(&contents(&File::open(format!("/proc/{pid}/stat")).ok()?))
 }
 
 fn parse_stat(text: &[u8]) -> Option<Stat> {
@@ -112,7 +119,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
 /// It may wait for that process's memory, so never on the core loop.
 #[must_use]
 pub fn marker(pid: u32, instance: &str) -> Option<(String, u64)> {
-    let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let environment = contents(&File::open(format!("/proc/{pid}/environ")).ok()?);
     let value = |name: &str| {
         environment.split(|byte| *byte == 0).find_map(|variable| {
             std::str::from_utf8(variable)

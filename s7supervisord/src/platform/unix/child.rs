@@ -1,7 +1,8 @@
 //! Between the creation of the process and its program: only system calls, no allocation, no locks, no panic.
 //!
 //! The child shares the memory of the daemon until it executes (CLONE_VM | CLONE_VFORK), and the thread that created it
-//! stands still meanwhile. So everything is prepared before, and what goes wrong is written straight into [`Plan`].
+//! stands still meanwhile. So everything is prepared before, and what goes wrong is written straight into [`Plan`]. It
+//! shares the daemon's descriptors as well (CLONE_FILES), until it takes a copy of those that it needs.
 
 use super::inherited::Inherited;
 use s7proto::status::SpawnStage;
@@ -14,10 +15,14 @@ pub struct Plan<'a> {
     pub argv: *const *const c_char,
     pub envp: *const *const c_char,
     pub directory: *const c_char,
+    /// Becomes stdout and stderr; like the next two a low descriptor, below [`Plan::end`].
     pub output: c_int,
+    /// Becomes stdin.
     pub null: c_int,
     /// Stays open in the component; -1 for none.
     pub lock: c_int,
+    /// Of the daemon's descriptors only those below this one are copied.
+    pub end: u32,
     /// Where the run's record is appended; -1 for none.
     pub journal: c_int,
     pub record: &'a Record,
@@ -143,6 +148,18 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
         libc::umask(plan.umask);
         if libc::chdir(plan.directory) != 0 {
             return 4;
+        }
+        // From here on the descriptors are its own, and only the low ones are copied (see `places`). What knows no
+        // close_range(2) (before Linux 5.9, some sandboxes) copies all of them.
+        if libc::syscall(
+            libc::SYS_close_range,
+            plan.end,
+            u32::MAX,
+            libc::CLOSE_RANGE_UNSHARE,
+        ) != 0
+            && libc::unshare(libc::CLONE_FILES) != 0
+        {
+            return 5;
         }
         if libc::dup2(plan.null, 0) < 0 || libc::dup2(plan.output, 1) < 0 || libc::dup2(plan.output, 2) < 0 {
             return 5;

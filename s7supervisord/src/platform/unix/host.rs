@@ -13,13 +13,13 @@ use super::sweeper::{Job, Leader, Leaders, Manner, Sweeper, Swept};
 use super::watch::Watch;
 use super::words::{asked_signal, exit_of, unix_signal};
 
-use crate::machine::input::{Event, RunId};
+use crate::machine::input::{Event, RunId, Slot};
 use crate::registry::plan::{ComponentPlan, StopPlan};
 use crate::state::journal::{Journal, StartedRun};
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
 use s7proto::status::{Exit, SpawnFailure};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -45,6 +45,8 @@ pub struct Host {
     spawner: Spawner,
     sweeper: Sweeper,
     leaders: Leaders,
+    /// Components whose next run is being created.
+    coming: HashSet<Slot>,
     orphans: Option<Orphans>,
     told: mpsc::UnboundedReceiver<Told>,
     tell: mpsc::UnboundedSender<Told>,
@@ -98,6 +100,7 @@ impl Host {
             spawner,
             sweeper,
             leaders,
+            coming: HashSet::new(),
             orphans: orphans.ok(),
             told,
             tell,
@@ -159,6 +162,7 @@ impl Host {
 
     /// Creates a run. Answered by `Spawned` or `SpawnFailed`.
     pub fn spawn(&mut self, run: RunId, plan: Arc<ComponentPlan>) {
+        self.coming.insert(run.slot);
         self.spawner.submit(Order::Create { run, plan });
     }
 
@@ -234,10 +238,13 @@ impl Host {
         for command in self.commands.values_mut().filter(|command| command.run == run) {
             command.kill();
         }
-        self.spawner.submit(Order::NoteEnded {
-            component: process.component,
-            run: run.run,
-        });
+        // The record of the next run says it as well, and so does the note of a failure to create one.
+        if !self.coming.contains(&run.slot) {
+            self.spawner.submit(Order::NoteEnded {
+                component: process.component,
+                run: run.run,
+            });
+        }
     }
 
     /// The component has left the registry.
@@ -285,10 +292,14 @@ impl Host {
                         let why = format!("writing the record of {component}, run {}: {error}", run.run);
                         self.record_faults.insert(run, why);
                     }
+                    self.coming.remove(&run.slot);
                     self.add(run, component, pid, Some(pidfd), false);
                     (run, Event::Spawned { pid })
                 }
-                Told::Spawned(Spawned::No { run, failure }) => (run, Event::SpawnFailed(failure)),
+                Told::Spawned(Spawned::No { run, failure }) => {
+                    self.coming.remove(&run.slot);
+                    (run, Event::SpawnFailed(failure))
+                }
                 Told::Spawned(Spawned::Asking { run, command }) => match self.asking(run, command) {
                     Some(event) => (run, event),
                     None => continue,

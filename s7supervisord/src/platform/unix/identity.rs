@@ -90,7 +90,7 @@ fn supplementary(user: &str, gid: Gid) -> Result<Vec<libc::gid_t>, SpawnFailure>
 
 /// What a look-up says that was kept from looking: a fault of the machine where it lacks something for the moment.
 fn system_failure(subject: String, errno: nix::errno::Errno) -> SpawnFailure {
-    super::spawner::io_failure(
+    super::create::io_failure(
         SpawnStage::LookingUpUser,
         subject,
         &std::io::Error::from_raw_os_error(errno as i32),
@@ -100,7 +100,7 @@ fn system_failure(subject: String, errno: nix::errno::Errno) -> SpawnFailure {
 /// Nothing was found. Where the machine has no descriptors left, that is what look-ups say too.
 fn not_found(subject: &str, cause: &str) -> SpawnFailure {
     match std::fs::File::open("/dev/null") {
-        Err(error) => super::spawner::io_failure(SpawnStage::LookingUpUser, subject.to_owned(), &error),
+        Err(error) => super::create::io_failure(SpawnStage::LookingUpUser, subject.to_owned(), &error),
         Ok(_) => failure(subject.to_owned(), None, cause.to_owned()),
     }
 }

@@ -79,6 +79,10 @@ impl Leftovers {
 #[must_use]
 pub fn living(mut runs: Vec<StartedRun>, instance: &str) -> Vec<StartedRun> {
     runs.extend(unrecorded(&runs, instance));
+    if runs.is_empty() {
+        // As a rule; then all processes needn't be looked at once more.
+        return runs;
+    }
     let members = members(&runs.iter().collect::<Vec<_>>(), instance);
     runs.into_iter()
         .zip(members)

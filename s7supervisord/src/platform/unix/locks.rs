@@ -29,12 +29,17 @@ pub fn lock_for(
     instance: &str,
 ) -> Result<Option<File>, SpawnFailure> {
     let path = folder.join(component.as_str());
-    if !folder.exists() {
-        // Somebody has removed the runtime folder under us; the lock is worth another try.
-        let _ = std::fs::create_dir_all(folder);
-    }
+    let open = || File::options().create(true).append(true).open(&path);
+    let file = match open() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            // Somebody has removed the runtime folder under us; the lock is worth another try.
+            let _ = std::fs::create_dir_all(folder);
+            open()
+        }
+        opened => opened,
+    };
     // Without the file there is no lock, and that keeps nothing from running: it is a second guard, not the first.
-    let Ok(file) = File::options().create(true).append(true).open(&path) else {
+    let Ok(file) = file else {
         return Ok(None);
     };
     let began = Instant::now();

@@ -3,6 +3,7 @@
 //! The bytes never enter the daemon's memory, so that a kill at any moment loses and doubles nothing (DESIGN 6). The
 //! component's end is open for reading as well, so that it gets no SIGPIPE when the daemon is gone (reliability E3).
 
+use super::places;
 use super::pump::Pumps;
 use crate::output::failure::doing;
 use crate::registry::plan::LogPlan;
@@ -53,6 +54,7 @@ impl Capture {
     /// # Errors
     /// The folder can't be made or belongs to somebody else, or the machine has no descriptors or threads left.
     pub fn start(runtime_dir: &Path) -> io::Result<Self> {
+        places::reserve().map_err(|why| doing("reserving descriptors for the components", why))?;
         let folder = runtime_dir.join("out");
         let pumps =
             Arc::new(Pumps::new(&folder).map_err(|why| doing("preparing the capture of output", why))?);

@@ -255,7 +255,11 @@ impl Pumps {
                 Next::Rest(moved) => {
                     let now = Instant::now();
                     let pause = lock(&pipe.pace).after_turn(started, now, moved, pipe.capacity);
-                    if pause.is_zero() {
+                    if moved > pipe.capacity / 2 {
+                        // Who fills a pipe so fast has filled it again meanwhile: a second look instead of a sleep, from
+                        // which a busy machine wakes nobody for milliseconds.
+                        held = Some(pipe);
+                    } else if pause.is_zero() {
                         self.watch(&pipe);
                     } else {
                         self.unwatch(&pipe);

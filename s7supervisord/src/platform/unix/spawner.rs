@@ -1,34 +1,27 @@
 //! Creating processes, on threads of their own: an exec from a slow disk or a look-up of a user stops only the thread
 //! that waits for it.
 
-use super::child::{Failure, Plan, child_main};
-use super::identity;
+use super::create::{Creator, Prepared, Stack};
 use super::inherited::Inherited;
-use super::launch::Launch;
 use super::output::Capture;
-use super::turns::Turns;
+use super::turns::{Job, Turns};
 use crate::machine::input::RunId;
-use crate::output::failure;
 use crate::registry::plan::ComponentPlan;
 use crate::state::journal::Journal;
-use rustix::process::{WaitId, WaitIdOptions, waitid};
 use s7proto::name::ComponentName;
 use s7proto::status::{SpawnFailure, SpawnStage};
-use std::ffi::c_void;
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 /// Threads that create processes. More than two don't help on the machines this runs on; the others are there so that a
 /// program on a hanging file system doesn't keep the rest from starting.
 pub(super) const THREADS: usize = 8;
 /// Rust code on these threads needs little: strings and a few file operations, far from 64 KiB deep.
 const THREAD_STACK: usize = 128 * 1024;
-/// The child runs a handful of frames of plain system calls on this stack, before it executes.
-const CHILD_STACK: usize = 32 * 1024;
+/// Results that are told together: while one process after the other is created, the core loop needn't wake up for each.
+const TOGETHER: usize = 8;
 
 /// Something that may take its time.
 pub enum Order {
@@ -90,32 +83,37 @@ pub enum Spawned {
 
 /// The pool.
 pub struct Spawner {
-    orders: mpsc::Sender<(u64, Order)>,
-    queue: Arc<Mutex<mpsc::Receiver<(u64, Order)>>>,
-    /// Orders taken so far.
-    taken: u64,
-    /// Orders that are queued or under way.
-    open: Arc<AtomicUsize>,
     threads: usize,
     shared: Arc<Shared>,
 }
 
+/// A run that is to be created, or why it can't be.
+type Ready = Box<Result<Prepared, (RunId, SpawnFailure)>>;
+
 struct Shared {
-    capture: Capture,
-    journal: Arc<Journal>,
-    inherited: Inherited,
-    locks: std::path::PathBuf,
-    instance: String,
-    null: File,
-    turns: Turns,
+    creator: Creator,
+    desk: Mutex<Desk>,
+    /// Threads without work wait here.
+    idle: Condvar,
     done: Box<dyn Fn(Spawned) + Send + Sync>,
+}
+
+/// What the threads share. Held for moments only.
+#[derive(Default)]
+struct Desk {
+    /// At most one order for each component and a few notes, since the machine waits for each answer.
+    turns: Turns<Order, Ready>,
+    /// What came of orders and isn't told yet.
+    results: Vec<Spawned>,
+    waiting: usize,
+    over: bool,
 }
 
 impl Spawner {
     /// A pool that gives what came of each order to `done`.
     ///
     /// # Errors
-    /// `/dev/null` can't be opened, or the folder for lock files can't be made in `runtime_dir`.
+    /// The folder for lock files can't be made in `runtime_dir`.
     pub fn new(
         runtime_dir: &std::path::Path,
         instance: String,
@@ -129,112 +127,67 @@ impl Spawner {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
-        let null = File::options().read(true).write(true).open("/dev/null")?;
-        let shared = Shared {
+        let creator = Creator {
             capture,
             journal,
             inherited,
             locks,
             instance,
-            null,
-            turns: Turns::default(),
-            done: Box::new(done),
+            own: OnceLock::new(),
         };
-        // The queue holds at most one order for each component, since the machine waits for each answer.
-        let (orders, queue) = mpsc::channel();
         Ok(Self {
-            orders,
-            queue: Arc::new(Mutex::new(queue)),
-            taken: 0,
-            open: Arc::new(AtomicUsize::new(0)),
             threads: 0,
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared {
+                creator,
+                desk: Mutex::default(),
+                idle: Condvar::new(),
+                done: Box::new(done),
+            }),
         })
     }
 
     /// Takes an order; what comes of it is told later.
     pub fn submit(&mut self, order: Order) {
-        let open = self.open.fetch_add(1, Ordering::AcqRel) + 1;
-        if open > self.threads && self.threads < THREADS {
+        let mut desk = self.shared.desk();
+        let open = desk.turns.open();
+        if open >= self.threads && self.threads < THREADS {
+            drop(desk);
             self.add_thread();
+            desk = self.shared.desk();
         }
-        let (run, creates) = match &order {
-            Order::Create { run, .. } => (Some(*run), true),
-            Order::Ask { run, .. } => (Some(*run), false),
-            Order::NoteEnded { .. } | Order::Forget(_) => (None, false),
-        };
-        if self.threads > 0 && self.orders.send((self.taken, order)).is_ok() {
-            self.taken += 1;
+        if self.threads > 0 {
+            let in_turn = matches!(order, Order::Create { .. });
+            let wake = desk.turns.order(in_turn, order, Instant::now()) && desk.waiting > 0;
+            drop(desk);
+            if wake {
+                self.shared.idle.notify_one();
+            }
             return;
         }
-        self.open.fetch_sub(1, Ordering::AcqRel);
-        if let Some(run) = run {
-            let failure = SpawnFailure {
-                stage: SpawnStage::CreatingProcess,
-                subject: "a thread of the supervisor".to_owned(),
-                os_error: Some(libc::EAGAIN),
-                cause: "no thread could be created for it".to_owned(),
-                host_fault: true,
-            };
-            (self.shared.done)(if creates {
-                Spawned::No { run, failure }
-            } else {
-                Spawned::Asking {
-                    run,
-                    command: Err(failure),
-                }
-            });
+        drop(desk);
+        let failure = SpawnFailure {
+            stage: SpawnStage::CreatingProcess,
+            subject: "a thread of the supervisor".to_owned(),
+            os_error: Some(libc::EAGAIN),
+            cause: "no thread could be created for it".to_owned(),
+            host_fault: true,
+        };
+        match order {
+            Order::Create { run, .. } => (self.shared.done)(Spawned::No { run, failure }),
+            Order::Ask { run, .. } => (self.shared.done)(Spawned::Asking {
+                run,
+                command: Err(failure),
+            }),
+            Order::NoteEnded { .. } | Order::Forget(_) => {}
         }
     }
 
     fn add_thread(&mut self) {
-        let (queue, open, shared) = (
-            Arc::clone(&self.queue),
-            Arc::clone(&self.open),
-            Arc::clone(&self.shared),
-        );
-        let name = format!("s7-spawn-{}", self.threads + 1);
+        let (number, shared) = (self.threads, Arc::clone(&self.shared));
         let made = std::thread::Builder::new()
-            .name(name)
+            .name(format!("s7-spawn-{}", number + 1))
             .stack_size(THREAD_STACK)
-            .spawn(move || {
-                let mut stack = vec![0u8; CHILD_STACK];
-                loop {
-                    let order = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok((number, order)) = order else { return };
-                    match order {
-                        Order::Forget(component) => {
-                            shared.turns.pass(number);
-                            let _ = std::fs::remove_file(shared.locks.join(component.as_str()));
-                        }
-                        Order::NoteEnded { component, run } => {
-                            shared.turns.pass(number);
-                            shared.journal.ended(&component, run);
-                        }
-                        Order::Ask { run, plan } => {
-                            shared.turns.pass(number);
-                            let command = shared.create_asking(run, &plan, &mut stack);
-                            (shared.done)(Spawned::Asking { run, command });
-                        }
-                        Order::Create { run, plan } => {
-                            let created = shared.create(number, run, &plan, &mut stack);
-                            // Before the answer: the next one needn't wait for whoever hears it.
-                            shared.turns.pass(number);
-                            (shared.done)(match created {
-                                Ok((pid, pidfd, record_errno)) => Spawned::Yes {
-                                    run,
-                                    component: plan.id.clone(),
-                                    pid,
-                                    pidfd,
-                                    record_errno,
-                                },
-                                Err(failure) => Spawned::No { run, failure },
-                            });
-                        }
-                    }
-                    open.fetch_sub(1, Ordering::AcqRel);
-                }
-            });
+            .spawn(move || shared.work(number));
         match made {
             Ok(_) => self.threads += 1,
             Err(error) => log::warn!("creating a thread that starts components: {error}"),
@@ -242,184 +195,127 @@ impl Spawner {
     }
 }
 
-/// Descriptors that a child is given.
-struct Held<'a> {
-    output: BorrowedFd<'a>,
-    lock: Option<&'a File>,
-    journal: Option<&'a File>,
+impl Drop for Spawner {
+    fn drop(&mut self) {
+        self.shared.desk().over = true;
+        self.shared.idle.notify_all();
+    }
 }
 
 impl Shared {
-    fn create(
-        &self,
-        number: u64,
-        run: RunId,
-        plan: &ComponentPlan,
-        stack: &mut [u8],
-    ) -> Result<(u32, OwnedFd, Option<i32>), SpawnFailure> {
-        let identity = identity::look_up(plan.run.user.as_deref(), plan.run.group.as_deref())?;
-        if identity.differs && !super::process::is_privileged() {
-            return Err(SpawnFailure {
-                stage: SpawnStage::SettingUser,
-                subject: identity.name,
-                os_error: Some(libc::EPERM),
-                cause: "only a supervisor of root can run a component as somebody else".to_owned(),
-                host_fault: false,
-            });
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        // Nobody panics with this lock, and if somebody did, the others had better go on.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, me: usize) {
+        let mut stack = Stack::default();
+        let mut done = Done::Nothing;
+        while let Some(task) = self.next(me, done) {
+            done = match task {
+                Task::Take(number, order) => self.take(number, order, &mut stack),
+                Task::Create(ready) => Done::Result(self.create(ready, &mut stack)),
+                Task::Tell(results) => {
+                    results.into_iter().for_each(&self.done);
+                    Done::Nothing
+                }
+            };
         }
-        let lock = super::locks::lock_for(&self.locks, &plan.id, &self.instance)?;
-        let launch = Launch::new(plan, run.run, &identity, &self.instance)?;
-        let owner = identity.differs.then_some((identity.uid, identity.gid));
-        let output = self
-            .capture
-            .attach(&plan.id, run.run, owner, &plan.log)
-            .map_err(|error| io_failure(SpawnStage::PreparingOutput, plan.id.to_string(), &error))?;
-        self.turns.wait(number);
-        let held = Held {
-            output: output.as_fd(),
-            lock: lock.as_ref(),
-            journal: self.journal.file(),
-        };
-        let result = self.clone_child(&launch, &identity, &held, stack, plan);
-        if result.is_err() {
-            self.journal.ended(&plan.id, run.run);
+    }
+
+    /// Waits for something to do; `None` at the end.
+    fn next(&self, me: usize, done: Done) -> Option<Task> {
+        let mut desk = self.desk();
+        desk.turns.is_done(me);
+        match done {
+            Done::Ready(number, ready) => desk.turns.prepared(number, ready, Instant::now()),
+            Done::Result(result) => desk.results.push(result),
+            Done::Nothing => {}
         }
-        result
-    }
-
-    /// Its output is nobody's, and it is no run: it has neither lock nor record.
-    fn create_asking(
-        &self,
-        run: RunId,
-        plan: &ComponentPlan,
-        stack: &mut [u8],
-    ) -> Result<(u32, OwnedFd), SpawnFailure> {
-        let identity = identity::look_up(plan.run.user.as_deref(), plan.run.group.as_deref())?;
-        let launch = Launch::new(plan, run.run, &identity, &self.instance)?;
-        let held = Held {
-            output: self.null.as_fd(),
-            lock: None,
-            journal: None,
-        };
-        let (pid, pidfd, _) = self.clone_child(&launch, &identity, &held, stack, plan)?;
-        Ok((pid, pidfd))
-    }
-
-    fn clone_child(
-        &self,
-        launch: &Launch,
-        identity: &identity::Identity,
-        held: &Held<'_>,
-        stack: &mut [u8],
-        component: &ComponentPlan,
-    ) -> Result<(u32, OwnedFd, Option<i32>), SpawnFailure> {
-        let (argv, envp) = (launch.argv(), launch.envp());
-        let failure = Failure::default();
-        let plan = Plan {
-            program: launch.program.as_ptr(),
-            argv: argv.as_ptr(),
-            envp: envp.as_ptr(),
-            directory: launch.directory.as_ptr(),
-            output: held.output.as_raw_fd(),
-            null: self.null.as_raw_fd(),
-            lock: held.lock.map_or(-1, AsRawFd::as_raw_fd),
-            journal: held.journal.map_or(-1, AsRawFd::as_raw_fd),
-            record: &launch.record,
-            limits: &launch.limits,
-            identity: identity
-                .differs
-                .then_some((identity.groups.as_slice(), identity.gid, identity.uid)),
-            umask: launch.umask,
-            inherited: &self.inherited,
-            failure: &failure,
-        };
-        let (pid, pidfd) = clone_vfork(&plan, stack)
-            .map_err(|error| io_failure(SpawnStage::CreatingProcess, component.id.to_string(), &error))?;
-        let Some((stage, errno, limit)) = failure.get() else {
-            return Ok((pid, pidfd, failure.record_errno()));
-        };
-        // The child has ended or is about to; nobody else may be left with its remains.
-        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
+        loop {
+            if desk.over {
+                return None;
+            }
+            let now = Instant::now();
+            if desk.results.len() >= TOGETHER || !(desk.results.is_empty() || desk.turns.goes_on(now)) {
+                return Some(Task::Tell(std::mem::take(&mut desk.results)));
+            }
+            let task = match desk.turns.next(me, now) {
+                Job::Take(number, order) => Task::Take(number, order),
+                Job::Create(ready) => Task::Create(ready),
+                Job::Wait(patience) => {
+                    desk.waiting += 1;
+                    desk = match patience {
+                        Some(patience) => {
+                            let waited = self.idle.wait_timeout(desk, patience);
+                            waited.unwrap_or_else(PoisonError::into_inner).0
+                        }
+                        None => self.idle.wait(desk).unwrap_or_else(PoisonError::into_inner),
+                    };
+                    desk.waiting -= 1;
+                    continue;
+                }
+            };
+            let wake = desk.waiting > 0 && desk.turns.has_more(now);
+            drop(desk);
+            if wake {
+                self.idle.notify_one();
+            }
+            return Some(task);
         }
-        let subject = subject(stage, limit, component);
-        Err(io_failure(stage, subject, &io::Error::from_raw_os_error(errno)))
     }
-}
 
-fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String {
-    let run = &component.run;
-    match stage {
-        SpawnStage::Executing => run.program.display().to_string(),
-        SpawnStage::ChangingDirectory => run.working_directory.display().to_string(),
-        SpawnStage::SettingUser => run.user.clone().unwrap_or_default(),
-        SpawnStage::SettingGroup => run
-            .group
-            .as_ref()
-            .or(run.user.as_ref())
-            .cloned()
-            .unwrap_or_default(),
-        SpawnStage::SettingLimits => run.limits.get(limit).map_or_else(String::new, |limit| {
-            format!("{:?}", limit.resource).to_lowercase()
-        }),
-        _ => component.id.to_string(),
+    fn take(&self, number: Option<u64>, order: Order, stack: &mut Stack) -> Done {
+        match order {
+            Order::Forget(component) => {
+                let _ = std::fs::remove_file(self.creator.locks.join(component.as_str()));
+            }
+            Order::NoteEnded { component, run } => self.creator.journal.ended(&component, run),
+            Order::Ask { run, plan } => {
+                let command = self.creator.create_asking(run, &plan, stack);
+                return Done::Result(Spawned::Asking { run, command });
+            }
+            Order::Create { run, plan } => {
+                let ready = self.creator.prepare(run, plan);
+                // Every order to create something has a number.
+                return Done::Ready(
+                    number.unwrap_or(0),
+                    Box::new(ready.map_err(|failure| (run, failure))),
+                );
+            }
+        }
+        Done::Nothing
     }
-}
 
-/// A failed start in the system's words, told apart by whose fault it is.
-pub(super) fn io_failure(stage: SpawnStage, subject: String, error: &io::Error) -> SpawnFailure {
-    let os_error = failure::os_code(error);
-    // What the machine lacks for the moment isn't the component's fault (reliability A2, "Resource failure").
-    let host_fault = matches!(
-        os_error,
-        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOSPC)
-    );
-    let cause = os_error.map_or_else(|| error.to_string(), |code| rustix_words(code, error));
-    SpawnFailure {
-        stage,
-        subject,
-        os_error,
-        cause,
-        host_fault,
-    }
-}
-
-/// The system's words without "(os error N)": the number travels beside them.
-fn rustix_words(code: i32, error: &io::Error) -> String {
-    let text = error.to_string();
-    text.strip_suffix(&format!(" (os error {code})"))
-        .unwrap_or(&text)
-        .to_owned()
-}
-
-/// Creates the child and waits until it has executed or failed.
-fn clone_vfork(plan: &Plan<'_>, stack: &mut [u8]) -> io::Result<(u32, OwnedFd)> {
-    let mut pidfd: libc::c_int = -1;
-    let top = stack.as_mut_ptr_range().end.map_addr(|address| address & !0xf);
-    // SAFETY: all signals are blocked while parent and child share their memory, so that no handler of the daemon runs
-    // in the child; the stack is ours, as large as said, and in use by nobody until the call returns, which CLONE_VFORK
-    // delays until the child has executed or ended; `plan` lives until then.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        let pid = libc::clone(
-            child_entry,
-            top.cast::<c_void>(),
-            libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD,
-            std::ptr::from_ref(plan).cast_mut().cast::<c_void>(),
-            &raw mut pidfd,
-        );
-        let error = io::Error::last_os_error();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
-        match u32::try_from(pid) {
-            Ok(pid) => Ok((pid, OwnedFd::from_raw_fd(pidfd))),
-            Err(_) => Err(error),
+    fn create(&self, ready: Ready, stack: &mut Stack) -> Spawned {
+        let prepared = match *ready {
+            Ok(prepared) => prepared,
+            Err((run, failure)) => return Spawned::No { run, failure },
+        };
+        let (run, component) = (prepared.run, prepared.plan.id.clone());
+        match self.creator.create(prepared, stack) {
+            Ok((pid, pidfd, record_errno)) => Spawned::Yes {
+                run,
+                component,
+                pid,
+                pidfd,
+                record_errno,
+            },
+            Err(failure) => Spawned::No { run, failure },
         }
     }
 }
 
-extern "C" fn child_entry(plan: *mut c_void) -> libc::c_int {
-    // SAFETY: `clone_vfork` passes a valid plan and stands still meanwhile.
-    unsafe { child_main(plan) }
+/// What a thread is at.
+enum Task {
+    Take(Option<u64>, Order),
+    Create(Ready),
+    Tell(Vec<Spawned>),
+}
+
+/// What came of it.
+enum Done {
+    Nothing,
+    Ready(u64, Ready),
+    Result(Spawned),
 }

@@ -1,7 +1,7 @@
 //! One component's output over all its runs: their pipes in a row, and the file that they end in.
 
 use super::pace::Pace;
-use super::sink::{Poured, Sink};
+use super::sink::{CHUNK, Poured, Sink};
 use crate::registry::plan::LogPlan;
 use s7proto::name::ComponentName;
 use std::collections::VecDeque;
@@ -96,8 +96,9 @@ impl Pipe {
                 Poured::Ended => return Next::End,
             };
             moved += bytes;
-            // A call takes all there is, so less than half a pipe means that it is empty now, and epoll sees the end.
-            if bytes < self.capacity / 2 {
+            // A call takes what there is, up to a chunk, so less than that (or than half of a small pipe) means that it is
+            // empty now, and epoll sees the end.
+            if bytes < CHUNK.min(self.capacity / 2) {
                 return Next::Rest(moved);
             }
         }

@@ -328,7 +328,7 @@ impl Models {
         let missing = |on: &Slot| {
             self.all
                 .get(on)
-                .is_some_and(|on| on.wish == Wish::Down || !on.lets_others_start(now))
+                .is_some_and(|on| !on.wants_run() || !on.lets_others_start(now))
         };
         self.all[&slot].policy.depends_on.iter().copied().find(missing)
     }

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 mod alone;
 mod faults;
+mod followed;
 mod taken_up;
 
 const LONG: Duration = Duration::from_secs(30);

@@ -1,0 +1,368 @@
+//! A pretended host on a virtual clock: processes are born late or not at all, die when they like, obey or don't, leave
+//! others behind, can't be killed for a while; and what is told of them is told twice now and then, or long after.
+
+use super::dice::Dice;
+use crate::machine::effect::Effect;
+use crate::machine::input::{Event, RunId, Slot};
+use crate::machine::moment::Moment;
+use crate::machine::tests::desk::{failure, killed_from_outside};
+use s7proto::status::Exit;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Creating,
+    Alive,
+    /// The first process has ended; others may live.
+    Headless,
+}
+
+/// What is left of a tree without its first process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Nothing,
+    Polite,
+    Deaf,
+}
+
+/// What the system has of one run.
+#[derive(Debug, Clone)]
+pub struct Process {
+    pub stage: Stage,
+    rest: Rest,
+    /// Nothing kills it before that.
+    immortal_until: Moment,
+    /// It was asked or killed.
+    told_to_end: bool,
+    killed: bool,
+}
+
+/// What happens: truly, or told once more although it is over.
+#[derive(Debug)]
+pub enum Told {
+    Truly(RunId, Event),
+    Again(RunId, Event),
+}
+
+pub struct Host {
+    pub now: Moment,
+    dice: Dice,
+    /// Nothing goes wrong any more.
+    calm: bool,
+    /// No process can be created before that.
+    storm_until: Moment,
+    pub processes: BTreeMap<RunId, Process>,
+    coming: BTreeMap<(Moment, u64), Told>,
+    number: u64,
+}
+
+impl Host {
+    pub fn new(dice: Dice) -> Self {
+        Self {
+            now: Moment::from_micros(1),
+            dice,
+            calm: false,
+            storm_until: Moment::default(),
+            processes: BTreeMap::new(),
+            coming: BTreeMap::new(),
+            number: 0,
+        }
+    }
+
+    /// The process of a component, if there is one.
+    pub fn of(&self, slot: Slot) -> Option<(RunId, &Process)> {
+        let first = RunId { slot, run: 0 };
+        let last = RunId { slot, run: u64::MAX };
+        self.processes
+            .range(first..=last)
+            .next()
+            .map(|(run, process)| (*run, process))
+    }
+
+    /// The machine has no more processes, memory or descriptors for a while.
+    pub fn storm(&mut self, span: Duration) {
+        self.storm_until = self.now + span;
+    }
+
+    /// Kills the first process of a run from outside.
+    pub fn murder(&mut self, run: RunId) {
+        self.tell(Duration::ZERO, run, Event::Exited(killed_from_outside()));
+    }
+
+    /// From now on everything goes well, also for what has gone wrong already.
+    pub fn be_calm(&mut self) {
+        self.calm = true;
+        self.storm_until = Moment::default();
+        self.coming.clear();
+        let soon = Duration::from_millis(10);
+        let runs: Vec<RunId> = self.processes.keys().copied().collect();
+        for run in runs {
+            let Some(process) = self.processes.get_mut(&run) else {
+                continue;
+            };
+            process.immortal_until = Moment::default();
+            process.rest = Rest::Nothing;
+            let event = match process.stage {
+                Stage::Creating => Event::Spawned { pid: 2 },
+                Stage::Alive if process.told_to_end => Event::Exited(killed_from_outside()),
+                Stage::Headless => Event::Emptied,
+                Stage::Alive => continue,
+            };
+            self.tell(soon, run, event);
+        }
+    }
+
+    /// The daemon is gone, and another comes, which calls components by other slots: what it will hear of is what
+    /// happens from now on. Gives what is there.
+    pub fn change_daemon(&mut self, slot_of: impl Fn(Slot) -> Option<Slot>) -> Vec<RunId> {
+        self.coming.clear();
+        let before = std::mem::take(&mut self.processes);
+        for (run, mut process) in before {
+            // A component that the registry no longer has is ended by the system's own means, which is another story.
+            let Some(slot) = slot_of(run.slot) else { continue };
+            let run = RunId { slot, run: run.run };
+            // A process that was just being created has its record.
+            if process.stage == Stage::Creating {
+                process.stage = Stage::Alive;
+            }
+            (process.told_to_end, process.killed) = (false, false);
+            self.processes.insert(run, process);
+        }
+        let headless: Vec<RunId> = self.having(Stage::Headless).collect();
+        for run in headless {
+            // The first process is gone: that is the first thing to be told of it.
+            if let Some(process) = self.processes.get_mut(&run) {
+                process.stage = Stage::Alive;
+            }
+            self.tell(Duration::from_millis(1), run, Event::Exited(Exit::Unknown));
+        }
+        self.processes.keys().copied().collect()
+    }
+
+    fn having(&self, stage: Stage) -> impl Iterator<Item = RunId> {
+        let of = move |(run, process): (&RunId, &Process)| (process.stage == stage).then_some(*run);
+        self.processes.iter().filter_map(of)
+    }
+
+    pub fn next(&self) -> Option<Moment> {
+        self.coming.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// The next thing that is due, and that can happen.
+    pub fn take_due(&mut self) -> Option<Told> {
+        loop {
+            let entry = self
+                .coming
+                .first_entry()
+                .filter(|entry| entry.key().0 <= self.now)?;
+            let (run, event) = match entry.remove() {
+                Told::Again(run, event) => return Some(Told::Again(run, event)),
+                Told::Truly(run, event) => (run, event),
+            };
+            if self.happens(run, &event) {
+                let once_more = matches!(
+                    event,
+                    Event::Spawned { .. } | Event::SpawnFailed(_) | Event::Exited(_) | Event::Emptied
+                );
+                if once_more && self.dice.chance(20) {
+                    let later = self.dice.span(Duration::from_millis(1), 10 * MINUTE);
+                    self.queue(later, Told::Again(run, event.clone()));
+                }
+                return Some(Told::Truly(run, event));
+            }
+        }
+    }
+
+    /// Whether `event` fits what is; if so, it is so from now on.
+    fn happens(&mut self, run: RunId, event: &Event) -> bool {
+        let Some(process) = self.processes.get_mut(&run) else {
+            return false;
+        };
+        match (event, process.stage) {
+            (Event::Spawned { .. }, Stage::Creating) => {
+                process.stage = Stage::Alive;
+                self.live(run);
+            }
+            (Event::Exited(_), Stage::Alive) => {
+                process.stage = Stage::Headless;
+                self.leave(run);
+            }
+            (Event::SpawnFailed(_), Stage::Creating) | (Event::Emptied, Stage::Headless) => {
+                self.processes.remove(&run);
+            }
+            (Event::Ready | Event::Hung | Event::Health { .. } | Event::CannotAsk, Stage::Alive) => {}
+            (Event::Survivors(_), _) => {}
+            _ => return false,
+        }
+        true
+    }
+
+    /// What becomes of a process that lives.
+    fn live(&mut self, run: RunId) {
+        if self.calm {
+            return;
+        }
+        if self.dice.chance(350) {
+            let after = self.dice.span(Duration::from_millis(1), 120 * MINUTE);
+            let exit = self.exit();
+            self.tell(after, run, Event::Exited(exit));
+        }
+        if self.dice.chance(40) {
+            let after = self.dice.span(Duration::from_millis(1), 30 * MINUTE);
+            self.tell(after, run, Event::Hung);
+        }
+        if self.dice.chance(50) {
+            let after = self.dice.span(Duration::from_millis(1), MINUTE);
+            self.tell(after, run, Event::Ready);
+        }
+        if self.dice.chance(50) {
+            let after = self.dice.span(Duration::from_millis(1), MINUTE);
+            let healthy = self.dice.chance(500);
+            self.tell(after, run, Event::Health { healthy });
+        }
+        self.harden(run, 15);
+    }
+
+    /// What the first process leaves behind.
+    fn leave(&mut self, run: RunId) {
+        let rest = match self.dice.between(0, 9) {
+            _ if self.calm => Rest::Nothing,
+            0 => Rest::Deaf,
+            1 | 2 => Rest::Polite,
+            _ => Rest::Nothing,
+        };
+        if let Some(process) = self.processes.get_mut(&run) {
+            process.rest = rest;
+        }
+        if rest != Rest::Nothing {
+            self.harden(run, 100);
+        }
+    }
+
+    /// Makes it one that can't be killed for some time, so often in a thousand.
+    fn harden(&mut self, run: RunId, in_a_thousand: u64) {
+        if !self.calm && self.dice.chance(in_a_thousand) {
+            let until = self.now + self.dice.span(Duration::from_secs(1), 20 * MINUTE);
+            if let Some(process) = self.processes.get_mut(&run) {
+                process.immortal_until = until;
+            }
+        }
+    }
+
+    fn exit(&mut self) -> Exit {
+        match self.dice.between(0, 4) {
+            0 | 1 => Exit::Code(0),
+            2 => Exit::Code(1),
+            3 => Exit::Unknown,
+            _ => killed_from_outside(),
+        }
+    }
+
+    /// Carries out what the machine orders.
+    pub fn perform(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Spawn(run) => self.spawn(*run),
+            Effect::Ask(run) => self.ask(*run),
+            Effect::AskRest(run) => {
+                let Some(process) = self.processes.get_mut(run) else {
+                    return;
+                };
+                process.told_to_end = true;
+                match process.rest {
+                    Rest::Nothing => self.tell(Duration::from_millis(1), *run, Event::Emptied),
+                    Rest::Polite => {
+                        let after = self.dice.millis(1, 500);
+                        self.tell(after, *run, Event::Emptied);
+                    }
+                    Rest::Deaf => {}
+                }
+            }
+            Effect::Kill(run) => self.kill(*run),
+            _ => {}
+        }
+    }
+
+    fn spawn(&mut self, run: RunId) {
+        let process = Process {
+            stage: Stage::Creating,
+            rest: Rest::Nothing,
+            immortal_until: Moment::default(),
+            told_to_end: false,
+            killed: false,
+        };
+        self.processes.insert(run, process);
+        let quick = self.dice.millis(1, 20);
+        let (after, event) = match self.dice.between(0, 999) {
+            _ if self.calm => (quick, Event::Spawned { pid: 1 }),
+            _ if self.now < self.storm_until => (quick, Event::SpawnFailed(failure(true))),
+            0..15 => (quick, Event::SpawnFailed(failure(true))),
+            15..40 => (quick, Event::SpawnFailed(failure(false))),
+            // A program on a file system that hangs.
+            40..55 => {
+                let late = self.dice.span(Duration::from_secs(1), 3 * MINUTE);
+                let failed = self.dice.chance(200);
+                let event = if failed {
+                    Event::SpawnFailed(failure(false))
+                } else {
+                    Event::Spawned { pid: 1 }
+                };
+                (late, event)
+            }
+            _ => (quick, Event::Spawned { pid: 1 }),
+        };
+        self.tell(after, run, event);
+    }
+
+    fn ask(&mut self, run: RunId) {
+        if let Some(process) = self.processes.get_mut(&run) {
+            process.told_to_end = true;
+        }
+        let quick = self.dice.millis(1, 200);
+        match self.dice.between(0, 99) {
+            _ if self.calm => self.tell(quick, run, Event::Exited(Exit::Code(0))),
+            0..10 => {}
+            10..13 => self.tell(Duration::from_millis(1), run, Event::CannotAsk),
+            13..30 => {
+                let slowly = self.dice.span(Duration::from_millis(500), 3 * MINUTE);
+                self.tell(slowly, run, Event::Exited(Exit::Code(143)));
+            }
+            _ => {
+                let exit = self.exit();
+                self.tell(quick, run, Event::Exited(exit));
+            }
+        }
+    }
+
+    fn kill(&mut self, run: RunId) {
+        let Some(process) = self.processes.get_mut(&run) else {
+            return;
+        };
+        process.told_to_end = true;
+        let event = match process.stage {
+            Stage::Headless => Event::Emptied,
+            _ => Event::Exited(killed_from_outside()),
+        };
+        let first = !std::mem::replace(&mut process.killed, true);
+        let until = process.immortal_until;
+        if until > self.now {
+            let left = 1 + u32::from(first);
+            self.tell(Duration::from_millis(2), run, Event::Survivors(left));
+            self.queue(until.since(self.now), Told::Truly(run, event));
+        } else {
+            let after = self.dice.millis(1, 20);
+            self.tell(after, run, event);
+        }
+    }
+
+    fn tell(&mut self, after: Duration, run: RunId, event: Event) {
+        self.queue(after, Told::Truly(run, event));
+    }
+
+    fn queue(&mut self, after: Duration, told: Told) {
+        self.number += 1;
+        self.coming.insert((self.now + after, self.number), told);
+    }
+}

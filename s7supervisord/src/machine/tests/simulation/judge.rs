@@ -1,0 +1,431 @@
+//! What has to hold at every step, whatever happens: the promises of the design as they are seen from outside of the
+//! machine, by what the host has and by what was asked.
+
+use super::daemon::{Daemon, Input};
+use super::host::{Host, Stage};
+use crate::machine::effect::Effect;
+use crate::machine::input::{Change, Command, Event, Policy, RunId, Slot, Ticket};
+use crate::machine::moment::Moment;
+use crate::machine::view::Why;
+use s7proto::status::{State, Wish};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// The window in which starts are counted: the longest space between two (DESIGN 4).
+const WINDOW: Duration = Duration::from_secs(60);
+/// Starts in a window: one, one at once, and then after 1, 2, 4, 8, 16 and 32 s less a fifth; the next comes after it.
+const STARTS: usize = 8;
+/// With faults of the host between them, which have a schedule of their own and don't end the row.
+const STARTS_WITH_HOST_FAULTS: usize = 24;
+
+/// What is known of the past.
+#[derive(Default)]
+pub struct Judge {
+    /// The number of the last run of each component.
+    pub last_run: BTreeMap<Slot, u64>,
+    /// What people want, where that follows from commands alone.
+    wishes: BTreeMap<Slot, Wish>,
+    removed: BTreeSet<Slot>,
+    /// Starts since the last command, and whether the host was at fault meanwhile.
+    starts: BTreeMap<Slot, (VecDeque<Moment>, bool)>,
+    /// Wished up by a command that keeps to tiers, and nothing of it began since.
+    ordered: BTreeSet<Slot>,
+    /// Who was waited for in vain.
+    excused: BTreeSet<Slot>,
+    /// What is being stopped tier by tier: the tier that counts.
+    sequence: BTreeMap<RunId, i32>,
+    /// Killed in vain, or never born: nobody waits for it.
+    out_of_reach: BTreeSet<Slot>,
+    /// When patience with the polite way ends.
+    patience: BTreeMap<RunId, Moment>,
+    announced: BTreeMap<Slot, State>,
+    /// By when a ticket has to be answered, in time that the machine was awake.
+    due: BTreeMap<Ticket, Duration>,
+    /// How long this daemon has been awake: time leaps are none.
+    pub awake: Duration,
+    shutting_down: bool,
+    hurry: bool,
+}
+
+impl Judge {
+    /// Before the machine hears of `input`.
+    pub fn before(&mut self, daemon: &Daemon, host: &Host, input: &Input) {
+        match input {
+            Input::Command(ticket, command) => self.command(daemon, host, *ticket, command),
+            Input::Event(run, Event::SpawnFailed(failure)) if failure.host_fault => {
+                self.starts.entry(run.slot).or_default().1 = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn command(&mut self, daemon: &Daemon, host: &Host, ticket: Option<Ticket>, command: &Command) {
+        let stops = matches!(
+            command,
+            Command::Stop(_) | Command::StopAll | Command::Shutdown | Command::Hurry
+        );
+        if self.shutting_down && !stops {
+            return;
+        }
+        if !stops {
+            self.starts.clear();
+        }
+        let state = |slot: Slot| {
+            daemon
+                .fleet
+                .view(slot, host.now)
+                .map(|view| (view.state, view.wish))
+        };
+        let known: Vec<Slot> = daemon.fleet.slots().collect();
+        let depends = |slot| {
+            daemon
+                .roster
+                .plan(slot)
+                .is_none_or(|plan| !plan.depends_on.is_empty())
+        };
+        let auto = |slot: &Slot| daemon.roster.plan(*slot).is_some_and(|plan| plan.auto_start);
+        // Patience, three attempts to kill, a spawn that hangs; and some time for the host to do it.
+        let patience = known
+            .iter()
+            .filter_map(|slot| daemon.roster.plan(*slot))
+            .map(|plan| plan.stop_timeout);
+        let one_stop = patience.max().unwrap_or_default() + Duration::from_secs(30 + 15 + 30);
+        match command {
+            Command::Start(slots) | Command::Restart(slots) => {
+                for slot in slots {
+                    // Whether it was refused is seen by what comes out.
+                    self.wishes.remove(slot);
+                    self.ordered.remove(slot);
+                    self.sequence.retain(|run, _| run.slot != *slot);
+                }
+            }
+            Command::Stop(slots) => {
+                self.wish_down(slots);
+                self.due
+                    .extend(ticket.map(|ticket| (ticket, self.awake + one_stop)));
+            }
+            Command::StopAll | Command::Shutdown => {
+                self.shutting_down |= matches!(command, Command::Shutdown);
+                self.wish_down(&known);
+                self.sequence.clear();
+                known.iter().for_each(|slot| self.queue(daemon, host, *slot));
+                let tiers: BTreeSet<i32> = self.sequence.values().copied().collect();
+                let all = one_stop * u32::try_from(tiers.len() + 1).unwrap();
+                self.due.extend(ticket.map(|ticket| (ticket, self.awake + all)));
+            }
+            Command::StartAll => {
+                let there = |slot: &Slot| auto(slot) && !self.removed.contains(slot);
+                let targets: Vec<Slot> = known.into_iter().filter(there).collect();
+                self.start_in_tiers(daemon, host, &targets);
+            }
+            Command::Boot(remembered) => {
+                let wish = |slot: &Slot| {
+                    remembered
+                        .iter()
+                        .find(|one| one.slot == *slot)
+                        .map(|one| one.wish)
+                };
+                let (up, down): (Vec<Slot>, Vec<Slot>) = known
+                    .into_iter()
+                    .partition(|slot| wish(slot).map_or(auto(slot), |wish| wish == Wish::Up));
+                self.wish_down(&down);
+                self.start_in_tiers(daemon, host, &up);
+            }
+            Command::RestartAll => {
+                self.sequence.clear();
+                known.iter().for_each(|slot| self.queue(daemon, host, *slot));
+                for slot in known {
+                    if self.removed.contains(&slot) {
+                        continue;
+                    }
+                    let up = state(slot).is_some_and(|(_, wish)| wish == Wish::Up);
+                    if auto(&slot) || up {
+                        self.wishes.insert(slot, Wish::Up);
+                        self.order(slot, depends(slot));
+                    }
+                }
+            }
+            Command::Reload { changes, restart } => self.reload(daemon, host, changes, *restart),
+            Command::Hurry => self.hurry |= self.shutting_down,
+        }
+    }
+
+    fn start_in_tiers(&mut self, daemon: &Daemon, host: &Host, targets: &[Slot]) {
+        for &slot in targets {
+            self.wishes.insert(slot, Wish::Up);
+            let state = daemon.fleet.view(slot, host.now).map(|view| view.state);
+            if matches!(state, Some(State::Starting | State::Running)) {
+                self.sequence.retain(|run, _| run.slot != slot);
+            }
+            // Nobody waits for what is ending, so its tier may open before it has ended.
+            self.ordered.remove(&slot);
+            if host.of(slot).is_none() {
+                let plan = daemon.roster.plan(slot);
+                self.order(slot, plan.is_none_or(|plan| !plan.depends_on.is_empty()));
+            }
+        }
+    }
+
+    fn reload(&mut self, daemon: &Daemon, host: &Host, changes: &[Change], restart: bool) {
+        let mut next = daemon.fleet.next_slot();
+        for change in changes {
+            match change {
+                Change::Add(policy) => {
+                    self.added(next, policy);
+                    next = Slot(next.0 + 1);
+                }
+                Change::Remove(slot) => {
+                    self.queue(daemon, host, *slot);
+                    self.wish_down(&[*slot]);
+                    self.removed.insert(*slot);
+                }
+                Change::Alter {
+                    slot,
+                    policy,
+                    needs_run,
+                } => {
+                    let view = daemon.fleet.view(*slot, host.now);
+                    let up = view.is_some_and(|view| view.wish == Wish::Up);
+                    if !policy.depends_on.is_empty() {
+                        self.ordered.remove(slot);
+                    }
+                    if self.removed.remove(slot) {
+                        self.added(*slot, policy);
+                    } else if *needs_run && restart && up {
+                        if let Some((run, _)) = host.of(*slot) {
+                            self.queue_in(run, policy.tier);
+                        }
+                        self.order(*slot, !policy.depends_on.is_empty());
+                    }
+                }
+            }
+        }
+    }
+
+    fn added(&mut self, slot: Slot, policy: &Policy) {
+        let wish = if policy.auto_start { Wish::Up } else { Wish::Down };
+        self.wishes.insert(slot, wish);
+        if policy.auto_start {
+            self.order(slot, !policy.depends_on.is_empty());
+        }
+    }
+
+    /// It waits for its tier. Of what also depends on others nobody can say from outside when its tier has opened.
+    fn order(&mut self, slot: Slot, depends: bool) {
+        if !depends && !self.out_of_reach.contains(&slot) {
+            self.ordered.insert(slot);
+        }
+    }
+
+    fn wish_down(&mut self, slots: &[Slot]) {
+        for slot in slots {
+            self.wishes.insert(*slot, Wish::Down);
+            self.ordered.remove(slot);
+        }
+    }
+
+    fn queue(&mut self, daemon: &Daemon, host: &Host, slot: Slot) {
+        if let (Some(view), Some((run, _))) = (daemon.fleet.view(slot, host.now), host.of(slot)) {
+            self.queue_in(run, view.tier);
+        }
+    }
+
+    /// Two reloads may have it stopped with the one tier and with the other; the first turn of the two is its own.
+    fn queue_in(&mut self, run: RunId, tier: i32) {
+        let queued = self.sequence.entry(run).or_insert(tier);
+        *queued = tier.max(*queued);
+    }
+
+    /// Each effect, before the host does anything about it.
+    pub fn effect(&mut self, daemon: &Daemon, host: &Host, input: &Input, effect: &Effect) {
+        match effect {
+            Effect::Spawn(run) => self.spawn(daemon, host, *run),
+            Effect::Ask(run) => self.ends(daemon, host, input, *run, false),
+            Effect::Kill(run) => self.ends(daemon, host, input, *run, true),
+            Effect::AskRest(run) => {
+                let stage = host.of(run.slot).map(|(is, process)| (is, process.stage));
+                assert_eq!(
+                    stage,
+                    Some((*run, Stage::Headless)),
+                    "the rest of {run:?} is asked"
+                );
+            }
+            Effect::Entered { slot, state } => self.entered(host, *slot, *state),
+            Effect::Ended { run, .. } => {
+                assert!(
+                    !host.processes.contains_key(run),
+                    "{run:?} is said to be over, and it is there"
+                );
+                self.patience.remove(run);
+                self.out_of_reach.remove(&run.slot);
+            }
+            Effect::GateTimedOut { laggards, .. } => self.excused.extend(laggards),
+            Effect::SpawnOverdue(run) => {
+                self.out_of_reach.insert(run.slot);
+                self.ordered.remove(&run.slot);
+            }
+            Effect::Refuse(_) => assert!(self.shutting_down, "a refusal without a reason"),
+            Effect::Forget(slot) => {
+                assert!(
+                    self.removed.remove(slot),
+                    "{slot:?} is forgotten and still in the registry"
+                );
+                assert!(host.of(*slot).is_none(), "{slot:?} is forgotten and there");
+                self.wishes.remove(slot);
+            }
+            Effect::Halt => {
+                assert!(self.shutting_down, "a halt that nobody asked for");
+                for run in host.processes.keys() {
+                    let given_up = self.out_of_reach.contains(&run.slot);
+                    assert!(given_up, "{run:?} is left behind at the halt");
+                }
+            }
+            Effect::Part { .. } | Effect::DependencyDown { .. } | Effect::Reply(_) => {}
+        }
+    }
+
+    fn spawn(&mut self, daemon: &Daemon, host: &Host, run: RunId) {
+        let slot = run.slot;
+        assert!(!self.shutting_down, "{run:?} is created in a shutdown");
+        let before = host.of(slot);
+        assert!(before.is_none(), "{run:?} is created beside {before:?}");
+        let last = self.last_run.insert(slot, run.run).unwrap_or(0);
+        assert_eq!(last + 1, run.run, "runs of {slot:?} are counted");
+        assert_ne!(
+            self.wishes.get(&slot),
+            Some(&Wish::Down),
+            "{run:?} is created and not wished"
+        );
+        let (starts, host_fault) = self.starts.entry(slot).or_default();
+        starts.push_back(host.now);
+        while starts.front().is_some_and(|at| host.now.since(*at) >= WINDOW) {
+            starts.pop_front();
+        }
+        let most = if *host_fault {
+            STARTS_WITH_HOST_FAULTS
+        } else {
+            STARTS
+        };
+        assert!(starts.len() <= most, "a storm of starts of {slot:?}: {starts:?}");
+        let Some(plan) = daemon.roster.plan(slot).cloned() else {
+            return;
+        };
+        for on in &plan.depends_on {
+            let ready = |on| {
+                let view = daemon.fleet.view(on, host.now);
+                view.is_none_or(|view| view.wish == Wish::Up && is_ready(view.state))
+            };
+            let missing = daemon.roster.slot(&on.on).filter(|on| !ready(*on));
+            assert_eq!(missing, None, "{run:?} is created before what it depends on");
+        }
+        if self.ordered.remove(&slot) && plan.depends_on.is_empty() {
+            let laggard = daemon.fleet.slots().find(|other| {
+                let view = daemon.fleet.view(*other, host.now);
+                let lags = view.is_some_and(|view| {
+                    view.tier < plan.tier && view.wish == Wish::Up && !is_ready(view.state)
+                });
+                lags && !self.excused.contains(other)
+            });
+            assert_eq!(laggard, None, "{run:?} is created before its tier opens");
+        }
+    }
+
+    /// A run is asked or killed.
+    fn ends(&mut self, daemon: &Daemon, host: &Host, input: &Input, run: RunId, kill: bool) {
+        let (is, process) = host
+            .of(run.slot)
+            .unwrap_or_else(|| panic!("{run:?} is to end and isn't there"));
+        assert_eq!(is, run, "another run than the present one is to end");
+        assert_ne!(
+            process.stage,
+            Stage::Creating,
+            "{run:?} is to end before it is there"
+        );
+        let plan = daemon.roster.plan(run.slot).cloned();
+        let patience = plan.map_or(Duration::ZERO, |plan| plan.stop_timeout);
+        let first = !self.patience.contains_key(&run);
+        let due = *self.patience.entry(run).or_insert(host.now + patience);
+        if kill {
+            let excused = self.hurry
+                || process.stage == Stage::Headless
+                || matches!(input, Input::Event(_, Event::CannotAsk));
+            assert!(excused || due <= host.now, "{run:?} is killed before {due}");
+            self.patience.insert(run, host.now);
+        }
+        let named = match input {
+            Input::Command(_, Command::Stop(slots) | Command::Restart(slots)) => slots.contains(&run.slot),
+            Input::Event(of, _) => *of == run,
+            _ => false,
+        };
+        let Some(tier) = self.sequence.get(&run).filter(|_| first && !named && !self.hurry) else {
+            return;
+        };
+        let later = self.sequence.iter().find(|(other, later)| {
+            *later > tier && host.processes.contains_key(other) && !self.out_of_reach.contains(&other.slot)
+        });
+        assert_eq!(
+            later, None,
+            "{run:?} of tier {tier} is stopped before what comes first"
+        );
+    }
+
+    fn entered(&mut self, host: &Host, slot: Slot, state: State) {
+        let before = self.announced.insert(slot, state);
+        assert_ne!(before, Some(state), "{slot:?} enters the state that it is in");
+        let stage = host.of(slot).map(|(_, process)| process.stage);
+        match state {
+            State::Running => assert_eq!(stage, Some(Stage::Alive), "{slot:?} is shown as RUNNING"),
+            State::Stopped | State::Exited | State::Fatal | State::Waiting => {
+                assert_eq!(stage, None, "{slot:?} is shown as {}", state.name());
+            }
+            State::Stuck => {
+                self.out_of_reach.insert(slot);
+                self.ordered.remove(&slot);
+            }
+            State::Starting | State::Stopping | State::Backoff => {}
+        }
+    }
+
+    /// After everything of a step was carried out.
+    pub fn after(&mut self, daemon: &Daemon, host: &Host, input: &Input) {
+        if !self.excused.is_empty() && !daemon.fleet.slots().any(|slot| may_wait(daemon, host, slot)) {
+            self.excused.clear();
+        }
+        self.sequence.retain(|run, _| host.processes.contains_key(run));
+        self.due.retain(|ticket, _| daemon.is_waiting(*ticket));
+        let late = self.due.iter().find(|(_, due)| **due < self.awake);
+        assert_eq!(late, None, "a stop takes longer than it may, at {:?}", self.awake);
+        assert!(
+            !daemon.halted || daemon.waiting().next().is_none(),
+            "somebody waits at the halt"
+        );
+        if matches!(input, Input::Command(..)) {
+            for (slot, wish) in &self.wishes {
+                let is = daemon.fleet.view(*slot, host.now).map(|view| view.wish);
+                assert_eq!(is, Some(*wish), "what is wished of {slot:?}");
+            }
+        }
+    }
+
+    /// Runs that were there before this daemon.
+    pub fn taken_over(&mut self, host: &Host) {
+        for run in host.processes.keys() {
+            self.last_run.insert(run.slot, run.run);
+        }
+    }
+}
+
+/// Whether it waits for its tier, or may do so once it has ended.
+fn may_wait(daemon: &Daemon, host: &Host, slot: Slot) -> bool {
+    daemon.fleet.view(slot, host.now).is_some_and(|view| {
+        let ends = matches!(
+            view.state,
+            State::Stopping | State::Stuck | State::Starting | State::Backoff
+        );
+        matches!(view.why, Why::Tier { .. }) || (view.wish == Wish::Up && ends)
+    })
+}
+
+fn is_ready(state: State) -> bool {
+    matches!(state, State::Running | State::Exited)
+}

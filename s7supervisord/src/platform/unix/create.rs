@@ -1,0 +1,275 @@
+//! Creating one process: what its child needs is prepared first, and then there is one call.
+
+use super::child::{Failure, Plan, child_main};
+use super::identity::{self, Identity};
+use super::inherited::Inherited;
+use super::launch::Launch;
+use super::output::{Capture, ChildOutput};
+use super::places::Place;
+use crate::machine::input::RunId;
+use crate::output::failure;
+use crate::registry::plan::ComponentPlan;
+use crate::state::journal::Journal;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use s7proto::status::{SpawnFailure, SpawnStage};
+use std::ffi::c_void;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+/// The child runs a handful of frames of plain system calls on this stack, before it executes.
+const CHILD_STACK: usize = 32 * 1024;
+
+/// What every process is created with.
+pub struct Creator {
+    pub capture: Capture,
+    pub journal: Arc<Journal>,
+    pub inherited: Inherited,
+    /// Where the components' locks lie.
+    pub locks: PathBuf,
+    /// What a component is told as `S7_INSTANCE`.
+    pub instance: String,
+    /// Who the daemon is itself, once it was looked up.
+    pub own: OnceLock<Identity>,
+}
+
+/// Where a thread's children run until they execute.
+pub struct Stack(Vec<u8>);
+
+impl Default for Stack {
+    fn default() -> Self {
+        Self(vec![0u8; CHILD_STACK])
+    }
+}
+
+/// A run that only has to be created.
+pub struct Prepared {
+    pub run: RunId,
+    pub plan: Arc<ComponentPlan>,
+    launch: Launch,
+    identity: Identity,
+    output: ChildOutput,
+    lock: Option<File>,
+}
+
+/// A process, its descriptor, and why its record could not be written, if so.
+pub type Created = (u32, OwnedFd, Option<i32>);
+
+impl Creator {
+    /// Does all that can be done before.
+    pub fn prepare(&self, run: RunId, plan: Arc<ComponentPlan>) -> Result<Prepared, SpawnFailure> {
+        let id = plan.id.clone();
+        let prepared = self.try_to_prepare(run, plan);
+        if prepared.is_err() {
+            // Nobody has noted that the run before is over.
+            self.journal.ended(&id, run.run);
+        }
+        prepared
+    }
+
+    fn try_to_prepare(&self, run: RunId, plan: Arc<ComponentPlan>) -> Result<Prepared, SpawnFailure> {
+        let identity = self.identity(&plan)?;
+        if identity.differs && !super::process::is_privileged() {
+            return Err(SpawnFailure {
+                stage: SpawnStage::SettingUser,
+                subject: identity.name,
+                os_error: Some(libc::EPERM),
+                cause: "only a supervisor of root can run a component as somebody else".to_owned(),
+                host_fault: false,
+            });
+        }
+        let lock = super::locks::lock_for(&self.locks, &plan.id, &self.instance)?;
+        let launch = Launch::new(&plan, run.run, &identity, &self.instance)?;
+        let owner = identity.differs.then_some((identity.uid, identity.gid));
+        let output = self
+            .capture
+            .attach(&plan.id, run.run, owner, &plan.log)
+            .map_err(|error| io_failure(SpawnStage::PreparingOutput, plan.id.to_string(), &error))?;
+        Ok(Prepared {
+            run,
+            plan,
+            launch,
+            identity,
+            output,
+            lock,
+        })
+    }
+
+    /// Who a component runs as. Who the daemon is itself is looked up once: it doesn't change.
+    fn identity(&self, plan: &ComponentPlan) -> Result<Identity, SpawnFailure> {
+        let (user, group) = (plan.run.user.as_deref(), plan.run.group.as_deref());
+        if user.is_some() || group.is_some() {
+            return identity::look_up(user, group);
+        }
+        if let Some(own) = self.own.get() {
+            return Ok(own.clone());
+        }
+        let own = identity::look_up(None, None)?;
+        Ok(self.own.get_or_init(|| own).clone())
+    }
+
+    /// Creates a run and waits until it has executed.
+    pub fn create(&self, prepared: Prepared, stack: &mut Stack) -> Result<Created, SpawnFailure> {
+        let Prepared {
+            run,
+            plan,
+            launch,
+            identity,
+            output,
+            lock,
+        } = prepared;
+        let result = Place::with(Some(output.as_fd()), lock.as_ref().map(AsFd::as_fd))
+            .map_err(|error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), &error))
+            .and_then(|place| {
+                let has_lock = lock.is_some();
+                // What lies in the place is enough, and is let go of after the call.
+                drop((output, lock));
+                let given = (&place, has_lock, self.journal.file());
+                let created = self.clone_child(&launch, &identity, given, stack, &plan);
+                place.give_back();
+                created
+            });
+        if result.is_err() {
+            self.journal.ended(&plan.id, run.run);
+        }
+        result
+    }
+
+    /// Its output is nobody's, and it is no run: it has neither lock nor record.
+    pub fn create_asking(
+        &self,
+        run: RunId,
+        plan: &ComponentPlan,
+        stack: &mut Stack,
+    ) -> Result<(u32, OwnedFd), SpawnFailure> {
+        let identity = self.identity(plan)?;
+        let launch = Launch::new(plan, run.run, &identity, &self.instance)?;
+        let place = Place::with(None, None)
+            .map_err(|error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), &error))?;
+        let created = self.clone_child(&launch, &identity, (&place, false, None), stack, plan);
+        place.give_back();
+        let (pid, pidfd, _) = created?;
+        Ok((pid, pidfd))
+    }
+
+    fn clone_child(
+        &self,
+        launch: &Launch,
+        identity: &Identity,
+        (place, has_lock, journal): (&Place, bool, Option<&File>),
+        stack: &mut Stack,
+        component: &ComponentPlan,
+    ) -> Result<(u32, OwnedFd, Option<i32>), SpawnFailure> {
+        let (argv, envp) = (launch.argv(), launch.envp());
+        let failure = Failure::default();
+        let plan = Plan {
+            program: launch.program.as_ptr(),
+            argv: argv.as_ptr(),
+            envp: envp.as_ptr(),
+            directory: launch.directory.as_ptr(),
+            output: place.output(),
+            null: place.null(),
+            lock: if has_lock { place.lock() } else { -1 },
+            end: place.end(),
+            journal: journal.map_or(-1, AsRawFd::as_raw_fd),
+            record: &launch.record,
+            limits: &launch.limits,
+            identity: identity
+                .differs
+                .then_some((identity.groups.as_slice(), identity.gid, identity.uid)),
+            umask: launch.umask,
+            inherited: &self.inherited,
+            failure: &failure,
+        };
+        let (pid, pidfd) = clone_vfork(&plan, &mut stack.0)
+            .map_err(|error| io_failure(SpawnStage::CreatingProcess, component.id.to_string(), &error))?;
+        let Some((stage, errno, limit)) = failure.get() else {
+            return Ok((pid, pidfd, failure.record_errno()));
+        };
+        // The child has ended or is about to; nobody else may be left with its remains.
+        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
+        }
+        let subject = subject(stage, limit, component);
+        Err(io_failure(stage, subject, &io::Error::from_raw_os_error(errno)))
+    }
+}
+
+fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String {
+    let run = &component.run;
+    match stage {
+        SpawnStage::Executing => run.program.display().to_string(),
+        SpawnStage::ChangingDirectory => run.working_directory.display().to_string(),
+        SpawnStage::SettingUser => run.user.clone().unwrap_or_default(),
+        SpawnStage::SettingGroup => run
+            .group
+            .as_ref()
+            .or(run.user.as_ref())
+            .cloned()
+            .unwrap_or_default(),
+        SpawnStage::SettingLimits => run.limits.get(limit).map_or_else(String::new, |limit| {
+            format!("{:?}", limit.resource).to_lowercase()
+        }),
+        _ => component.id.to_string(),
+    }
+}
+
+/// A failed start in the system's words, told apart by whose fault it is.
+pub(super) fn io_failure(stage: SpawnStage, subject: String, error: &io::Error) -> SpawnFailure {
+    let os_error = failure::os_code(error);
+    // What the machine lacks for the moment isn't the component's fault (reliability A2, "Resource failure").
+    let host_fault = matches!(
+        os_error,
+        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOSPC)
+    );
+    let cause = os_error.map_or_else(|| error.to_string(), |code| rustix_words(code, error));
+    SpawnFailure {
+        stage,
+        subject,
+        os_error,
+        cause,
+        host_fault,
+    }
+}
+
+/// The system's words without "(os error N)": the number travels beside them.
+fn rustix_words(code: i32, error: &io::Error) -> String {
+    let text = error.to_string();
+    text.strip_suffix(&format!(" (os error {code})"))
+        .unwrap_or(&text)
+        .to_owned()
+}
+
+/// Creates the child and waits until it has executed or failed.
+fn clone_vfork(plan: &Plan<'_>, stack: &mut [u8]) -> io::Result<(u32, OwnedFd)> {
+    let mut pidfd: libc::c_int = -1;
+    let top = stack.as_mut_ptr_range().end.map_addr(|address| address & !0xf);
+    // SAFETY: all signals are blocked while parent and child share their memory, so that no handler of the daemon runs
+    // in the child; the stack is ours, as large as said, and in use by nobody until the call returns, which CLONE_VFORK
+    // delays until the child has executed or ended; `plan` lives until then.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        let pid = libc::clone(
+            child_entry,
+            top.cast::<c_void>(),
+            libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::SIGCHLD,
+            std::ptr::from_ref(plan).cast_mut().cast::<c_void>(),
+            &raw mut pidfd,
+        );
+        let error = io::Error::last_os_error();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+        match u32::try_from(pid) {
+            Ok(pid) => Ok((pid, OwnedFd::from_raw_fd(pidfd))),
+            Err(_) => Err(error),
+        }
+    }
+}
+
+extern "C" fn child_entry(plan: *mut c_void) -> libc::c_int {
+    // SAFETY: `clone_vfork` passes a valid plan and stands still meanwhile.
+    unsafe { child_main(plan) }
+}
