@@ -1,16 +1,19 @@
 //! The field: what the product costs, beside the floor of the same run and the bounds that it has to keep.
 //!
 //! ```text
-//! cargo bench -p s7tests                         # everything; some ten minutes
-//! cargo bench -p s7tests -- --only start,mass    # some of it
-//! cargo bench -p s7tests -- --quick              # fewer samples
+//! cargo bench -p s7tests --bench field                         # everything; some ten minutes
+//! cargo bench -p s7tests --bench field -- --only start,mass    # some of it
+//! cargo bench -p s7tests --bench field -- --quick              # fewer samples
+//! cargo bench -p s7tests --bench field -- --realtime           # on a machine that has other work (root)
 //! ```
 //!
 //! `--sizes 1,100` limits the numbers of components, `--json FILE` writes the rows as JSON, `--runtime-in FOLDER` says where
 //! runtime folders lie (by default `/dev/shm`: on a machine that is set up, `/run` is no disk either). The floor is a
 //! C program that does nothing but posix_spawn and sigwaitinfo; it is compiled by `cc` when the table is made, and measured
-//! in turns with the daemon, since a machine is never as quick as it was a minute ago. Benchmarks are no tests: the exit
-//! code is 0 where everything could be measured, whatever came out.
+//! in turns with the daemon, since a machine is never as quick as it was a minute ago. `--realtime` runs all of it, the floor
+//! too, before the other work of the machine (SCHED_RR): each component has a session of its own, and the kernel gives
+//! each session its share of a busy processor, so that beside compilers it is the compilers that would be measured.
+//! Benchmarks are no tests: the exit code is 0 where everything could be measured, whatever came out.
 
 #[cfg(unix)]
 mod bed;

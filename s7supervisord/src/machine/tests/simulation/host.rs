@@ -54,6 +54,8 @@ pub struct Host {
     calm: bool,
     /// No process can be created before that.
     storm_until: Moment,
+    /// Components whose every run dies at once, until then.
+    sick: BTreeMap<Slot, Moment>,
     pub processes: BTreeMap<RunId, Process>,
     coming: BTreeMap<(Moment, u64), Told>,
     number: u64,
@@ -66,6 +68,7 @@ impl Host {
             dice,
             calm: false,
             storm_until: Moment::default(),
+            sick: BTreeMap::new(),
             processes: BTreeMap::new(),
             coming: BTreeMap::new(),
             number: 0,
@@ -205,7 +208,15 @@ impl Host {
         if self.calm {
             return;
         }
-        if self.dice.chance(350) {
+        if self.dice.chance(30) {
+            let until = self.now + self.dice.span(Duration::from_secs(1), 60 * MINUTE);
+            self.sick.insert(run.slot, until);
+        }
+        if self.sick.get(&run.slot).is_some_and(|until| *until > self.now) {
+            let after = self.dice.millis(0, 900);
+            let exit = self.exit();
+            self.tell(after, run, Event::Exited(exit));
+        } else if self.dice.chance(350) {
             let after = self.dice.span(Duration::from_millis(1), 120 * MINUTE);
             let exit = self.exit();
             self.tell(after, run, Event::Exited(exit));
@@ -347,7 +358,10 @@ impl Host {
         };
         let first = !std::mem::replace(&mut process.killed, true);
         let until = process.immortal_until;
-        if until > self.now {
+        if !self.calm && self.dice.chance(100) {
+            // Another process came to be while the others were killed, so this was in vain.
+            self.tell(Duration::from_millis(2), run, Event::Survivors(1));
+        } else if until > self.now {
             let left = 1 + u32::from(first);
             self.tell(Duration::from_millis(2), run, Event::Survivors(left));
             self.queue(until.since(self.now), Told::Truly(run, event));

@@ -38,6 +38,8 @@ pub struct Judge {
     out_of_reach: BTreeSet<Slot>,
     /// When patience with the polite way ends.
     patience: BTreeMap<RunId, Moment>,
+    /// How often each run was ordered to be killed.
+    kills: BTreeMap<RunId, u32>,
     announced: BTreeMap<Slot, State>,
     /// By when a ticket has to be answered, in time that the machine was awake.
     due: BTreeMap<Ticket, Duration>,
@@ -257,6 +259,7 @@ impl Judge {
                     "{run:?} is said to be over, and it is there"
                 );
                 self.patience.remove(run);
+                self.kills.remove(run);
                 self.out_of_reach.remove(&run.slot);
             }
             Effect::GateTimedOut { laggards, .. } => self.excused.extend(laggards),
@@ -346,6 +349,7 @@ impl Judge {
         let first = !self.patience.contains_key(&run);
         let due = *self.patience.entry(run).or_insert(host.now + patience);
         if kill {
+            *self.kills.entry(run).or_default() += 1;
             let excused = self.hurry
                 || process.stage == Stage::Headless
                 || matches!(input, Input::Event(_, Event::CannotAsk));
@@ -379,6 +383,12 @@ impl Judge {
                 assert_eq!(stage, None, "{slot:?} is shown as {}", state.name());
             }
             State::Stuck => {
+                let kills = host.of(slot).and_then(|(run, _)| self.kills.get(&run));
+                // Three attempts, and one more on giving up.
+                assert!(
+                    kills.is_some_and(|kills| *kills >= 4),
+                    "{slot:?} is STUCK after {kills:?} attempts"
+                );
                 self.out_of_reach.insert(slot);
                 self.ordered.remove(&slot);
             }

@@ -35,10 +35,11 @@ fn try_seed(seed: u64) -> usize {
     catch_unwind(|| story::play(seed, &Trace::new(false))).unwrap_or_else(|why| {
         let trace = Trace::new(true);
         let again = catch_unwind(AssertUnwindSafe(|| story::play(seed, &trace)));
-        let why = match (again, why.downcast_ref::<String>()) {
-            (Ok(_), _) => "(and did not fail when it was repeated)",
-            (Err(_), Some(why)) => why,
-            (Err(_), None) => "(see above)",
+        let text = why.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| why.downcast_ref::<&str>().copied());
+        let why = match again {
+            Ok(_) => "(and did not fail when it was repeated)",
+            Err(_) => text.unwrap_or("(see above)"),
         };
         panic!(
             "seed {seed} fails; its last steps:\n{}{why}\n\
