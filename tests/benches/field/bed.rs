@@ -31,7 +31,15 @@ impl Bed {
     /// # Errors
     /// It can't be started, or not all of them begin.
     pub fn workers(tools: &Tools, n: usize) -> io::Result<(Self, Vec<Start>)> {
-        let mut bed = Self::with(tools, |starts| {
+        Self::workers_in(tools, tools.fresh_folder()?, n)
+    }
+
+    /// The same in an install folder that may have been used before.
+    ///
+    /// # Errors
+    /// As [`Bed::workers`].
+    pub fn workers_in(tools: &Tools, folder: PathBuf, n: usize) -> io::Result<(Self, Vec<Start>)> {
+        let mut bed = Self::within(tools, folder, |starts| {
             format!(
                 "<server id=\"w\"><executable>{}</executable><arguments><argument>{}</argument></arguments>\
                  <instances>{n}</instances></server>",
@@ -48,9 +56,12 @@ impl Bed {
     /// # Errors
     /// It can't be started.
     pub fn with(tools: &Tools, servers: impl FnOnce(&Starts) -> String) -> io::Result<Self> {
-        let folder = tools.fresh_folder()?;
+        Self::within(tools, tools.fresh_folder()?, servers)
+    }
+
+    fn within(tools: &Tools, folder: PathBuf, servers: impl FnOnce(&Starts) -> String) -> io::Result<Self> {
         let runtime = tools.fresh_runtime()?;
-        std::fs::create_dir(folder.join("conf"))?;
+        std::fs::create_dir_all(folder.join("conf"))?;
         let starts = Starts::make(&folder.join("starts"))?;
         let registry = format!("<supervisor><servers>{}</servers></supervisor>", servers(&starts));
         std::fs::write(folder.join("conf/SupervisorRegistry.xml"), registry)?;

@@ -1,4 +1,5 @@
-//! `s7ctl status` while 50 components write lines without a pause, each line a write of its own.
+//! `s7ctl status` while 50 components write lines all the time, each line a write of its own: once a thousand lines a second
+//! each, and once as fast as they can, which also keeps every processor busy with their own loops (the floor tells).
 
 use crate::bed::{Bed, PATIENCE};
 use crate::row::{Bound, Row, median, spread};
@@ -16,11 +17,18 @@ const COMPONENTS: usize = 50;
 /// # Errors
 /// What could not be measured.
 pub fn rows(options: &Options) -> io::Result<Vec<Row>> {
+    Ok(vec![
+        row(options, "s7ctl status, 50 chatty", 1000)?,
+        row(options, "s7ctl status, 50 flat out", 0)?,
+    ])
+}
+
+fn row(options: &Options, measure: &'static str, pause_us: u32) -> io::Result<Row> {
     let talker = talker(options)?;
     let mut bed = Bed::with(&options.tools, |starts| {
         format!(
             "<server id=\"chat\"><executable>{}</executable><arguments><argument>chat</argument>\
-             <argument>{}</argument></arguments><instances>{COMPONENTS}</instances></server>",
+             <argument>{pause_us}</argument><argument>{}</argument></arguments><instances>{COMPONENTS}</instances></server>",
             talker.display(),
             starts.path().display()
         )
@@ -46,15 +54,15 @@ pub fn rows(options: &Options) -> io::Result<Vec<Row>> {
             "{silent} of {COMPONENTS} components wrote nothing meanwhile"
         )));
     }
-    Ok(vec![Row {
-        measure: "s7ctl status, 50 chatty",
+    Ok(Row {
+        measure,
         n: Some(COMPONENTS),
         ours: median(&took)?,
         unit: "ms",
         floor: Some(median(&least)?),
         bound: Bound::AtMost(20.0),
         note: format!("{}; floor {}", spread(&took)?, spread(&least)?),
-    }])
+    })
 }
 
 fn logs(bed: &Bed) -> impl Iterator<Item = std::path::PathBuf> {

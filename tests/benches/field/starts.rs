@@ -40,12 +40,16 @@ pub fn ms(span: Duration) -> f64 {
 }
 
 impl Starts {
-    /// Makes the FIFO `path`.
+    /// Makes the FIFO `path`, or takes the one that is there.
     ///
     /// # Errors
     /// It can't be made.
     pub fn make(path: &Path) -> io::Result<Self> {
-        rustix::fs::mkfifoat(rustix::fs::CWD, path, Mode::RUSR | Mode::WUSR)?;
+        match rustix::fs::mkfifoat(rustix::fs::CWD, path, Mode::RUSR | Mode::WUSR) {
+            // That of an earlier daemon in the same folder, whose workers have ended.
+            Err(rustix::io::Errno::EXIST) => {}
+            made => made?,
+        }
         // Open for writing too, so that there always is a reader and no worker waits for one.
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fifo = rustix::fs::open(path, flags, Mode::empty())?;

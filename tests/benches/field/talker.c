@@ -1,6 +1,6 @@
 /* What writes, and what is measured beside it. The first argument says which:
  *   flood BYTES FIFO  so many bytes of numbered 100-byte lines in writes of 64 KiB, then the end
- *   chat FIFO         numbered 100-byte lines, one write each, without end
+ *   chat MICROS FIFO  numbered 100-byte lines, one write each, without end, with a pause of so long after each (0: none)
  *   copy FILE         the floor of capture: from stdin to FILE with read(2) and write(2) of 64 KiB; says its CPU time
  *   echo              the floor of a query: sends back what comes on stdin, as a program on the other end of a socket
  *   nothing           the floor of a call: a program that begins and ends
@@ -65,7 +65,7 @@ static void flood(unsigned long long bytes) {
     write_all(1, block, filled);
 }
 
-static void chat(void) {
+static void chat(useconds_t pause) {
     char line[LINE];
     memset(line, 'x', LINE);
     line[DIGITS] = ' ';
@@ -73,6 +73,8 @@ static void chat(void) {
     for (unsigned long long count = 0;; count++) {
         number(line, count);
         write_all(1, line, LINE);
+        if (pause > 0)
+            usleep(pause);
     }
 }
 
@@ -101,9 +103,9 @@ int main(int count, char **arguments) {
     if (!strcmp(what, "flood") && count == 4) {
         begin(arguments[3]);
         flood(strtoull(arguments[2], NULL, 10));
-    } else if (!strcmp(what, "chat") && count == 3) {
-        begin(arguments[2]);
-        chat();
+    } else if (!strcmp(what, "chat") && count == 4) {
+        begin(arguments[3]);
+        chat((useconds_t)atoi(arguments[2]));
     } else if (!strcmp(what, "copy") && count == 3) {
         copy(arguments[2]);
     } else if (!strcmp(what, "echo") && count == 2) {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// The body of a `Status` request for all components.
 const STATUS: [u8; 2] = [0, 0];
 /// Clients at a time (`control/listen.rs`), and some descriptors that have nothing to do with clients.
-const PLACES: usize = 256 + 30;
+const PLACES: usize = 256 + 40;
 
 #[test]
 fn a_client_that_never_reads_costs_nobody_anything_and_is_dropped() {
