@@ -64,10 +64,8 @@ pub enum Happening {
     },
     /// The registry can't be loaded; what runs is untouched.
     RegistryRefused {
-        /// Errors in it.
+        /// Errors in it; `check` tells them.
         errors: u32,
-        /// The first of them.
-        first: String,
     },
     /// A tier was opened although earlier ones aren't ready.
     TierForced {

@@ -35,7 +35,8 @@ pub enum Notice {
     Finished(Part),
     /// To `Events` with `follow`: what is now. Since 1.1.
     Snapshot {
-        /// The sequence number of the last event that this includes; the next one told is the next number.
+        /// The sequence number of the last event that this includes. Past events that were asked for follow with numbers up
+        /// to it; the first that happens afterwards has the next number.
         sequence: u64,
         /// The daemon and the components asked for.
         report: StatusReport,

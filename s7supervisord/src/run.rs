@@ -212,16 +212,17 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
     driver
         .take_over(left.runs, instance)
         .map_err(|error| cannot("ending what an earlier supervisor left", error))?;
-    let end = driver.run().await;
+    let (end, alive) = driver.run().await;
     // Dropping the listener removes the socket; whoever waits for an answer gets it before the daemon goes.
     accepting.abort();
     let _ = accepting.await;
-    drop(working);
-    let _ = tokio::time::timeout(LAST_WORDS, idle.recv()).await;
     let drained = tokio::task::spawn_blocking(move || capture.drain(LAST_WORDS)).await;
     if !matches!(drained, Ok(true)) {
         log::warn!("some output could not be written in time");
     }
+    // Who follows output has a last look at it now.
+    drop((working, alive));
+    let _ = tokio::time::timeout(LAST_WORDS, idle.recv()).await;
     Ok(end)
 }
 

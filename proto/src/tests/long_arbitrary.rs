@@ -95,7 +95,7 @@ fn event() -> impl Strategy<Value = Event> {
             run
         }),
         any::<u32>().prop_map(|changed| Happening::RegistryLoaded { changed }),
-        (any::<u32>(), text()).prop_map(|(errors, first)| Happening::RegistryRefused { errors, first }),
+        any::<u32>().prop_map(|errors| Happening::RegistryRefused { errors }),
         (any::<i32>(), vec(name(), 0..3))
             .prop_map(|(tier, laggards)| Happening::TierForced { tier, laggards }),
         Just(Happening::Forgotten),

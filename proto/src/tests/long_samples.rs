@@ -146,13 +146,7 @@ fn happenings() -> Vec<(&'static str, Happening)> {
             },
         ),
         ("registry-loaded", Happening::RegistryLoaded { changed: 2 }),
-        (
-            "registry-refused",
-            Happening::RegistryRefused {
-                errors: 3,
-                first: "unknown profile".into(),
-            },
-        ),
+        ("registry-refused", Happening::RegistryRefused { errors: 3 }),
         (
             "tier-forced",
             Happening::TierForced {

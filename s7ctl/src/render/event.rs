@@ -49,9 +49,11 @@ pub fn words(event: &Event, clock: &Clock) -> String {
             "the registry was loaded; {} changed",
             count(u64::from(*changed), "component has", "components have")
         ),
-        Happening::RegistryRefused { errors, first } => {
+        Happening::RegistryRefused { errors } => {
             let errors = count(u64::from(*errors), "error", "errors");
-            format!("the registry cannot be loaded ({errors}), what runs is untouched: {first}")
+            format!(
+                "the registry cannot be loaded ({errors}; s7ctl check tells them), what runs is untouched"
+            )
         }
         Happening::TierForced { tier, laggards } => match sentence::list(laggards, "and") {
             None => format!("tier {tier} was opened although earlier ones are not ready"),

@@ -8,13 +8,15 @@ use s7proto::reply::{Done, Outcome, Part, Reply};
 use s7proto::request::{Request, Selection};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A command that was written down and has no result yet.
 #[derive(Debug)]
 pub struct Entry {
     number: u64,
     since: Instant,
+    ended: bool,
 }
 
 /// Whether `request` changes something, so that it is to be written down.
@@ -55,19 +57,66 @@ impl Entry {
         Self {
             number,
             since: Instant::now(),
+            ended: false,
         }
     }
 
     /// Writes down what came of it.
-    pub fn end(self, reply: &Reply) {
+    pub fn end(mut self, reply: &Reply) {
+        self.ended = true;
         let took = self.since.elapsed().as_secs_f64();
         log::info!(target: AUDIT, "#{} after {took:.3} s: {}", self.number, result(reply));
     }
 }
 
-/// Writes down that `peer` was refused `request`, whatever it was.
-pub fn refused(peer: &Peer, request: &Request) {
-    log::warn!(target: AUDIT, "{peer}: not permitted: {}", words(request));
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if !self.ended {
+            log::warn!(target: AUDIT, "#{}: the supervisor ended before it was done", self.number);
+        }
+    }
+}
+
+/// Refusals in one second that are written down each by itself.
+const REFUSALS: u32 = 20;
+
+/// Refusals of the present second, so that nobody fills the disk by asking for what is forbidden.
+struct Refusals {
+    since: Instant,
+    told: u32,
+    untold: u64,
+}
+
+/// Writes down that `peer` was refused `request`, whatever it was; says whether that was written, or is only counted because
+/// there were many.
+pub fn refused(peer: &Peer, request: &Request) -> bool {
+    static REFUSED: Mutex<Option<Refusals>> = Mutex::new(None);
+    let now = Instant::now();
+    let fresh = Refusals {
+        since: now,
+        told: 0,
+        untold: 0,
+    };
+    let mut refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
+    let present = refused.get_or_insert(fresh);
+    if now.duration_since(present.since) >= Duration::from_secs(1) {
+        if present.untold > 0 {
+            log::warn!(target: AUDIT, "{} more were not permitted what they asked for", present.untold);
+        }
+        *present = Refusals {
+            since: now,
+            told: 0,
+            untold: 0,
+        };
+    }
+    let told = present.told < REFUSALS;
+    if told {
+        present.told += 1;
+        log::warn!(target: AUDIT, "{peer}: not permitted: {}", words(request));
+    } else {
+        present.untold += 1;
+    }
+    told
 }
 
 /// Writes down what the daemon was told by a signal.

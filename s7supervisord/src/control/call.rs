@@ -126,9 +126,7 @@ pub fn room(request: &Request) -> usize {
 #[must_use]
 pub fn permission(request: &Request) -> Permission {
     match request {
-        Request::Status(_) | Request::Version | Request::Events { .. } | Request::Wait { .. } => {
-            Permission::Observe
-        }
+        Request::Status(_) | Request::Version | Request::Events { .. } => Permission::Observe,
         Request::Start(_)
         | Request::Stop(_)
         | Request::Restart(_)
@@ -138,6 +136,7 @@ pub fn permission(request: &Request) -> Permission {
         | Request::Shutdown
         | Request::RestartSupervisor
         | Request::Signal { .. }
+        | Request::Wait { .. }
         | Request::Follow { .. }
         | Request::Why(_)
         | Request::Info(_) => Permission::Control,

@@ -36,7 +36,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     working: mpsc::WeakSender<()>,
 ) -> Result<(), ChannelError> {
     let (mut incoming, mut outgoing) = ServerChannel::greet(stream, GREETING).await?.split();
-    // A request that came while another was under way; one more isn't read before this one is answered.
+    // A request that came while another was under way; a third one ends the connection.
     let mut next = None;
     loop {
         let received = match next.take() {
@@ -82,8 +82,13 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 biased;
                 Some(notice) = notices.recv() => outgoing.send(id, &Response::Notice(notice), patience).await?,
                 reply = &mut reply => break reply,
-                received = incoming.recv(WHILE_WORKING), if next.is_none() => match received? {
-                    Some(request) => next = Some(request),
+                // Always listened for, so that the end of the connection is heard.
+                received = incoming.recv(WHILE_WORKING) => match received? {
+                    Some(request) if next.is_none() => next = Some(request),
+                    Some(_) => {
+                        log::debug!("{peer}: more requests at once than are promised to be taken");
+                        return Ok(());
+                    }
                     // The client has gone; the operation goes on without it.
                     None => return Ok(()),
                 },
@@ -117,15 +122,16 @@ fn refuse(request: &Request, peer: &Peer, allowed: Option<Permission>) -> Option
         Actor::Uid(uid) => Some(uid),
         Actor::Sid(_) | Actor::Supervisor => None,
     };
-    audit::refused(peer, request);
-    log::warn!(
-        "{peer}: refused {}, which needs {}",
-        super::call::verb(request),
-        match needed {
-            Permission::Observe => "the socket's group",
-            Permission::Control => "root, the supervisor's user or the control group",
-        }
-    );
+    if audit::refused(peer, request) {
+        log::warn!(
+            "{peer}: refused {}, which needs {}",
+            super::call::verb(request),
+            match needed {
+                Permission::Observe => "the socket's group",
+                Permission::Control => "root, the supervisor's user or the control group",
+            }
+        );
+    }
     Some(Refusal::NotPermitted { uid, needed })
 }
 

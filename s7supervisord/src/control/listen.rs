@@ -7,6 +7,7 @@ use crate::platform::process;
 use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::traits::tokio::Listener as _;
 use s7proto::endpoint::Endpoint;
+use s7proto::refusal::Permission;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,7 +73,9 @@ pub async fn accept(
     let mut lock = None;
     // The rest of the descriptors is for components, however many clients there are.
     let clients = CLIENTS.min(process::descriptor_limit() / CLIENTS_SHARE);
-    let places = Arc::new(Semaphore::new(clients));
+    let places = Arc::new(Semaphore::new(clients - clients / 2));
+    // Those who may only observe never take the places that are needed to control.
+    let observers = Arc::new(Semaphore::new(clients / 2));
     let strangers = Arc::new(Semaphore::new(STRANGERS));
     loop {
         let accepted = match &listener {
@@ -115,7 +118,11 @@ pub async fn accept(
             }
         };
         // Those who may do nothing get their refusals from places of their own, so that they take nobody else's.
-        let places = if permission.is_some() { &places } else { &strangers };
+        let places = match permission {
+            Some(Permission::Control) => &places,
+            Some(Permission::Observe) => &observers,
+            None => &strangers,
+        };
         let Ok(place) = Arc::clone(places).try_acquire_owned() else {
             // Closing at once tells the client more than silence would.
             log::warn!("a client was turned away: too many are connected already");

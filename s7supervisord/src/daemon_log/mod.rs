@@ -11,12 +11,13 @@ mod writer;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use writer::Writer;
 
@@ -35,6 +36,9 @@ pub const KEEP_DAYS: u32 = 10;
 /// How many records may wait. A burst at boot is some lines for each component; more would hold memory for a disk that
 /// hangs: 512 of [`LONGEST`] bytes are 4 MiB.
 const QUEUE: usize = 512;
+
+/// How many records of the audit log may wait, beside the others: some for each client that can be connected.
+const AUDITED: usize = 2048;
 
 /// What one record may hold, in bytes; a longer one is cut.
 const LONGEST: usize = 8 * 1024;
@@ -109,6 +113,22 @@ impl DaemonLog {
     }
 }
 
+impl Shared {
+    fn audited(&self) -> MutexGuard<'_, Audited> {
+        self.audited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Audited {
+    fn add(&mut self, entry: Entry) {
+        if self.entries.len() < AUDITED {
+            self.entries.push_back(entry);
+        } else {
+            self.lost += 1;
+        }
+    }
+}
+
 type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 #[derive(Debug)]
@@ -118,33 +138,51 @@ struct Shared {
     accepted: AtomicU64,
     /// Records that didn't, and that no line tells of yet.
     lost: AtomicU64,
+    /// Records of the audit log, which must not be crowded out by others.
+    audited: Mutex<Audited>,
     /// Records that left the channel and are in a file or given up.
     written: Mutex<u64>,
     progress: Condvar,
 }
 
 /// One record on its way.
+#[derive(Debug)]
 struct Entry {
     time: Timestamp,
     level: Level,
-    audit: bool,
     text: String,
+}
+
+/// What the writer is told.
+enum Told {
+    Record(Entry),
+    /// There is something in [`Shared::audited`].
+    Audited,
+}
+
+/// Records of the audit log on their way.
+#[derive(Debug, Default)]
+struct Audited {
+    entries: VecDeque<Entry>,
+    /// Those that there was no room for, and that no line tells of yet.
+    lost: u64,
 }
 
 /// What the crate `log` calls.
 struct Backend {
     shared: Arc<Shared>,
-    sender: SyncSender<Entry>,
+    sender: SyncSender<Told>,
     clock: Clock,
 }
 
 /// Both ends of a log whose file is open. `zone` is the system's where `None`.
 fn prepare(options: LogOptions, clock: Clock, zone: Option<TimeZone>) -> io::Result<(Backend, Writer)> {
-    let (sender, receiver): (SyncSender<Entry>, Receiver<Entry>) = sync_channel(QUEUE);
+    let (sender, receiver): (SyncSender<Told>, Receiver<Told>) = sync_channel(QUEUE);
     let shared = Arc::new(Shared {
         trace_level: AtomicU8::new(options.trace_level),
         accepted: AtomicU64::new(0),
         lost: AtomicU64::new(0),
+        audited: Mutex::default(),
         written: Mutex::new(0),
         progress: Condvar::new(),
     });
@@ -175,13 +213,20 @@ impl Log for Backend {
         let entry = Entry {
             time: (self.clock)(),
             level: record.level(),
-            audit: record.target() == AUDIT,
             text: text.0,
         };
-        match self.sender.try_send(entry) {
+        let (told, counted) = if record.target() == AUDIT {
+            self.shared.audited().add(entry);
+            (Told::Audited, false)
+        } else {
+            (Told::Record(entry), true)
+        };
+        match self.sender.try_send(told) {
             // Counted after the send: that flush may see too little of what others log meanwhile does no harm.
             Ok(()) => self.shared.accepted.fetch_add(1, Ordering::Release),
-            Err(_) => self.shared.lost.fetch_add(1, Ordering::Relaxed),
+            Err(_) if counted => self.shared.lost.fetch_add(1, Ordering::Relaxed),
+            // The writer is busy, and looks at the audited records after each batch.
+            Err(_) => 0,
         };
     }
 

@@ -1,7 +1,7 @@
 //! The thread that writes the log and the audit log, each in its file of the day.
 
 use super::book::{Book, local};
-use super::{AUDIT_SUFFIX, Entry, LogOptions, Shared};
+use super::{AUDIT_SUFFIX, Audited, LogOptions, Shared, Told};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use log::Level;
@@ -16,7 +16,7 @@ const BATCH: usize = 64 * 1024;
 
 /// Owns the files of the day.
 pub(super) struct Writer {
-    receiver: Receiver<Entry>,
+    receiver: Receiver<Told>,
     shared: Arc<Shared>,
     zone: Option<TimeZone>,
     log: Book,
@@ -29,7 +29,7 @@ impl Writer {
         options: &LogOptions,
         zone: Option<TimeZone>,
         now: Timestamp,
-        receiver: Receiver<Entry>,
+        receiver: Receiver<Told>,
         shared: Arc<Shared>,
     ) -> io::Result<Self> {
         let keep = options.keep_days;
@@ -59,20 +59,17 @@ impl Writer {
     }
 
     /// Writes `first` and what else is there already; says how many records that were.
-    fn write_batch(&mut self, first: Entry) -> u64 {
+    fn write_batch(&mut self, first: Told) -> u64 {
         let mut done = 0;
         let mut gathered = 0;
         let mut next = Some(first);
         let mut last = Timestamp::UNIX_EPOCH;
-        while let Some(entry) = next {
-            let time = local(self.zone.as_ref(), entry.time);
-            let book = if entry.audit {
-                &mut self.audit
-            } else {
-                &mut self.log
-            };
-            gathered += book.push(&time, entry.level, &entry.text);
-            last = entry.time;
+        while let Some(told) = next {
+            if let Told::Record(entry) = told {
+                let time = local(self.zone.as_ref(), entry.time);
+                gathered += self.log.push(&time, entry.level, &entry.text);
+                last = entry.time;
+            }
             done += 1;
             next = if gathered < BATCH {
                 self.receiver.try_recv().ok()
@@ -87,8 +84,23 @@ impl Writer {
             self.log.push(&time, Level::Warn, &told);
         }
         self.log.put();
-        self.audit.put();
+        self.write_audited();
         done
+    }
+
+    fn write_audited(&mut self) {
+        let Audited { entries, lost } = std::mem::take(&mut *self.shared.audited());
+        let mut last = None;
+        for entry in &entries {
+            let time = local(self.zone.as_ref(), entry.time);
+            self.audit.push(&time, entry.level, &entry.text);
+            last = Some(time);
+        }
+        if let Some(time) = last.filter(|_| lost > 0) {
+            let told = format!("{lost} lines are missing here: they came faster than they could be written");
+            self.audit.push(&time, Level::Warn, &told);
+        }
+        self.audit.put();
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Found {
     Loaded(Box<Result<Plan, LoadFailure>>),
     /// Whether somebody has removed the record of runs.
     JournalGone(bool),
+    /// What people have wished could not be noted, for this reason, or can be noted again.
+    WishesNoted(Option<String>),
     /// Memory and CPU of the runs were measured.
     Measured(HashMap<RunId, Usage>),
 }
@@ -41,6 +43,12 @@ impl Background {
             plan: Arc::new(plan),
             loads: Loads::default(),
         }
+    }
+
+    /// The way back for what is done by others.
+    #[must_use]
+    pub fn teller(&self) -> mpsc::UnboundedSender<Found> {
+        self.tell.clone()
     }
 
     /// Begins `work`; if it breaks off, `instead` is what came of it.

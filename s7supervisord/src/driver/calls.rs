@@ -1,6 +1,7 @@
 //! What each request comes to.
 
 use super::operations::Kind;
+use super::roster::NAMED_MEMBERS;
 use super::{Driver, End};
 use crate::control::audit::named;
 use crate::control::call::{Answer, Call, name};
@@ -11,7 +12,7 @@ use s7proto::refusal::Refusal;
 use s7proto::reply::{Done, LogTail, Outcome, Part, RunInfo, VersionInfo};
 use s7proto::request::{Request, Selection};
 use s7proto::signal::Signal;
-use s7proto::status::{Actor, SupervisorStatus, Wish};
+use s7proto::status::{Actor, SupervisorStatus};
 use std::path::Path;
 use tokio::sync::oneshot;
 
@@ -37,9 +38,6 @@ impl Driver {
                     name(&who),
                     if dry_run { " (dry run)" } else { "" }
                 );
-                if !dry_run {
-                    self.asked(&who, "reload", Vec::new());
-                }
                 self.begin_reload(Some((who, answer)), dry_run, restart);
             }
             Request::Logs { which, lines } => self.select(&which, answer, |driver, slots, answer| {
@@ -55,7 +53,6 @@ impl Driver {
             }
             Request::RestartSupervisor => {
                 log::info!(target: "lifecycle", "{}: restart of the supervisor", name(&who));
-                self.asked(&who, "restart of the supervisor", Vec::new());
                 self.begin_restart(who, answer);
             }
             Request::Version => {
@@ -102,25 +99,26 @@ impl Driver {
             let is_all = matches!(which, Selection::All);
             let about = (!is_all).then_some(slots.as_slice());
             log::info!("{}: {} {}", name(&who), verb.name(), named(which).join(" "));
-            driver.asked(&who, verb.name(), named(which));
-            let (written, noted) = oneshot::channel();
-            let answer = answer.after(noted);
-            let ticket = driver.operations.open(Kind::Plain, about, answer);
-            driver.command(Some(ticket), who.clone(), verb.command(is_all, &slots));
-            match verb {
-                Verb::Start if is_all => driver.forget_stops(Some(written)),
-                // A stop or restart of everything is about the moment and not about any one of them.
-                Verb::Stop | Verb::Restart if is_all => {}
-                Verb::Stop => driver.remember(&slots, Wish::Down, &who, written),
-                Verb::Start | Verb::Restart => driver.remember(&slots, Wish::Up, &who, written),
+            if verb == Verb::Stop || !driver.fleet.is_shutting_down() {
+                driver.asked(&who, verb.name(), named(which));
             }
+            let (written, noted) = oneshot::channel();
+            driver.wishes.tell_when_written(written);
+            let ticket = driver.operations.open(Kind::Plain, about, answer.after(noted));
+            driver.command(Some(ticket), who, verb.command(is_all, &slots));
             // Who waits for one of them may have waited for this.
             driver.look(&slots);
         });
     }
 
     /// Notes that somebody has asked for something.
-    pub(super) fn asked(&mut self, who: &Actor, verb: &str, about: Vec<String>) {
+    pub(super) fn asked(&mut self, who: &Actor, verb: &str, mut about: Vec<String>) {
+        // It is remembered for long; the audit log has all the names.
+        let more = about.len().saturating_sub(NAMED_MEMBERS);
+        about.truncate(NAMED_MEMBERS);
+        if more > 0 {
+            about.push(format!("and {more} more"));
+        }
         let asked = Happening::Asked {
             who: who.clone(),
             verb: verb.to_owned(),
@@ -197,7 +195,8 @@ impl Driver {
                 .host
                 .record_fault()
                 .map(str::to_owned)
-                .or_else(|| self.state_fault.clone()),
+                .or_else(|| self.state_fault.clone())
+                .or_else(|| self.wish_fault.clone()),
         }
     }
 

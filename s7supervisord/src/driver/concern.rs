@@ -2,6 +2,7 @@
 
 use s7proto::event::{Event, Happening};
 use s7proto::name::ComponentName;
+use s7proto::pattern::Pattern;
 use std::collections::HashSet;
 use wildmatch::WildMatch;
 
@@ -15,7 +16,8 @@ pub enum Concern {
 }
 
 impl Concern {
-    /// Whether `event` is about one of them: it happened to it, or somebody asked something of it.
+    /// Whether `event` is about one of them: it happened to it, or somebody asked something of it (as far as the event
+    /// names whom it was asked of).
     #[must_use]
     pub fn includes(&self, event: &Event) -> bool {
         let Self::These(names) = self else { return true };
@@ -26,8 +28,13 @@ impl Concern {
             return false;
         };
         about.iter().any(|asked| {
-            let wild = WildMatch::new(asked);
-            asked == "all" || names.iter().any(|name| wild.matches(name.as_str()))
+            let named = |name: &ComponentName| name.as_str() == asked;
+            asked == "all"
+                || names.iter().any(named)
+                || Pattern::is_wild(asked) && {
+                    let wild = WildMatch::new(asked);
+                    names.iter().any(|name| wild.matches(name.as_str()))
+                }
         })
     }
 }

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Events of one component that an explanation holds; more would not be read.
 const EVENTS: usize = 20;
+/// Components that are explained with their events; for more of them looking through everything would hold the loop up.
+const WITH_EVENTS: usize = 32;
 /// Lines of output that an explanation holds of each component.
 const LINES: u32 = 10;
 /// The most bytes of these lines, of each component.
@@ -22,8 +24,10 @@ const LINES_BYTES: usize = 16 * 1024;
 impl Driver {
     /// Answers with everything that says why `slots` are as they are.
     pub(super) fn why(&self, slots: &[Slot], answer: Answer) {
-        let explanations: Vec<(Explanation, std::path::PathBuf)> =
-            slots.iter().filter_map(|slot| self.explain(*slot)).collect();
+        let explanations: Vec<(Explanation, std::path::PathBuf)> = slots
+            .iter()
+            .filter_map(|slot| self.explain(*slot, slots.len() <= WITH_EVENTS))
+            .collect();
         let share = LINES_BYTES.min(s7proto::LIMITS.log_bytes / explanations.len().max(1));
         // The output is read beside the loop; the answer goes from there straight to the client.
         tokio::task::spawn_blocking(move || {
@@ -39,7 +43,7 @@ impl Driver {
         });
     }
 
-    fn explain(&self, slot: Slot) -> Option<(Explanation, std::path::PathBuf)> {
+    fn explain(&self, slot: Slot, with_events: bool) -> Option<(Explanation, std::path::PathBuf)> {
         let plan = self.roster.plan(slot)?;
         let status = self.status_of(slot)?;
         let neighbour = |slot: Slot| {
@@ -69,7 +73,9 @@ impl Driver {
             past: past
                 .map(|past| past.runs.iter().cloned().collect())
                 .unwrap_or_default(),
-            events: self.history.latest(EVENTS, |event| concern.includes(event)),
+            events: self
+                .history
+                .latest(EVENTS, |event| with_events && concern.includes(event)),
             output: LogTail {
                 component: status.id.clone(),
                 file: plan.log.file.display().to_string(),
@@ -110,7 +116,8 @@ impl Driver {
 
     fn supervisor_info(&self) -> SupervisorInfo {
         let plan = &self.background.plan;
-        let config = &plan.supervisor;
+        // Where the logs and temp lie is a matter of the daemon's start; the rest is applied live.
+        let config = &self.config;
         SupervisorInfo {
             status: self.supervisor(),
             protocol: (PROTOCOL.major, PROTOCOL.minor),
@@ -120,8 +127,8 @@ impl Driver {
             log: text(&config.log),
             audit_log: text(&audit_file(&config.log)),
             temp: text(&config.temp),
-            trace_level: config.trace_level,
-            stats_interval_us: config.stats_interval.map(micros),
+            trace_level: plan.supervisor.trace_level,
+            stats_interval_us: plan.supervisor.stats_interval.map(micros),
             components: u32::try_from(plan.components.len()).unwrap_or(u32::MAX),
             last_event: self.history.last(),
         }

@@ -5,6 +5,7 @@ use s7proto::event::{Event, Happening, PastEnd, PastRun};
 use s7proto::name::ComponentName;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 /// Events that are remembered; some 200 bytes each. As many as one answer gives.
@@ -24,29 +25,26 @@ pub struct History {
     components: HashMap<Slot, Past>,
 }
 
-/// What a listener hears.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Heard {
-    /// Something has happened.
-    Event(Arc<Event>),
-    /// It was too slow for so many events.
-    Missed(u64),
+/// What a listener holds.
+#[derive(Debug)]
+pub struct Listening {
+    /// What happens.
+    pub events: mpsc::Receiver<Arc<Event>>,
+    /// How many events there was no room for, since this was last set to 0.
+    pub missed: Arc<AtomicU64>,
 }
 
 /// One who is told everything.
 struct Listener {
-    tell: mpsc::Sender<Heard>,
-    missed: u64,
+    tell: mpsc::Sender<Arc<Event>>,
+    missed: Arc<AtomicU64>,
 }
 
 impl Listener {
     /// Tells an event, or notes that there is no room for it; says whether anybody still listens.
-    fn tell(&mut self, event: &Arc<Event>) -> bool {
-        if self.missed > 0 && self.tell.try_send(Heard::Missed(self.missed)).is_ok() {
-            self.missed = 0;
-        }
-        if self.missed > 0 || self.tell.try_send(Heard::Event(Arc::clone(event))).is_err() {
-            self.missed += 1;
+    fn tell(&self, event: &Arc<Event>) -> bool {
+        if self.tell.try_send(Arc::clone(event)).is_err() {
+            self.missed.fetch_add(1, Ordering::Relaxed);
         }
         !self.tell.is_closed()
     }
@@ -75,7 +73,7 @@ impl History {
             component,
             what,
         });
-        self.listeners.retain_mut(|listener| listener.tell(&event));
+        self.listeners.retain(|listener| listener.tell(&event));
         if self.events.len() == REMEMBERED {
             self.events.pop_front();
         }
@@ -138,11 +136,15 @@ impl History {
 
     /// Every event after [`History::last`], as of now. Ends with the daemon.
     #[must_use]
-    pub fn listen(&mut self) -> mpsc::Receiver<Heard> {
+    pub fn listen(&mut self) -> Listening {
         self.listeners.retain(|listener| !listener.tell.is_closed());
-        let (tell, heard) = mpsc::channel(BEHIND);
-        self.listeners.push(Listener { tell, missed: 0 });
-        heard
+        let (tell, events) = mpsc::channel(BEHIND);
+        let missed = Arc::new(AtomicU64::new(0));
+        self.listeners.push(Listener {
+            tell,
+            missed: Arc::clone(&missed),
+        });
+        Listening { events, missed }
     }
 }
 
@@ -186,19 +188,16 @@ mod tests {
         for run in 0..behind + 5 {
             history.note(7, None, ended(run));
         }
-        let mut hear = || match listener.try_recv().unwrap() {
-            Heard::Event(event) => event.sequence,
-            Heard::Missed(events) => 1_000_000 + events,
-        };
+        let mut hear = || listener.events.try_recv().map(|event| event.sequence).ok();
         assert_eq!(
             (hear(), hear()),
-            (2, 3),
+            (Some(2), Some(3)),
             "from the first one after it began to listen"
         );
         history.note(7, None, ended(0));
-        let rest: Vec<u64> = std::iter::repeat_with(&mut hear).take(BEHIND - 2).collect();
-        assert_eq!(rest, (4..behind + 2).collect::<Vec<_>>());
-        assert_eq!((hear(), hear()), (1_000_005, behind + 7), "five did not fit");
+        let rest: Vec<u64> = std::iter::from_fn(hear).collect();
+        assert_eq!(rest, (4..behind + 2).chain([behind + 7]).collect::<Vec<_>>());
+        assert_eq!(listener.missed.load(Ordering::Relaxed), 5, "five did not fit");
         drop(listener);
         history.note(7, None, ended(0));
         assert!(history.listeners.is_empty(), "who has gone is forgotten");

@@ -28,7 +28,7 @@ use crate::platform::host::Host;
 use crate::platform::output::Capture;
 use crate::platform::signals::{Asked, Signals};
 use crate::registry::LoadOptions;
-use crate::registry::plan::Plan;
+use crate::registry::plan::{Plan, SupervisorPlan};
 use crate::state;
 use crate::state::journal::{Journal, StartedRun};
 use background::{Background, Found};
@@ -60,6 +60,9 @@ pub struct Driver {
     history: History,
     waits: Waits,
     wishes: Wishes,
+    wish_fault: Option<String>,
+    /// What concerns the daemon itself, as it was at its start: some of it a reload doesn't change.
+    config: SupervisorPlan,
     /// Dropped with the loop, which tells those who follow output.
     alive: watch::Sender<()>,
     signals: Signals,
@@ -135,7 +138,9 @@ impl Driver {
         roster.set(&parts.plan, slot_of);
         let clock = Clock::start();
         let statistics = Statistics::new(parts.plan.supervisor.stats_interval, clock.now());
+        let config = parts.plan.supervisor.clone();
         let background = Background::new(parts.plan);
+        let wishes = Wishes::new(parts.wishes, Arc::clone(&parts.journal), background.teller());
         Self {
             fleet: Fleet::new(policies, clock::seed()),
             roster,
@@ -147,7 +152,9 @@ impl Driver {
             statistics,
             history: History::default(),
             waits: Waits::default(),
-            wishes: Wishes::new(parts.wishes, Arc::clone(&parts.journal)),
+            wishes,
+            config,
+            wish_fault: None,
             alive: watch::Sender::new(()),
             signals: parts.signals,
             inbox: parts.inbox,
@@ -164,8 +171,8 @@ impl Driver {
         }
     }
 
-    /// Runs until everything is stopped.
-    pub async fn run(mut self) -> End {
+    /// Runs until everything is stopped. Those who follow output are told by the sender that comes out, when it is dropped.
+    pub async fn run(mut self) -> (End, watch::Sender<()>) {
         self.boot();
         self.perform();
         loop {
@@ -186,7 +193,7 @@ impl Driver {
             }
             self.perform();
             if let Some(end) = self.end {
-                return end;
+                return (end, self.alive);
             }
         }
     }
@@ -228,7 +235,6 @@ impl Driver {
             Asked::Reload => {
                 log::info!("SIGHUP: loading the registry anew");
                 audit::signalled("SIGHUP, reload");
-                self.asked(&Actor::Supervisor, "reload", Vec::new());
                 self.refresh.notify_one();
                 let journal = self.journal.clone();
                 self.background.run(
@@ -275,6 +281,7 @@ impl Driver {
                     self.state_fault = Some(fault);
                 }
             }
+            Found::WishesNoted(fault) => self.wishes_noted(fault),
             Found::Loaded(loaded) => self.loaded(*loaded),
             Found::Measured(usages) => self.measured(&usages),
         }

@@ -14,6 +14,7 @@ use s7proto::status::{EndCause, ExitReport, State};
 impl Driver {
     /// Carries out all effects that have come up.
     pub(super) fn perform(&mut self) {
+        let mut wished = String::new();
         let effects = std::mem::take(&mut self.effects);
         // First of all: whoever has crashed is missed, and all else can be done meanwhile.
         for effect in &effects {
@@ -81,11 +82,12 @@ impl Driver {
                         run.run
                     );
                 }
+                Effect::Remember(remembered) => self.remember(remembered, &mut wished),
+                Effect::Unremember(slot) => self.unremember(slot, &mut wished),
                 Effect::Forget(slot) => {
                     self.wait_in_vain(slot);
                     self.happened(slot, Happening::Forgotten);
                     if let Some(plan) = self.roster.plan(slot).cloned() {
-                        self.forget_wish(&plan.id);
                         self.capture.forget(&plan.id);
                         self.host.forget_component(&plan.id);
                     }
@@ -94,6 +96,7 @@ impl Driver {
                 Effect::Halt => self.end = Some(self.then),
             }
         }
+        self.wishes.note(wished);
     }
 
     fn label(&self, slot: Slot) -> Option<String> {

@@ -111,8 +111,10 @@ impl Driver {
             }
             (purpose, Ok(_)) if self.fleet.is_shutting_down() => purpose.refuse(Self::shutting_down()),
             (Purpose::Restart { who, answer }, Ok(_)) => {
+                self.asked(&who, "restart of the supervisor", Vec::new());
                 self.then = End::Again;
-                self.forget_stops(None);
+                // It starts everything anew, also what was stopped by hand.
+                self.forget_stops();
                 let ticket = self.operations.open(Kind::Restarting, None, answer);
                 self.command(Some(ticket), who, Command::Shutdown);
             }
@@ -128,14 +130,11 @@ impl Driver {
     }
 
     fn note_refused(&mut self, failure: &LoadFailure) {
-        let mut errors = failure
-            .diagnostics
-            .iter()
-            .filter(|one| one.severity == Severity::Error)
-            .peekable();
-        let first = errors.peek().map(|one| one.message.clone()).unwrap_or_default();
-        let errors = u32::try_from(errors.count()).unwrap_or(u32::MAX);
-        let refused = Happening::RegistryRefused { errors, first };
+        let is_error = |one: &&Diagnostic| one.severity == Severity::Error;
+        let errors = failure.diagnostics.iter().filter(is_error).count();
+        let errors = u32::try_from(errors).unwrap_or(u32::MAX);
+        // Only how many: they quote the registry, and not everyone who may see events may read that.
+        let refused = Happening::RegistryRefused { errors };
         self.history.note(self.clock.stamp().wall_ms, None, refused);
     }
 
@@ -203,6 +202,8 @@ impl Driver {
                 later.join(", ")
             );
         }
+        let who = asker.as_ref().map_or(Actor::Supervisor, |(who, _)| who.clone());
+        self.asked(&who, "reload", Vec::new());
         let changed = u32::try_from(differences.len()).unwrap_or(u32::MAX);
         let loaded = Happening::RegistryLoaded { changed };
         self.history.note(self.clock.stamp().wall_ms, None, loaded);

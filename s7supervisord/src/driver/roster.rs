@@ -18,11 +18,16 @@ use wildmatch::WildMatch;
 /// Members of a tier that a reason names at most; more would not be read.
 pub const NAMED_MEMBERS: usize = 8;
 
+/// Patterns in one request: each is held against every name, on the loop.
+const PATTERNS: usize = 64;
+
 /// Who is who.
 #[derive(Debug, Default)]
 pub struct Roster {
     plans: HashMap<Slot, Arc<ComponentPlan>>,
     by_name: HashMap<ComponentName, Slot>,
+    /// The instances of each server that has several.
+    by_server: HashMap<ComponentName, HashSet<Slot>>,
     /// Slots by tier, then in the order of the registry. Those that were removed and still stop come last.
     order: Vec<Slot>,
 }
@@ -35,6 +40,9 @@ impl Roster {
             if let Some(slot) = slot_of(&component.id) {
                 order.push((component.tier, place, slot));
                 self.by_name.insert(component.id.clone(), slot);
+                if let Some((server, _)) = &component.instance_of {
+                    self.by_server.entry(server.clone()).or_default().insert(slot);
+                }
                 self.plans.insert(slot, Arc::new(component.clone()));
             }
         }
@@ -103,6 +111,10 @@ impl Roster {
         {
             self.by_name.remove(&plan.id);
         }
+        self.by_server.retain(|_, instances| {
+            instances.remove(&slot);
+            !instances.is_empty()
+        });
         self.order.retain(|other| *other != slot);
     }
 
@@ -150,6 +162,11 @@ impl Roster {
             Selection::All => return Ok(self.order.clone()),
             Selection::Named(names) => names,
             Selection::Matching(patterns) => {
+                if patterns.len() > PATTERNS {
+                    return Err(Refusal::Malformed {
+                        detail: format!("{} patterns, and at most {PATTERNS} are taken", patterns.len()),
+                    });
+                }
                 for pattern in patterns {
                     self.add_matching(pattern, &mut meant)?;
                 }
@@ -157,19 +174,12 @@ impl Roster {
             }
         };
         for name in names {
-            let before = meant.len();
             if let Some(slot) = self.by_name.get(name) {
                 meant.insert(*slot);
+            } else if let Some(instances) = self.by_server.get(name) {
+                meant.extend(instances);
             } else {
-                let instances = self.plans.iter().filter(|(_, plan)| {
-                    plan.instance_of
-                        .as_ref()
-                        .is_some_and(|(server, _)| server == name)
-                });
-                meant.extend(instances.map(|(slot, _)| *slot));
-                if meant.len() == before && !self.is_server(name) {
-                    return Err(self.unknown(name));
-                }
+                return Err(self.unknown(name));
             }
         }
         Ok(self.in_order(&meant))
@@ -201,15 +211,6 @@ impl Roster {
         }
         let pattern = pattern.clone();
         Err(Refusal::NoMatch { pattern })
-    }
-
-    fn is_server(&self, name: &ComponentName) -> bool {
-        let is = |plan: &Arc<ComponentPlan>| {
-            plan.instance_of
-                .as_ref()
-                .is_some_and(|(server, _)| server == name)
-        };
-        self.plans.values().any(is)
     }
 
     fn unknown(&self, name: &ComponentName) -> Refusal {

@@ -2,7 +2,7 @@
 
 use super::Driver;
 use super::concern::Concern;
-use super::history::Heard;
+use super::history::Listening;
 use crate::control::call::Answer;
 use crate::machine::input::Slot;
 use crate::output::follow::Follower;
@@ -11,8 +11,10 @@ use s7proto::event::Event;
 use s7proto::name::ComponentName;
 use s7proto::reply::{Done, Notice};
 use s7proto::request::Selection;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::watch;
 
 /// How often a log that is followed is looked at for something new. Only while somebody follows it.
 const LOOK: Duration = Duration::from_millis(100);
@@ -62,17 +64,19 @@ impl Driver {
 
     /// Answers with the last lines of output, and with what is written from now on.
     pub(super) fn follow(&mut self, slots: &[Slot], lines: u32, answer: Answer) {
+        let lines = lines.min(LIMITS.log_lines);
+        let share = LIMITS.log_bytes / slots.len().max(1);
         let files: Vec<Followed> = slots
             .iter()
             .filter_map(|slot| self.roster.plan(*slot))
             .map(|plan| Followed {
                 component: plan.id.clone(),
-                file: Follower::new(plan.log.file.clone()),
+                file: Follower::new(plan.log.file.clone(), lines, share),
                 trouble: None,
             })
             .collect();
-        let lines = lines.min(LIMITS.log_lines);
-        tokio::spawn(stream_output(answer, files, lines, self.alive.subscribe()));
+        let piece = share.min(LIMITS.output_bytes);
+        tokio::spawn(stream_output(answer, files, piece, self.alive.subscribe()));
     }
 }
 
@@ -81,7 +85,7 @@ async fn stream_events(
     snapshot: Notice,
     past: Vec<Event>,
     wanted: Concern,
-    mut events: mpsc::Receiver<Heard>,
+    mut listening: Listening,
 ) {
     let past = past.into_iter().map(Notice::Happened);
     for notice in std::iter::once(snapshot).chain(past) {
@@ -90,19 +94,29 @@ async fn stream_events(
         }
     }
     loop {
-        let event = tokio::select! {
-            event = events.recv() => event,
-            () = answer.gone() => return,
+        let event = match listening.events.try_recv() {
+            Ok(event) => Some(event),
+            Err(TryRecvError::Empty) => {
+                // Everything that there was room for is told, so now what is missing can be.
+                let events = listening.missed.swap(0, Ordering::Relaxed);
+                if events > 0 && !answer.stream(Notice::Missed { events }).await {
+                    return;
+                }
+                tokio::select! {
+                    event = listening.events.recv() => event,
+                    () = answer.gone() => return,
+                }
+            }
+            Err(TryRecvError::Disconnected) => None,
         };
-        let notice = match event {
-            Some(Heard::Event(event)) if wanted.includes(&event) => Notice::Happened(Event::clone(&event)),
-            Some(Heard::Event(_)) => continue,
-            Some(Heard::Missed(events)) => Notice::Missed { events },
-            None => return answer.reply(Ok(Done::StreamEnded)),
-        };
-        if !answer.stream(notice).await {
+        let Some(event) = event else { break };
+        if wanted.includes(&event) && !answer.stream(Notice::Happened(Event::clone(&event))).await {
             return;
         }
+    }
+    let events = listening.missed.swap(0, Ordering::Relaxed);
+    if events == 0 || answer.stream(Notice::Missed { events }).await {
+        answer.reply(Ok(Done::StreamEnded));
     }
 }
 
@@ -122,23 +136,19 @@ struct Look {
     more: bool,
 }
 
-async fn stream_output(answer: Answer, mut files: Vec<Followed>, lines: u32, mut alive: watch::Receiver<()>) {
-    let share = LIMITS.log_bytes / files.len().max(1);
-    let mut first = true;
+async fn stream_output(
+    answer: Answer,
+    mut files: Vec<Followed>,
+    piece: usize,
+    mut alive: watch::Receiver<()>,
+) {
     let mut last = false;
     loop {
         // The disk is read beside the loop, and a client that is slow is waited for before more is read.
-        let look = move || {
-            if first {
-                begin(files, lines, share)
-            } else {
-                read(files, share.min(LIMITS.output_bytes))
-            }
-        };
+        let look = move || read(files, piece);
         let Ok(looked) = tokio::task::spawn_blocking(look).await else {
             return;
         };
-        first = false;
         files = looked.files;
         for notice in looked.notices {
             if !answer.stream(notice).await {
@@ -161,19 +171,6 @@ async fn stream_output(answer: Answer, mut files: Vec<Followed>, lines: u32, mut
     answer.reply(Ok(Done::StreamEnded));
 }
 
-fn begin(mut files: Vec<Followed>, lines: u32, share: usize) -> Look {
-    let mut notices = Vec::new();
-    for followed in &mut files {
-        let read = followed.file.begin(lines, share);
-        followed.tell(read, &mut notices);
-    }
-    Look {
-        files,
-        notices,
-        more: true,
-    }
-}
-
 /// One piece of each file: all of them together are no more than [`LIMITS`]`.log_bytes`, and
 /// so a component that writes much doesn't keep the others from being heard.
 fn read(mut files: Vec<Followed>, piece: usize) -> Look {
@@ -184,7 +181,7 @@ fn read(mut files: Vec<Followed>, piece: usize) -> Look {
     }
     let more = notices
         .iter()
-        .any(|notice| matches!(notice, Notice::Output { bytes, .. } if bytes.len() == piece));
+        .any(|notice| matches!(notice, Notice::Output { bytes, .. } if bytes.len() >= piece));
     Look { files, notices, more }
 }
 

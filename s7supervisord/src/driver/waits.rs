@@ -8,7 +8,7 @@ use crate::machine::view::{View, Why};
 use s7proto::refusal::Refusal;
 use s7proto::reply::{Done, Notice, Outcome, Part, RunInfo};
 use s7proto::request::Until;
-use s7proto::status::{Health, State, Wish};
+use s7proto::status::{EndCause, Health, State, Wish};
 use std::collections::BTreeSet;
 
 /// The clients that wait. At most as many as may be connected: one that has gone is dropped when the next comes.
@@ -34,15 +34,16 @@ fn verdict(view: &View, until: Until) -> Option<Outcome> {
     match (until, view.state) {
         (_, State::Stuck) => Some(Outcome::Unkillable),
         (Until::Up, _) if view.wish == Wish::Down => Some(Outcome::NotRunning),
-        (Until::Up, State::Running) if view.health != Health::Unhealthy => {
+        // Parked while it runs, it is about to be stopped for a run that is awaited.
+        (Until::Up, State::Running) if view.health != Health::Unhealthy && !view.parked => {
             let pid = view.pid?;
             Some(Outcome::AlreadyUp(RunInfo { run: view.run, pid }))
         }
-        (Until::Up, State::Exited) => Some(
-            view.last_exit
-                .clone()
-                .map_or(Outcome::AlreadyDown, Outcome::Completed),
-        ),
+        (Until::Up, State::Exited) => Some(match &view.last_exit {
+            Some(report) if report.cause == EndCause::Finished => Outcome::Completed(report.clone()),
+            Some(report) => Outcome::FailedRun(report.clone()),
+            None => Outcome::AlreadyDown,
+        }),
         (Until::Up, State::Fatal) => Some(match (&view.why, &view.last_exit) {
             (Why::SpawnFailed(failure), _) => Outcome::FailedSpawn(failure.clone()),
             (_, Some(report)) => Outcome::FailedRun(report.clone()),
@@ -157,7 +158,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use s7proto::status::{EndCause, Exit, ExitReport, SpawnFailure, SpawnStage};
+    use s7proto::status::{Exit, ExitReport, SpawnFailure, SpawnStage};
 
     fn view(wish: Wish, state: State) -> View {
         View {
@@ -167,6 +168,7 @@ mod tests {
             state,
             health: Health::None,
             pid: Some(7),
+            parked: false,
             run: 2,
             uptime_us: None,
             restarts: 0,
@@ -237,8 +239,26 @@ mod tests {
             health: Health::Unhealthy,
             ..view(Wish::Up, State::Running)
         };
+        let parked = View {
+            parked: true,
+            ..view(Wish::Up, State::Running)
+        };
         let up = |view: &View| verdict(view, Until::Up);
-        assert_eq!(up(&ended(State::Exited)), Some(Outcome::Completed(report())));
+        assert_eq!(
+            up(&parked),
+            None,
+            "it runs, and will be stopped before it runs again"
+        );
+        let finished = ExitReport {
+            cause: EndCause::Finished,
+            ..report()
+        };
+        let completed = View {
+            last_exit: Some(finished.clone()),
+            ..view(Wish::Up, State::Exited)
+        };
+        assert_eq!(up(&completed), Some(Outcome::Completed(finished)));
+        assert_eq!(up(&ended(State::Exited)), Some(Outcome::FailedRun(report())));
         assert_eq!(up(&ended(State::Fatal)), Some(Outcome::FailedRun(report())));
         assert_eq!(up(&not_spawned), Some(Outcome::FailedSpawn(failure)));
         assert_eq!(up(&unhealthy), None);

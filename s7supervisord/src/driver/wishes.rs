@@ -1,10 +1,10 @@
 //! What people have wished by name: noted in the record, so that it holds for the next daemon too (DESIGN 4).
 
 use super::Driver;
+use super::background::Found;
 use crate::machine::input::{Command, Remembered, Slot};
 use crate::state::journal::Journal;
 use crate::state::wishes::{self, Wished};
-use s7proto::name::ComponentName;
 use s7proto::status::{Actor, Wish};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 pub struct Wishes {
     of: wishes::Wishes,
     notes: mpsc::UnboundedSender<Note>,
+    /// Told once what the command under way has wished is written.
+    written: Option<oneshot::Sender<()>>,
 }
 
 /// Lines for the record, and who wants to know that they are there.
@@ -22,29 +24,47 @@ struct Note {
 }
 
 impl Wishes {
-    /// The wishes that an earlier daemon has left. What is added is noted in `journal`, beside the loop and in order. To be
-    /// called inside the runtime.
+    /// The wishes that an earlier daemon has left. What is added is noted in `journal`, beside the loop and in order; `tell`
+    /// hears why it can't be, and that it can again. To be called inside the runtime.
     #[must_use]
-    pub fn new(of: wishes::Wishes, journal: Arc<Journal>) -> Self {
+    pub fn new(of: wishes::Wishes, journal: Arc<Journal>, tell: mpsc::UnboundedSender<Found>) -> Self {
         // Each note belongs to a command, and these are bounded by the clients, who wait for their answers.
         let (notes, mut taken) = mpsc::unbounded_channel::<Note>();
         tokio::spawn(async move {
+            let mut failed = false;
             while let Some(Note { lines, written }) = taken.recv().await {
                 let journal = Arc::clone(&journal);
                 let noted = tokio::task::spawn_blocking(move || journal.note(&lines)).await;
-                if let Ok(Err(error)) = noted {
-                    log::error!("noting what is wished: {error}; a next supervisor won't know it");
+                let fault = match noted {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(error.to_string()),
+                    Err(error) => Some(error.to_string()),
+                };
+                if fault.is_some() || failed {
+                    failed = fault.is_some();
+                    let _ = tell.send(Found::WishesNoted(fault));
                 }
                 if let Some(written) = written {
                     let _ = written.send(());
                 }
             }
         });
-        Self { of, notes }
+        Self {
+            of,
+            notes,
+            written: None,
+        }
     }
 
-    /// Notes lines; `written` is told once they are there, or dropped where there are none.
-    fn note(&self, lines: String, written: Option<oneshot::Sender<()>>) {
+    /// Has `written` told once what the command that is about to be given has wished is written; dropped where it has wished
+    /// nothing.
+    pub fn tell_when_written(&mut self, written: oneshot::Sender<()>) {
+        self.written = Some(written);
+    }
+
+    /// Notes what one step of the machine has said.
+    pub fn note(&mut self, lines: String) {
+        let written = self.written.take();
         if !lines.is_empty() {
             let _ = self.notes.send(Note { lines, written });
         }
@@ -54,64 +74,71 @@ impl Wishes {
 impl Driver {
     /// The first command: what starts by itself, and what people have wished by name before.
     pub(super) fn boot(&mut self) {
+        let roster = &self.roster;
+        let unknown = self
+            .wishes
+            .of
+            .extract_if(.., |name, _| roster.slot(name).is_none());
+        // What has left the registry meanwhile takes along what was wished of it.
+        let lines: String = unknown.map(|(name, _)| wishes::line(&name, None)).collect();
+        self.wishes.note(lines);
         let mut remembered = Vec::new();
-        for (component, wished) in &self.wishes.of {
-            if let Some(slot) = self.roster.slot(component) {
-                let Wished { wish, who, at_ms } = wished.clone();
+        for (name, Wished { wish, who, at_ms }) in &self.wishes.of {
+            if let Some(slot) = self.roster.slot(name) {
                 remembered.push(Remembered {
                     slot,
-                    wish,
-                    who,
-                    at_ms,
+                    wish: *wish,
+                    who: who.clone(),
+                    at_ms: *at_ms,
                 });
             }
-        }
-        for Remembered { slot, .. } in remembered.iter().filter(|one| one.wish == Wish::Down) {
-            if let Some(name) = self.roster.name(*slot) {
+            if *wish == Wish::Down {
                 log::info!("{name}: somebody has stopped it, so it stays stopped");
             }
         }
         self.command(None, Actor::Supervisor, Command::Boot(remembered));
     }
 
-    /// Somebody has wished something of `slots` by name; `written` is told once that is noted.
-    pub(super) fn remember(&mut self, slots: &[Slot], wish: Wish, who: &Actor, written: oneshot::Sender<()>) {
-        let at_ms = self.clock.stamp().wall_ms;
-        let mut lines = String::new();
-        for slot in slots {
-            // What was refused was not wished.
-            let is_wished = self
-                .fleet
-                .view(*slot, self.clock.now())
-                .is_some_and(|view| view.wish == wish);
-            let Some(name) = self.roster.name(*slot).filter(|_| is_wished) else {
-                continue;
-            };
-            let wished = Wished {
-                wish,
-                who: who.clone(),
-                at_ms,
-            };
+    /// Somebody has wished something by name.
+    pub(super) fn remember(&mut self, remembered: Remembered, lines: &mut String) {
+        let Remembered {
+            slot,
+            wish,
+            who,
+            at_ms,
+        } = remembered;
+        if let Some(name) = self.roster.name(slot) {
+            let wished = Wished { wish, who, at_ms };
             lines.push_str(&wishes::line(name, Some(&wished)));
             self.wishes.of.insert(name.clone(), wished);
         }
-        self.wishes.note(lines, Some(written));
     }
 
-    /// Everything is wished up, also what was stopped by hand; `written` is told once that is noted.
-    pub(super) fn forget_stops(&mut self, written: Option<oneshot::Sender<()>>) {
+    /// What was wished by name no longer holds.
+    pub(super) fn unremember(&mut self, slot: Slot, lines: &mut String) {
+        if let Some(name) = self.roster.name(slot)
+            && self.wishes.of.remove(name).is_some()
+        {
+            lines.push_str(&wishes::line(name, None));
+        }
+    }
+
+    /// The daemon begins anew and starts everything then, also what was stopped by hand.
+    pub(super) fn forget_stops(&mut self) {
         let stopped = self
             .wishes
             .of
             .extract_if(.., |_, wished| wished.wish == Wish::Down);
         let lines: String = stopped.map(|(name, _)| wishes::line(&name, None)).collect();
-        self.wishes.note(lines, written);
+        self.wishes.note(lines);
     }
 
-    /// A component has left the registry, and what was wished of it goes with it.
-    pub(super) fn forget_wish(&mut self, component: &ComponentName) {
-        if self.wishes.of.remove(component).is_some() {
-            self.wishes.note(wishes::line(component, None), None);
+    /// Wishes can't be noted, for this reason, or can again.
+    pub(super) fn wishes_noted(&mut self, fault: Option<String>) {
+        match &fault {
+            Some(why) => log::error!("noting what is wished: {why}; a next supervisor won't know it"),
+            None => log::info!("what is wished can be noted again"),
         }
+        self.wish_fault = fault.map(|why| format!("noting what is wished: {why}"));
     }
 }

@@ -1,6 +1,6 @@
 //! What comes out of the machine: orders to the acting side, and facts for those who watch.
 
-use super::input::{RunId, Slot, Ticket};
+use super::input::{Remembered, RunId, Slot, Ticket};
 use s7proto::reply::Outcome;
 use s7proto::status::{ExitReport, State};
 
@@ -62,6 +62,10 @@ pub enum Effect {
     },
     /// A spawn takes very long; it can't be abandoned, but nothing waits for it any more.
     SpawnOverdue(RunId),
+    /// Somebody has wished this by name, so it holds for the next daemon too.
+    Remember(Remembered),
+    /// What somebody has wished of it by name no longer holds, because everything was started or it has left the registry.
+    Unremember(Slot),
     /// The component was removed from the registry and its tree is gone: forget it.
     Forget(Slot),
     /// Everything is stopped: end.

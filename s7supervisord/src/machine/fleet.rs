@@ -137,11 +137,11 @@ impl Fleet {
         match command {
             Command::Boot(remembered) => turn.boot(remembered),
             Command::StartAll => turn.start_all(),
-            Command::Start(slots) => turn.start(&slots),
+            Command::Start(slots) => turn.start(&slots, &who),
             Command::StopAll => turn.stop_all(&who),
             Command::Stop(slots) => turn.stop(&slots, &who),
             Command::RestartAll => turn.restart_all(),
-            Command::Restart(slots) => turn.restart(&slots),
+            Command::Restart(slots) => turn.restart(&slots, &who),
             Command::Reload { changes, restart } => turn.reload(changes, restart, &who),
             Command::Shutdown => {
                 turn.fleet.shutting_down = true;

@@ -12,8 +12,12 @@ pub struct StopSequence {
 }
 
 impl StopSequence {
-    /// Has `slot` stopped with its tier.
+    /// Has `slot` stopped with this tier, and with no other: a reload may have changed it since it was added before.
     pub fn add(&mut self, tier: i32, slot: Slot) {
+        self.tiers.retain(|_, members| {
+            members.remove(&slot);
+            !members.is_empty()
+        });
         self.tiers.entry(tier).or_default().insert(slot);
     }
 

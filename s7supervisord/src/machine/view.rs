@@ -22,6 +22,8 @@ pub struct View {
     pub health: Health,
     /// The process id of the run, while there is one.
     pub pid: Option<u32>,
+    /// Wished up, but its tier doesn't let it run yet: what still runs is about to be stopped for a new run.
+    pub parked: bool,
     /// The number of the present or last run.
     pub run: u64,
     /// How long the present run lives, in microseconds.
@@ -96,6 +98,7 @@ impl View {
             state: component.state(),
             health: component.health,
             pid: component.pid,
+            parked: component.parked,
             run: component.run,
             uptime_us: component.pid.map(|_| now.micros_since(component.started)),
             restarts: component.restarts,

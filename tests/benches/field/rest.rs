@@ -2,13 +2,15 @@
 
 use crate::bed::Bed;
 use crate::row::{Bound, Row};
-use crate::{Options, STEADY, quiet};
-use std::collections::BTreeMap;
+use crate::{Options, quiet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
 /// DESIGN 12: rest is 20 s without client, probe, watchdog or statistics.
 const REST: Duration = Duration::from_secs(20);
+/// Threads that were needed at the start (the registry, the look at all processes) end after ten seconds without work.
+const SETTLED: Duration = Duration::from_secs(12);
 
 /// The measure.
 ///
@@ -20,19 +22,25 @@ pub fn rows(options: &Options) -> io::Result<Vec<Row>> {
         .iter()
         .map(|n| {
             let (bed, _) = Bed::workers(&options.tools, *n)?;
-            std::thread::sleep(STEADY);
+            std::thread::sleep(SETTLED);
             let before = switches(bed.pid()?)?;
             std::thread::sleep(REST);
             let after = switches(bed.pid()?)?;
             bed.stop()?;
             quiet();
-            let sum = |all: &BTreeMap<String, u64>| all.values().sum::<u64>();
+            // A thread that has ended or begun counts with all that it has done.
+            let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+            let of = |all: &BTreeMap<String, u64>, name| all.get(name).copied().unwrap_or(0);
+            let differences = names
+                .into_iter()
+                .map(|name| of(&after, name).abs_diff(of(&before, name)));
+            let switches: u64 = differences.sum();
             let mut note = format!("{} threads", after.len());
             if after != before {
                 note = format!("{note}: {before:?}, then {after:?}");
             }
             #[expect(clippy::cast_precision_loss, reason = "a count far below 2^52")]
-            let ours = sum(&after).abs_diff(sum(&before)) as f64;
+            let ours = switches as f64;
             Ok(Row {
                 measure: "switches in 20 s",
                 n: Some(*n),

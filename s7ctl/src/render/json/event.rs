@@ -57,7 +57,6 @@ enum What {
     },
     RegistryRefused {
         errors: u32,
-        first: String,
     },
     TierForced {
         tier: i32,
@@ -121,10 +120,7 @@ pub(super) fn of(event: &Event, clock: &Clock) -> Happened {
             run: *run,
         },
         Happening::RegistryLoaded { changed } => What::RegistryLoaded { changed: *changed },
-        Happening::RegistryRefused { errors, first } => What::RegistryRefused {
-            errors: *errors,
-            first: first.clone(),
-        },
+        Happening::RegistryRefused { errors } => What::RegistryRefused { errors: *errors },
         Happening::TierForced { tier, laggards } => What::TierForced {
             tier: *tier,
             laggards: laggards.iter().map(ToString::to_string).collect(),

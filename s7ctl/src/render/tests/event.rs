@@ -111,12 +111,9 @@ fn everything_that_happens_has_its_words_and_its_fields() {
             json!({"event": "registry_loaded", "changed": 0}),
         ),
         (
-            Happening::RegistryRefused {
-                errors: 2,
-                first: "r.xml:3:5: x".into(),
-            },
-            "the registry cannot be loaded (2 errors), what runs is untouched: r.xml:3:5: x",
-            json!({"event": "registry_refused", "errors": 2, "first": "r.xml:3:5: x"}),
+            Happening::RegistryRefused { errors: 2 },
+            "the registry cannot be loaded (2 errors; s7ctl check tells them), what runs is untouched",
+            json!({"event": "registry_refused", "errors": 2}),
         ),
         (
             Happening::TierForced {
@@ -180,14 +177,14 @@ fn events_as_they_happen_stand_in_columns_and_steer_no_terminal() {
     let mut ticker = Ticker::new(page(None));
     let long = name("a-name-longer-than-others");
     ticker.expect([&long].into_iter());
-    let refused = Happening::RegistryRefused {
-        errors: 1,
-        first: "\u{1b}[2J\nx".into(),
+    let refused = Happening::Asked {
+        who: Actor::Uid(0),
+        verb: "\u{1b}[2J\nx".into(),
+        about: Vec::new(),
     };
     assert_eq!(
         ticker.line(&event(refused)),
-        "10:31:05  ps                         the registry cannot be loaded (1 error), what runs is untouched: \
-         \\u{1b}[2J x\n"
+        "10:31:05  ps                         uid 0 asked for: \\u{1b}[2J x\n"
     );
     let mut colourful = Ticker::new(Page {
         colour: true,

@@ -37,6 +37,7 @@ impl Turn<'_> {
 
     pub(super) fn start_all(&mut self) {
         let targets = self.select(|component| component.policy.auto_start && !component.removed);
+        self.unremember(&targets);
         self.start_in_tiers(targets);
     }
 
@@ -61,21 +62,23 @@ impl Turn<'_> {
         self.arm_gate();
     }
 
-    pub(super) fn start(&mut self, slots: &[Slot]) {
+    pub(super) fn start(&mut self, slots: &[Slot], who: &Actor) {
         let slots = self.known(slots);
         self.expect_parts(slots.len());
         // What is on its way or up needs no new run, so nothing stands in its way.
         let needs_run =
             |component: &Component| !(component.wish == Wish::Up && component.life.is_coming_or_up());
         for slot in self.refuse_dependants(&slots, needs_run) {
+            self.remember(slot, Wish::Up, who);
             self.with(slot, |component, step, ticket| component.start(step, ticket));
         }
     }
 
-    pub(super) fn restart(&mut self, slots: &[Slot]) {
+    pub(super) fn restart(&mut self, slots: &[Slot], who: &Actor) {
         let slots = self.known(slots);
         self.expect_parts(slots.len());
         for slot in self.refuse_dependants(&slots, |_| true) {
+            self.remember(slot, Wish::Up, who);
             self.with(slot, |component, step, ticket| component.restart(step, ticket));
         }
     }
@@ -84,6 +87,7 @@ impl Turn<'_> {
         let slots = self.known(slots);
         self.expect_parts(slots.len());
         for slot in slots {
+            self.remember(slot, Wish::Down, who);
             self.wish_down(slot, who);
             self.with(slot, |component, step, _| component.end_run(step));
         }
@@ -108,6 +112,7 @@ impl Turn<'_> {
         let targets = self.select(|component| {
             (component.policy.auto_start || component.wish == Wish::Up) && !component.removed
         });
+        self.unremember(&self.select(|component| component.policy.auto_start && !component.removed));
         self.expect_parts(targets.len());
         let mut sequence = StopSequence::default();
         for slot in self.select(|_| true) {
@@ -138,6 +143,7 @@ impl Turn<'_> {
                     self.expect_parts(1);
                     self.queue_stop(&mut sequence, slot);
                     self.wish_down(slot, who);
+                    self.effects.push(Effect::Unremember(slot));
                     removed.push(slot);
                 }
                 Change::Alter {
@@ -245,6 +251,24 @@ impl Turn<'_> {
             }
             component.wish_down(step, ticket);
         });
+    }
+
+    /// What is wished by name outlives the daemon.
+    fn remember(&mut self, slot: Slot, wish: Wish, who: &Actor) {
+        // What leaves the registry takes what was wished of it along.
+        if self.fleet.get(slot).is_some_and(|component| !component.removed) {
+            self.effects.push(Effect::Remember(Remembered {
+                slot,
+                wish,
+                who: who.clone(),
+                at_ms: self.stamp.wall_ms,
+            }));
+        }
+    }
+
+    /// Whatever was wished of these by name, everything that starts by itself is wished up now.
+    fn unremember(&mut self, slots: &[Slot]) {
+        self.effects.extend(slots.iter().copied().map(Effect::Unremember));
     }
 
     fn queue_stop(&mut self, sequence: &mut StopSequence, slot: Slot) {

@@ -14,7 +14,13 @@ impl Fleet {
     /// The members of earlier tiers that `tier` waits for.
     pub(super) fn laggards(&self, tier: i32) -> Vec<Slot> {
         let mut laggards = gate_closed_by(self.iter(), tier);
-        laggards.retain(|slot| !self.excused.contains(slot));
+        // What depends on something that nobody wants can't begin, however long others wait for it.
+        let is_held = |slot: &Slot| {
+            let waits = |component: &&Component| matches!(component.life, Life::Waiting) && !component.parked;
+            let component = self.get(*slot).filter(waits);
+            component.is_some_and(|component| self.held_by(component, &mut BTreeSet::new()).is_some())
+        };
+        laggards.retain(|slot| !self.excused.contains(slot) && !is_held(slot));
         laggards
     }
 

@@ -139,8 +139,10 @@ impl Desk {
             Effect::SpawnOverdue(of) => format!("overdue {}", run(of)),
             Effect::Forget(slot) => format!("forget {}", name(slot)),
             Effect::Halt => "halt".to_owned(),
+            Effect::Remember(_) | Effect::Unremember(_) => unreachable!("{effect:?} is told by itself"),
         };
-        effects.iter().map(word).collect()
+        let told = |effect: &&Effect| !matches!(effect, Effect::Remember(_) | Effect::Unremember(_));
+        effects.iter().filter(told).map(word).collect()
     }
 }
 

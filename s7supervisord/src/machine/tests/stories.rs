@@ -74,6 +74,7 @@ stories! {
     a_stop_in_backoff_is_done_at_once
     a_stop_that_is_ignored_becomes_a_kill
     a_stop_while_spawning_waits_for_the_process
+    a_tier_that_a_reload_changes_is_the_one_to_stop_with
     each_component_is_named_once_however_often_it_was_asked_for
     host_faults_have_their_own_schedule
     hurry_ends_a_shutdown_by_force

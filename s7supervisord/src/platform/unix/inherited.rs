@@ -32,6 +32,36 @@ extern "C" fn look() {
     IGNORED.store(ignored, Ordering::Relaxed);
 }
 
+/// The variable of [`Inherited::hand_over`].
+const MASK: &str = "S7_SIGNAL_MASK";
+/// The highest signal that a mask can hold on Linux.
+const LAST_HELD: i32 = 64;
+
+fn present_mask() -> libc::sigset_t {
+    // SAFETY: an all-zero set is a valid value to be written to; a null new set only reads the present mask.
+    unsafe {
+        let mut mask: libc::sigset_t = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &raw mut mask);
+        mask
+    }
+}
+
+/// What the image before this one has found, where this one has taken its place.
+fn handed_over_mask() -> Option<libc::sigset_t> {
+    let text = std::env::var(MASK).ok()?;
+    // SAFETY: called first thing in `main`, before there is a second thread.
+    unsafe { std::env::remove_var(MASK) };
+    let bits = u64::from_str_radix(&text, 16).ok()?;
+    // SAFETY: an all-zero set is an empty one, and the numbers are those of signals.
+    unsafe {
+        let mut mask: libc::sigset_t = std::mem::zeroed();
+        for signal in (1..=LAST_HELD).filter(|signal| bits & 1 << (signal - 1) != 0) {
+            libc::sigaddset(&raw mut mask, signal);
+        }
+        Some(mask)
+    }
+}
+
 /// What a component inherits from the world that the daemon was started in.
 #[derive(Clone, Copy)]
 pub struct Inherited {
@@ -44,12 +74,7 @@ impl Inherited {
     /// To be called from `main` before any thread changes its signal mask.
     #[must_use]
     pub fn take() -> Self {
-        // SAFETY: an all-zero set is a valid value to be written to; a null new set only reads the present mask.
-        let mask = unsafe {
-            let mut mask: libc::sigset_t = std::mem::zeroed();
-            libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &raw mut mask);
-            mask
-        };
+        let mask = handed_over_mask().unwrap_or_else(present_mask);
         let mut descriptors = libc::rlimit64 {
             rlim_cur: 0,
             rlim_max: 0,
@@ -92,7 +117,21 @@ impl Inherited {
         }
     }
 
-    /// Puts mask, dispositions and limits back, for a program that takes this one's place. Only system calls.
+    /// What tells the next image of this program the mask that it is to give to components: the daemon's own signals stay
+    /// held back all the while it begins anew, so that none of them is lost or ends it.
+    #[must_use]
+    pub fn hand_over(&self) -> (&'static str, String) {
+        let held = (1..=LAST_HELD).filter(|signal| {
+            // SAFETY: the mask is a valid one, read at the start, and the number is one of a signal.
+            unsafe { libc::sigismember(&raw const self.mask, *signal) == 1 }
+        });
+        (
+            MASK,
+            format!("{:x}", held.fold(0u64, |bits, signal| bits | 1 << (signal - 1))),
+        )
+    }
+
+    /// Puts dispositions and limits back, for a program that takes this one's place. Only system calls.
     pub fn restore(&self) {
         self.restore_limits();
         for signal in Self::signals() {
@@ -107,8 +146,6 @@ impl Inherited {
                 libc::sigaction(signal, &raw const action, std::ptr::null_mut());
             }
         }
-        // SAFETY: the mask is a valid one, read at the start.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.mask, std::ptr::null_mut()) };
     }
 
     /// Every signal whose disposition can be set.

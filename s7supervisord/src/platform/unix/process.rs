@@ -72,7 +72,9 @@ pub fn begin_anew(inherited: Inherited) -> io::Result<Infallible> {
     };
     let mut command = std::process::Command::new(binary);
     command.args(std::env::args_os().skip(1));
-    // SAFETY: only system calls. It comes after the standard library has set mask and SIGPIPE to its own liking.
+    let (variable, mask) = inherited.hand_over();
+    command.env(variable, mask);
+    // SAFETY: only system calls. It comes after the standard library has set SIGPIPE to its own liking.
     unsafe {
         command.pre_exec(move || {
             inherited.restore();

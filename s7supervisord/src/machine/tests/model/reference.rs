@@ -288,7 +288,12 @@ impl Models {
 
     pub fn queue_stop(&mut self, slot: Slot) {
         if let Some(model) = self.all.get(&slot).filter(|model| model.process.is_some()) {
-            self.stopping.entry(model.policy.tier).or_default().insert(slot);
+            let tier = model.policy.tier;
+            self.stopping.retain(|_, members| {
+                members.remove(&slot);
+                !members.is_empty()
+            });
+            self.stopping.entry(tier).or_default().insert(slot);
         }
     }
 
@@ -299,9 +304,29 @@ impl Models {
         };
         self.all
             .iter()
-            .filter(|(slot, model)| lags(model) && !self.excused.contains(slot))
+            .filter(|(slot, model)| lags(model) && !self.excused.contains(slot) && !self.is_held(**slot))
             .map(|(slot, _)| *slot)
             .collect()
+    }
+
+    /// It waits, its tier is open, and it can't begin before somebody wishes something else.
+    fn is_held(&self, slot: Slot) -> bool {
+        let model = &self.all[&slot];
+        let waits = |model: &Model| model.process.is_none() && model.next == Next::Go;
+        waits(model) && !model.ordered && self.comes_to_nothing(slot, &mut BTreeSet::new())
+    }
+
+    fn comes_to_nothing(&self, slot: Slot, seen: &mut BTreeSet<Slot>) -> bool {
+        self.all[&slot].policy.depends_on.iter().any(|on| {
+            let Some(model) = self.all.get(on) else {
+                return false;
+            };
+            let given_up = model.process.is_none() && model.next == Next::GiveUp;
+            let waits = model.process.is_none() && model.next == Next::Go;
+            model.wish == Wish::Down
+                || given_up
+                || (waits && seen.insert(*on) && self.comes_to_nothing(*on, seen))
+        })
     }
 
     /// The lowest tier that waits for its turn.

@@ -86,6 +86,21 @@ impl Court {
                     "I8: one reply, after all parts"
                 );
             }
+            Effect::Remember(remembered) => {
+                let wish = self.model(remembered.slot).wish;
+                assert_eq!(
+                    wish, remembered.wish,
+                    "what is remembered of {:?} is so",
+                    remembered.slot
+                );
+            }
+            Effect::Unremember(slot) => {
+                let model = self.model(*slot);
+                assert!(
+                    model.removed || (model.wish == Wish::Up && model.policy.auto_start),
+                    "what was wished of {slot:?} is forgotten, and it is not as it would be by itself"
+                );
+            }
             Effect::Refuse(ticket) => panic!("{ticket:?} is refused without a reason"),
             Effect::GateTimedOut { tier, laggards } => {
                 if self.punctual {

@@ -3,6 +3,7 @@
 
 use super::daemon::{Daemon, Input};
 use super::host::{Host, Stage};
+use super::stack::MOST_PATIENCE;
 use crate::machine::effect::Effect;
 use crate::machine::input::{Change, Command, Event, Policy, RunId, Slot, Ticket};
 use crate::machine::moment::Moment;
@@ -86,12 +87,9 @@ impl Judge {
                 .is_none_or(|plan| !plan.depends_on.is_empty())
         };
         let auto = |slot: &Slot| daemon.roster.plan(*slot).is_some_and(|plan| plan.auto_start);
-        // Patience, three attempts to kill, a spawn that hangs; and some time for the host to do it.
-        let patience = known
-            .iter()
-            .filter_map(|slot| daemon.roster.plan(*slot))
-            .map(|plan| plan.stop_timeout);
-        let one_stop = patience.max().unwrap_or_default() + Duration::from_secs(30 + 15 + 30);
+        // Patience (what is ending already may have it of an older registry), three attempts to kill, a spawn that
+        // hangs; and some time for the host to do it.
+        let one_stop = MOST_PATIENCE + Duration::from_secs(30 + 15 + 30);
         match command {
             Command::Start(slots) | Command::Restart(slots) => {
                 for slot in slots {
@@ -195,7 +193,7 @@ impl Judge {
                         self.added(*slot, policy);
                     } else if *needs_run && restart && up {
                         if let Some((run, _)) = host.of(*slot) {
-                            self.queue_in(run, policy.tier);
+                            self.sequence.insert(run, policy.tier);
                         }
                         self.order(*slot, !policy.depends_on.is_empty());
                     }
@@ -228,14 +226,8 @@ impl Judge {
 
     fn queue(&mut self, daemon: &Daemon, host: &Host, slot: Slot) {
         if let (Some(view), Some((run, _))) = (daemon.fleet.view(slot, host.now), host.of(slot)) {
-            self.queue_in(run, view.tier);
+            self.sequence.insert(run, view.tier);
         }
-    }
-
-    /// Two reloads may have it stopped with the one tier and with the other; the first turn of the two is its own.
-    fn queue_in(&mut self, run: RunId, tier: i32) {
-        let queued = self.sequence.entry(run).or_insert(tier);
-        *queued = tier.max(*queued);
     }
 
     /// Each effect, before the host does anything about it.
@@ -267,6 +259,7 @@ impl Judge {
                 self.out_of_reach.insert(run.slot);
                 self.ordered.remove(&run.slot);
             }
+            Effect::Remember(_) | Effect::Unremember(_) => {}
             Effect::Refuse(_) => assert!(self.shutting_down, "a refusal without a reason"),
             Effect::Forget(slot) => {
                 assert!(
@@ -283,7 +276,8 @@ impl Judge {
                     assert!(given_up, "{run:?} is left behind at the halt");
                 }
             }
-            Effect::Part { .. } | Effect::DependencyDown { .. } | Effect::Reply(_) => {}
+            // What clients are told is for the daemon to see.
+            _ => {}
         }
     }
 

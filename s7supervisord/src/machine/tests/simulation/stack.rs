@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+/// The longest `stopTimeout` that is written into a registry.
+pub const MOST_PATIENCE: Duration = Duration::from_secs(90);
+
 /// A plan of one component, as the loader makes it; all others are altered copies.
 fn pattern() -> &'static Plan {
     static PATTERN: OnceLock<Plan> = OnceLock::new();
@@ -163,7 +166,7 @@ fn temper(component: &mut ComponentPlan, dice: &mut Dice, tiers: u64) {
     component.stop_timeout = match dice.between(0, 5) {
         0 => Duration::ZERO,
         1 => Duration::from_secs(60),
-        _ => dice.span(Duration::from_millis(100), Duration::from_secs(90)),
+        _ => dice.span(Duration::from_millis(100), MOST_PATIENCE),
     };
     component.restart.policy = match dice.between(0, 9) {
         0 => RestartPolicy::Never,

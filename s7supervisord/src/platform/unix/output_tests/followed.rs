@@ -3,27 +3,61 @@
 use crate::output::follow::Follower;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
 fn text(bytes: io::Result<Vec<u8>>) -> String {
     String::from_utf8(bytes.unwrap()).unwrap()
 }
 
+/// Reads until something comes.
+fn next(follower: &mut Follower) -> String {
+    let begun = Instant::now();
+    loop {
+        let read = text(follower.read(1000));
+        if !read.is_empty() {
+            return read;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing comes");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
-fn a_file_that_is_replaced_is_read_to_its_end_and_then_the_new_one() {
+fn a_file_that_is_renamed_is_read_on_for_as_long_as_its_writer_may_write_to_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.log");
     fs::write(&path, "old\n").unwrap();
-    let mut follower = Follower::new(path.clone());
-    assert_eq!(text(follower.begin(10, 1000)), "old\n");
+    let mut follower = Follower::new(path.clone(), 10, 1000);
+    assert_eq!(text(follower.read(1000)), "old\n");
     let mut old = File::options().append(true).open(&path).unwrap();
     fs::rename(&path, folder.path().join("a.log.1")).unwrap();
-    old.write_all(b"last\n").unwrap();
     fs::write(&path, "first\n").unwrap();
+    assert_eq!(
+        text(follower.read(1000)),
+        "",
+        "there may be more to come in the old one"
+    );
+    old.write_all(b"last\n").unwrap();
     assert_eq!(text(follower.read(1000)), "last\n");
-    assert_eq!(text(follower.read(1000)), "first\n");
+    assert_eq!(next(&mut follower), "first\n");
     fs::remove_file(&path).unwrap();
     assert_eq!(text(follower.read(1000)), "");
+}
+
+#[test]
+fn a_file_that_gets_its_name_back_is_not_read_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, away) = (folder.path().join("a.log"), folder.path().join("away"));
+    fs::write(&path, "one\n").unwrap();
+    let mut follower = Follower::new(path.clone(), 10, 1000);
+    assert_eq!(text(follower.read(1000)), "one\n");
+    fs::rename(&path, &away).unwrap();
     assert_eq!(text(follower.read(1000)), "");
+    fs::rename(&away, &path).unwrap();
+    let mut file = File::options().append(true).open(&path).unwrap();
+    assert_eq!(text(follower.read(1000)), "");
+    file.write_all(b"two\n").unwrap();
+    assert_eq!(next(&mut follower), "two\n");
 }
 
 #[test]
@@ -32,6 +66,5 @@ fn a_link_is_not_followed_anywhere() {
     let path = folder.path().join("a.log");
     fs::write(folder.path().join("secret"), "secret\n").unwrap();
     std::os::unix::fs::symlink(folder.path().join("secret"), &path).unwrap();
-    assert!(Follower::new(path.clone()).begin(10, 1000).is_err());
-    assert!(Follower::new(path).read(1000).is_err());
+    assert!(Follower::new(path, 10, 1000).read(1000).is_err());
 }
