@@ -94,6 +94,7 @@ stories! {
     what_is_removed_never_comes_back
     what_is_removed_together_is_not_started_on_the_way
     what_was_wished_by_name_outlives_the_daemon
+    who_waits_for_what_nobody_wants_holds_no_tier_up
 }
 
 /// One line of a story.

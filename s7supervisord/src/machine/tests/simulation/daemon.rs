@@ -6,12 +6,14 @@ use crate::driver::roster::{self, Roster};
 use crate::machine::effect::Effect;
 use crate::machine::fleet::Fleet;
 use crate::machine::input::{Command, Event, Order, RunId, Slot, Stamp, Ticket};
+use crate::machine::moment::Moment;
+use crate::machine::view::Why;
 use crate::registry::diff::diff;
 use crate::registry::plan::Plan;
 use s7proto::name::ComponentName;
 use s7proto::refusal::Refusal;
 use s7proto::reply::{Done, Outcome, Part, ReloadReport, Reply};
-use s7proto::status::Actor;
+use s7proto::status::{Actor, State, Wish};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::sync::oneshot;
 
@@ -142,6 +144,25 @@ impl Daemon {
             Effect::Halt => self.halted = true,
             _ => {}
         }
+    }
+
+    /// Its tier is open, and it waits for something that nobody wants or that was given up, itself or through others.
+    pub fn comes_to_nothing(&self, slot: Slot, now: Moment) -> bool {
+        let why = self.fleet.view(slot, now).map(|view| view.why);
+        matches!(why, Some(Why::Dependency(_))) && self.is_held(slot, now)
+    }
+
+    fn is_held(&self, slot: Slot, now: Moment) -> bool {
+        let Some(plan) = self.roster.plan(slot) else {
+            return false;
+        };
+        plan.depends_on.iter().any(|one| {
+            let on = self.roster.slot(&one.on);
+            on.and_then(|on| self.fleet.view(on, now)).is_some_and(|on| {
+                let waits = on.state == State::Waiting;
+                on.wish == Wish::Down || on.state == State::Fatal || (waits && self.is_held(on.slot, now))
+            })
+        })
     }
 
     /// What `ticket` is answered; that has to be there now, and never again.
