@@ -78,6 +78,13 @@ pub enum Happening {
     Forgotten,
     /// The component has changed its health: `true` for well.
     Health(bool),
+    /// A run that an earlier daemon had begun was found and is being ended (`false`), or is gone (`true`).
+    LeftOver {
+        /// Which.
+        run: u64,
+        /// Whether nothing of it is left.
+        gone: bool,
+    },
 }
 
 /// How one run came to its end, or why it never began.

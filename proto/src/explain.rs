@@ -58,9 +58,9 @@ pub struct SupervisorInfo {
     pub runtime_dir: String,
     /// Where clients connect.
     pub endpoint: String,
-    /// Its own log; the date goes before the suffix.
+    /// Its own log; YYYY-MM-DD stands for the day.
     pub log: String,
-    /// The log of commands; the date goes before the suffix.
+    /// The log of commands; YYYY-MM-DD stands for the day.
     pub audit_log: String,
     /// The folder for intermediate data.
     pub temp: String,

@@ -163,6 +163,33 @@ pub struct ReloadArgs {
     pub no_restart: bool,
 }
 
+impl Verb {
+    /// What was named, where components can be.
+    #[must_use]
+    pub fn named(&self) -> &[Target] {
+        match self {
+            Self::Status(of)
+            | Self::Start(of)
+            | Self::Stop(of)
+            | Self::Restart(of)
+            | Self::Why(of)
+            | Self::Info(of) => &of.components,
+            Self::Wait(args) => &args.targets.components,
+            Self::Signal(args) => &args.components,
+            Self::Logs(args) => &args.targets.components,
+            Self::Events(args) => &args.targets.components,
+            Self::Reload(_) | Self::Check(_) | Self::Shutdown | Self::Version => &[],
+        }
+    }
+
+    /// `all` beside other names: nobody can tell what is meant, and a mistyped name must not become everything.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        let named = self.named();
+        named.len() > 1 && named.contains(&Target::All)
+    }
+}
+
 /// Options of `wait`.
 #[derive(Debug, Clone, Args)]
 pub struct WaitArgs {
@@ -281,7 +308,15 @@ mod tests {
         };
         assert_eq!(selection("stop"), None);
         assert_eq!(selection("stop all"), Some(Selection::All));
-        assert_eq!(selection("stop is all"), Some(Selection::All));
+        for line in [
+            "stop is all",
+            "signal HUP all nope",
+            "wait all --for down zz*",
+            "logs -f all all",
+        ] {
+            assert!(parse(line).unwrap().verb.is_ambiguous(), "{line}");
+        }
+        assert!(!parse("stop all").unwrap().verb.is_ambiguous());
         let both = vec![name("is"), name("ps")];
         assert_eq!(selection("stop is ps"), Some(Selection::Named(both)));
     }
@@ -298,7 +333,6 @@ mod tests {
         };
         assert_eq!(selection("why text-*"), patterns(&["text-*"]));
         assert_eq!(selection("why is ?s"), patterns(&["is", "?s"]));
-        assert_eq!(selection("why *s all"), Some(Selection::All));
     }
 
     #[test]

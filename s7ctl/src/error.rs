@@ -4,6 +4,7 @@ use crate::render::quantity;
 use crate::render::sentence;
 use s7proto::channel::ChannelError;
 use s7proto::endpoint::EndpointError;
+use s7proto::frame::FrameError;
 use s7proto::name::ComponentName;
 use s7proto::refusal::{Permission, Refusal};
 use s7proto::version::Side;
@@ -188,6 +189,11 @@ impl CtlError {
                 Kind::TimedOut,
                 format!("{peer} did not answer within {}", quantity::seconds(*within)),
             ),
+            ChannelError::Frame(FrameError::TooLong { .. }) => {
+                Self::new(Kind::Usage, "the request is longer than a supervisor takes")
+                    .because(error)
+                    .hint("name fewer components at once, or use a pattern")
+            }
             ChannelError::NotHello(_) => Self::new(Kind::Connection, format!("{peer} is not a supervisor"))
                 .because(error)
                 .hint("check --socket and S7_SOCKET"),

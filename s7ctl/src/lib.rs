@@ -39,6 +39,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> u8 {
+    if cli.verb.is_ambiguous() {
+        let error = CtlError::new(Kind::Usage, "all stands beside other names");
+        return fail(
+            cli,
+            &error.hint("name all alone, or the components that are meant"),
+        );
+    }
     let live = !cli.global.json && io::stderr().is_terminal();
     let around = Surroundings::of_this_process();
     let mut context = match Context::new(&cli.global, &around, live) {
@@ -106,8 +113,10 @@ fn misused(error: &clap::Error, arguments: &[OsString]) -> u8 {
     let json = arguments.iter().any(|argument| argument == "--json");
     if json && error.use_stderr() {
         let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default();
-        let message = first.strip_prefix("error: ").unwrap_or(first);
+        // What is missing stands in the lines after the first, up to an empty one.
+        let lines = text.lines().take_while(|line| !line.trim().is_empty());
+        let text = lines.map(str::trim).collect::<Vec<_>>().join(" ");
+        let message = text.strip_prefix("error: ").unwrap_or(&text);
         let failure = CtlError::new(Kind::Usage, message).hint("s7ctl --help shows what is possible");
         let of_status = arguments.iter().any(|argument| argument == "status");
         let text = render::json::render_error(&failure, of_status, &Clock::for_programs());

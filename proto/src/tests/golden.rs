@@ -118,7 +118,8 @@ variants!(happening, Happening,
     Happening::Entered { .. } => "Entered", Happening::Ended { .. } => "Ended", Happening::Asked { .. } => "Asked",
     Happening::Signalled { .. } => "Signalled", Happening::RegistryLoaded { .. } => "RegistryLoaded",
     Happening::RegistryRefused { .. } => "RegistryRefused", Happening::TierForced { .. } => "TierForced",
-    Happening::Forgotten => "Forgotten", Happening::Health(_) => "Health");
+    Happening::Forgotten => "Forgotten", Happening::Health(_) => "Health",
+    Happening::LeftOver { .. } => "LeftOver");
 variants!(past_end, PastEnd, PastEnd::Exited(_) => "Exited", PastEnd::NotSpawned(_) => "NotSpawned");
 variants!(done, Done,
     Done::Status(_) => "Status", Done::Operation(_) => "Operation", Done::Reload(_) => "Reload",

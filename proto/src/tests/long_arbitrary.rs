@@ -100,6 +100,7 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(tier, laggards)| Happening::TierForced { tier, laggards }),
         Just(Happening::Forgotten),
         any::<bool>().prop_map(Happening::Health),
+        any::<(u64, bool)>().prop_map(|(run, gone)| Happening::LeftOver { run, gone }),
     ];
     (any::<(u64, i64)>(), of(name()), what).prop_map(|((sequence, at_ms), component, what)| Event {
         sequence,

@@ -156,6 +156,7 @@ fn happenings() -> Vec<(&'static str, Happening)> {
         ),
         ("forgotten", Happening::Forgotten),
         ("health", Happening::Health(true)),
+        ("left-over", Happening::LeftOver { run: 7, gone: true }),
     ]
 }
 

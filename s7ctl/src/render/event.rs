@@ -60,6 +60,14 @@ pub fn words(event: &Event, clock: &Clock) -> String {
             Some(names) => format!("tier {tier} was opened without waiting any longer for {names}"),
         },
         Happening::Forgotten => "gone from the registry".to_owned(),
+        Happening::LeftOver { run, gone: false } => {
+            format!(
+                "run {run} was left by an earlier supervisor; it is ended, and a new one follows if it is to run"
+            )
+        }
+        Happening::LeftOver { run, gone: true } => {
+            format!("run {run}, left by an earlier supervisor, is gone")
+        }
         Happening::Health(true) => "its health checks succeed".to_owned(),
         Happening::Health(false) => "its health checks fail".to_owned(),
     }

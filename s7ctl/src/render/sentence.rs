@@ -120,7 +120,8 @@ fn stopped(report: &ExitReport) -> String {
 }
 
 fn failure(name: &ComponentName, outcome: &Outcome, asked: Asked) -> CtlError {
-    let goes_on = format!("what comes next: s7ctl status {name}; what it said: s7ctl logs {name}");
+    let goes_on =
+        format!("it is tried again, unless its policy says otherwise; what comes next: s7ctl why {name}");
     let waits = matches!(asked, Asked::Wait { .. });
     let error = match outcome {
         // A wait goes through failures that are tried again; these are the last.

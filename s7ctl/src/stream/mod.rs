@@ -86,8 +86,9 @@ async fn hear(
                 return Err(fail(Kind::Connection, message));
             }
             None => {
-                let message = format!("{peer} closed the connection; it may have ended");
-                let error = CtlError::new(Kind::Connection, message).hint("see: s7ctl status");
+                let message =
+                    format!("{peer} has closed the connection without a word, as when it is killed");
+                let error = CtlError::new(Kind::NoSupervisor, message).hint("see: s7ctl status");
                 return Err(End::Failed(error));
             }
         }

@@ -101,7 +101,7 @@ pub fn refused(peer: &Peer, request: &Request) -> bool {
     let present = refused.get_or_insert(fresh);
     if now.duration_since(present.since) >= Duration::from_secs(1) {
         if present.untold > 0 {
-            log::warn!(target: AUDIT, "{} more were not permitted what they asked for", present.untold);
+            log::warn!(target: AUDIT, "{} more requests were not permitted", present.untold);
         }
         *present = Refusals {
             since: now,
@@ -133,11 +133,19 @@ fn words(request: &Request) -> String {
             let _ = write!(text, " {signal}");
             Some(which)
         }
-        Request::Reload { restart: false, .. } => {
-            text.push_str(" without restarts");
+        Request::Reload { dry_run, restart } => {
+            text.push_str(if *dry_run { " (dry run)" } else { "" });
+            text.push_str(if *restart { "" } else { " without restarts" });
             None
         }
-        _ => None,
+        Request::Logs { which, .. }
+        | Request::Follow { which, .. }
+        | Request::Wait { which, .. }
+        | Request::Why(which)
+        | Request::Info(which)
+        | Request::Status(which)
+        | Request::Events { which, .. } => Some(which),
+        Request::Check { .. } | Request::Shutdown | Request::RestartSupervisor | Request::Version => None,
     };
     for name in which.map(named).unwrap_or_default() {
         text.push(' ');
@@ -167,9 +175,14 @@ fn result(reply: &Reply) -> String {
     }
 }
 
-/// `done, ps restarted, is refused`: all went well where nothing follows.
+/// `done, ps restarted as pid 7`, or `failed (done), …` where some of it did not come to what was asked.
 fn of_parts(head: &str, parts: &[Part]) -> String {
-    let mut text = head.to_owned();
+    let failed = parts.iter().any(|part| !part.outcome.is_success());
+    let mut text = if failed {
+        format!("failed ({head})")
+    } else {
+        head.to_owned()
+    };
     for part in parts {
         let _ = write!(text, ", {} {}", part.component, outcome(&part.outcome));
     }
@@ -270,7 +283,7 @@ mod tests {
         let parts = vec![part("is", Outcome::AlreadyDown), part("ps", refused)];
         assert_eq!(
             result(&Ok(Done::Operation(parts))),
-            "done, is was down, ps refused: is, which it depends on, is down"
+            "failed (done), is was down, ps refused: is, which it depends on, is down"
         );
         assert_eq!(result(&Err(Refusal::Busy)), "refused: too much is going on");
     }

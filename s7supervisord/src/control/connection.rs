@@ -19,7 +19,8 @@ const GREETING: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(60);
 /// How long a client may take to take what it is sent (reliability B39).
 const WRITE: Duration = Duration::from_secs(5);
-/// How long a client may take to take output that it follows: a pager that somebody reads in. It waits in its file meanwhile.
+/// How long a client may take to take what it follows: a pager that somebody reads in. Output waits in its file meanwhile,
+/// and of events there is a bounded queue.
 const READING: Duration = Duration::from_secs(3600);
 /// Longer than any operation: while one is under way only the end of the connection is listened for.
 const WHILE_WORKING: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -61,7 +62,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             continue;
         }
         let patience = match &request {
-            Request::Follow { .. } => READING,
+            Request::Follow { .. } | Request::Events { follow: true, .. } => READING,
             _ => WRITE,
         };
         let (answer, mut notices, mut reply) =

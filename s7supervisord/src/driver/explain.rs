@@ -124,8 +124,8 @@ impl Driver {
             install_folder: text(&plan.install_folder),
             runtime_dir: self.journal.parent().map(text).unwrap_or_default(),
             endpoint: self.endpoint.clone(),
-            log: text(&config.log),
-            audit_log: text(&audit_file(&config.log)),
+            log: dated(&config.log),
+            audit_log: dated(&audit_file(&config.log)),
             temp: text(&config.temp),
             trace_level: plan.supervisor.trace_level,
             stats_interval_us: plan.supervisor.stats_interval.map(micros),
@@ -170,6 +170,17 @@ fn component_info(plan: &ComponentPlan) -> ComponentInfo {
         log_file: text(&plan.log.file),
         pids: Vec::new(),
     }
+}
+
+/// The name as it is on the disk, but for the day.
+fn dated(log: &Path) -> String {
+    let mut name = log.file_stem().unwrap_or_default().to_owned();
+    name.push("-YYYY-MM-DD");
+    if let Some(extension) = log.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    text(&log.with_file_name(name))
 }
 
 fn text(path: &Path) -> String {

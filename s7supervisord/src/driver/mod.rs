@@ -36,10 +36,11 @@ use clock::Clock;
 use history::History;
 use operations::Operations;
 use roster::Roster;
+use s7proto::event::Happening;
 use s7proto::name::ComponentName;
 use s7proto::status::Actor;
 use statistics::Statistics;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,6 +59,8 @@ pub struct Driver {
     background: Background,
     statistics: Statistics,
     history: History,
+    /// Runs that an earlier daemon had begun: how long they lived and how they end, this one can't say.
+    left_over: HashSet<RunId>,
     waits: Waits,
     wishes: Wishes,
     wish_fault: Option<String>,
@@ -151,6 +154,7 @@ impl Driver {
             background,
             statistics,
             history: History::default(),
+            left_over: HashSet::new(),
             waits: Waits::default(),
             wishes,
             config,
@@ -216,6 +220,13 @@ impl Driver {
             });
             if let Some(run) = run {
                 self.fleet.take_over(stamp, run, record.pid, &mut self.effects);
+                self.left_over.insert(run);
+                let found = Happening::LeftOver {
+                    run: run.run,
+                    gone: false,
+                };
+                let component = Some((run.slot, record.component.clone()));
+                self.history.note(stamp.wall_ms, component, found);
             }
             log::warn!(
                 "{}: run {} was left by an earlier supervisor, ending it",

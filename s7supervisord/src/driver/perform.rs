@@ -37,8 +37,16 @@ impl Driver {
                 Effect::Entered { slot, state } => self.entered(slot, state),
                 Effect::Ended { run, report } => {
                     self.host.forget(run);
-                    self.log_end(run, &report);
-                    let ended = Happening::Ended { run: run.run, report };
+                    let number = run.run;
+                    let ended = if self.left_over.remove(&run) {
+                        Happening::LeftOver {
+                            run: number,
+                            gone: true,
+                        }
+                    } else {
+                        self.log_end(run, &report);
+                        Happening::Ended { run: number, report }
+                    };
                     self.happened(run.slot, ended);
                 }
                 Effect::Part {

@@ -1,8 +1,8 @@
 //! From the call that starts the supervisor to the first line of the last worker.
 //!
-//! In a folder in which the components have their logs, as at every start but the very first. That one is measured too and
-//! told in the note: what it costs to make a thousand files depends on the file system and on what was deleted in it in the
-//! last minutes (ext4 looks for inodes that nobody has let go of lately), and the floor makes none.
+//! Once in a folder in which the components have their logs, as at every start but the very first, and once in a fresh one:
+//! what it costs to make a thousand files depends on the file system and on what was deleted in it in the last minutes (ext4
+//! looks for inodes that nobody has let go of lately), and the floor makes none.
 
 use crate::bed::Bed;
 use crate::floor::Floor;
@@ -19,10 +19,10 @@ const COMPONENTS: usize = 1000;
 /// # Errors
 /// What could not be measured.
 pub fn rows(options: &Options) -> io::Result<Vec<Row>> {
-    let (mut ours, mut floor) = (Vec::new(), Vec::new());
+    let (mut ours, mut fresh, mut floor) = (Vec::new(), Vec::new(), Vec::new());
     let folder = options.tools.fresh_folder()?;
     let (bed, begun) = Bed::workers_in(&options.tools, folder.clone(), COMPONENTS)?;
-    let first = ms(last(&begun)? - bed.began);
+    fresh.push(ms(last(&begun)? - bed.began));
     bed.stop()?;
     quiet();
     for _ in 0..options.rounds(7) {
@@ -34,20 +34,24 @@ pub fn rows(options: &Options) -> io::Result<Vec<Row>> {
         ours.push(ms(last(&begun)? - bed.began));
         bed.stop()?;
         quiet();
+        let (bed, begun) = Bed::workers_in(&options.tools, options.tools.fresh_folder()?, COMPONENTS)?;
+        fresh.push(ms(last(&begun)? - bed.began));
+        bed.stop()?;
+        quiet();
     }
-    Ok(vec![Row {
-        measure: "start",
-        n: Some(COMPONENTS),
-        ours: median(&ours)?,
-        unit: "ms",
-        floor: Some(median(&floor)?),
-        bound: Bound::TimesFloor(1.4),
-        note: format!(
-            "{}; floor {}; with new logs {first:.0}",
-            spread(&ours)?,
-            spread(&floor)?
-        ),
-    }])
+    let least = (median(&floor)?, spread(&floor)?);
+    let row = |measure, took: &[f64]| {
+        Ok::<_, io::Error>(Row {
+            measure,
+            n: Some(COMPONENTS),
+            ours: median(took)?,
+            unit: "ms",
+            floor: Some(least.0),
+            bound: Bound::TimesFloor(1.4),
+            note: format!("{}; floor {}", spread(took)?, least.1),
+        })
+    };
+    Ok(vec![row("start", &ours)?, row("start, no logs yet", &fresh)?])
 }
 
 /// When the last of them began.

@@ -76,7 +76,13 @@ fn the_sockets_group_may_observe_and_others_may_nothing_needs_root() {
         let audit = sandbox.audit_log();
         when(audit.contains("not permitted: status"), || audit.clone()).map(|()| audit)
     });
-    for refused in ["stop one", "shutdown", "reload", "signal SIGTERM one", "logs -f"] {
+    for refused in [
+        "stop one",
+        "shutdown",
+        "reload",
+        "signal SIGTERM one",
+        "logs -f one",
+    ] {
         let line = format!(": not permitted: {refused}\n");
         assert!(
             audit.contains(&line) && audit.contains(" uid 65534 pid "),

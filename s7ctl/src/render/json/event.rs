@@ -63,6 +63,10 @@ enum What {
         laggards: Vec<String>,
     },
     Forgotten {},
+    LeftOver {
+        run: u64,
+        gone: bool,
+    },
     Health {
         healthy: bool,
     },
@@ -126,6 +130,10 @@ pub(super) fn of(event: &Event, clock: &Clock) -> Happened {
             laggards: laggards.iter().map(ToString::to_string).collect(),
         },
         Happening::Forgotten => What::Forgotten {},
+        Happening::LeftOver { run, gone } => What::LeftOver {
+            run: *run,
+            gone: *gone,
+        },
         Happening::Health(healthy) => What::Health { healthy: *healthy },
     };
     Happened {

@@ -124,6 +124,11 @@ fn everything_that_happens_has_its_words_and_its_fields() {
             json!({"event": "tier_forced", "tier": 2, "laggards": ["is", "svg"]}),
         ),
         (
+            Happening::LeftOver { run: 3, gone: true },
+            "run 3, left by an earlier supervisor, is gone",
+            json!({"event": "left_over", "run": 3, "gone": true}),
+        ),
+        (
             Happening::Forgotten,
             "gone from the registry",
             json!({"event": "forgotten"}),

@@ -46,7 +46,8 @@ pub fn open_to_read(file: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let open =
         rustix::fs::openat(&folder, name, flags, Mode::empty()).map_err(|errno| told(refusal(errno)))?;
-    regular(&open).map_err(told)?;
+    let links = regular(&open).map_err(told)?;
+    one_name(links).map_err(told)?;
     Ok(open.into())
 }
 
@@ -90,12 +91,18 @@ fn open_to_write(file: &Path, more: OFlags) -> io::Result<File> {
         | OFlags::CLOEXEC;
     let open = rustix::fs::openat(&folder, name, flags | more, MODE).map_err(|errno| told(refusal(errno)))?;
     let links = regular(&open).map_err(told)?;
-    if links != 1 {
-        return Err(told(refused(format!(
-            "the file has {links} names (hard links), and a log has one; remove the others or choose another log"
-        ))));
-    }
+    one_name(links).map_err(told)?;
     Ok(open.into())
+}
+
+/// A file with another name may be one that is not for those who may read or write logs.
+fn one_name(links: u64) -> io::Result<()> {
+    if links == 1 {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "the file has {links} names (hard links), and a log has one; remove the others or choose another log"
+    )))
 }
 
 fn split(file: &Path) -> io::Result<(&Path, &OsStr)> {

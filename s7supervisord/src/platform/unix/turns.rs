@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How long one order may hold up those that come after it.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Threads that are at work at the same time, not counting those that hang. More of them only take the processor from the
 /// components that have just begun.
 const AWAKE: usize = 2;
