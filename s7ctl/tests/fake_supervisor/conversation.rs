@@ -87,7 +87,7 @@ async fn a_failed_start_says_what_failed_and_what_to_do_and_ends_with_1() {
     assert_eq!(
         said.err,
         "error: ps: cannot start: changing directory to /srv/ps: No such file or directory (os error 2)\n\
-         hint: what comes next: s7ctl status ps; what it said: s7ctl logs ps\n"
+         hint: it is tried again, unless its policy says otherwise; what comes next: s7ctl why ps\n"
     );
 }
 

@@ -290,13 +290,16 @@ async fn events_are_a_line_each_for_people_and_an_object_each_for_programs() {
 }
 
 #[tokio::test]
-async fn an_end_without_a_word_and_a_refusal_are_no_ends_of_the_stream() {
+async fn an_end_without_a_word_and_a_refusal_say_what_they_are() {
     let said = with(&Place::new(), &["events", "-f"], async |listener| {
         drop(asked(&listener).await);
     })
     .await;
-    assert_eq!(said.exit, 1);
-    assert!(said.err.contains("closed the connection"), "{said:?}");
+    assert_eq!(said.exit, 3, "as when it is killed");
+    assert!(
+        said.err.contains("closed the connection without a word"),
+        "{said:?}"
+    );
     let said = with(&Place::new(), &["logs", "-f", "is"], async |listener| {
         let (mut channel, id, _) = follower(&listener, &["is"]).await;
         let uid = Some(1000);

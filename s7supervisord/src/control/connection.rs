@@ -37,7 +37,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     working: mpsc::WeakSender<()>,
 ) -> Result<(), ChannelError> {
     let (mut incoming, mut outgoing) = ServerChannel::greet(stream, GREETING).await?.split();
-    // A request that came while another was under way; a third one ends the connection.
+    // A request that came while another was under way; one more isn't read before this one is answered.
     let mut next = None;
     loop {
         let received = match next.take() {
@@ -61,6 +61,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             send(&mut outgoing, id, Err(refusal)).await?;
             continue;
         }
+        let is_endless = endless(&request);
         let patience = match &request {
             Request::Follow { .. } | Request::Events { follow: true, .. } => READING,
             _ => WRITE,
@@ -83,16 +84,13 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 biased;
                 Some(notice) = notices.recv() => outgoing.send(id, &Response::Notice(notice), patience).await?,
                 reply = &mut reply => break reply,
-                // Always listened for, so that the end of the connection is heard.
-                received = incoming.recv(WHILE_WORKING) => match received? {
-                    Some(request) if next.is_none() => next = Some(request),
-                    Some(_) => {
-                        log::debug!("{peer}: more requests at once than are promised to be taken");
-                        return Ok(());
-                    }
+                received = incoming.recv(WHILE_WORKING), if next.is_none() => match received? {
+                    Some(request) => next = Some(request),
                     // The client has gone; the operation goes on without it.
                     None => return Ok(()),
                 },
+                // Behind one more request the end of the connection isn't heard, and this may never be done.
+                () = tokio::time::sleep(IDLE), if is_endless && next.is_some() => return Ok(()),
             }
         };
         // The loop drops an answer only when it ends itself.
@@ -107,6 +105,14 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         };
         send(&mut outgoing, id, reply.unwrap_or_else(|_| Err(lost()))).await?;
     }
+}
+
+/// Whether a request may be under way for ever, if nothing happens.
+fn endless(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Wait { .. } | Request::Follow { .. } | Request::Events { follow: true, .. }
+    )
 }
 
 fn refuse(request: &Request, peer: &Peer, allowed: Option<Permission>) -> Option<Refusal> {

@@ -89,7 +89,8 @@ fn the_daemons_own_log_has_the_day_in_its_name() {
     assert!(!names.is_empty());
     for name in &names {
         let day = name
-            .strip_prefix("Supervisor-")
+            .strip_prefix("Supervisor-audit-")
+            .or_else(|| name.strip_prefix("Supervisor-"))
             .and_then(|rest| rest.strip_suffix(".log"))
             .expect("a dated name");
         let parts: Vec<_> = day.split('-').map(str::len).collect();

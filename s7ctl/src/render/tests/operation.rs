@@ -79,7 +79,7 @@ fn every_outcome_has_its_line_or_its_failure() {
         assert_eq!(json["data"]["components"][0]["outcome"], code);
         assert_eq!(json["data"]["components"][0]["message"], line);
     }
-    let trying = "what comes next: s7ctl status ps; what it said: s7ctl logs ps";
+    let trying = "it is tried again, unless its policy says otherwise; what comes next: s7ctl why ps";
     let bad = [
         (
             Outcome::FailedRun(cored),
@@ -276,7 +276,7 @@ fn an_operation_as_json_names_runs_seconds_and_ends() {
             {
                 "id": "is", "outcome": "failed_run", "ok": false, "run": null, "pid": null, "seconds": 0.31,
                 "message": "is: did not get ready: exited with code 1 after 0.20 s",
-                "hint": "what comes next: s7ctl status is; what it said: s7ctl logs is",
+                "hint": "it is tried again, unless its policy says otherwise; what comes next: s7ctl why is",
                 "exit": {"code": 1, "signal": null, "core": false, "at": "2026-11-22T10:31:05.25Z",
                          "seconds": 0.2, "reason": "crashed"},
                 "previous": null,
