@@ -93,8 +93,8 @@ type Ready = Box<Result<Prepared, (RunId, SpawnFailure)>>;
 struct Shared {
     creator: Creator,
     desk: Mutex<Desk>,
-    /// Threads without work wait here.
-    idle: Condvar,
+    /// Threads without work wait here, each at its own: the one that went to sleep last is woken first, so that those that aren't needed sleep on.
+    idle: [Condvar; THREADS],
     done: Box<dyn Fn(Spawned) + Send + Sync>,
 }
 
@@ -105,7 +105,7 @@ struct Desk {
     turns: Turns<Order, Ready>,
     /// What came of orders and isn't told yet.
     results: Vec<Spawned>,
-    waiting: usize,
+    waiting: Vec<usize>,
     over: bool,
 }
 
@@ -140,7 +140,7 @@ impl Spawner {
             shared: Arc::new(Shared {
                 creator,
                 desk: Mutex::default(),
-                idle: Condvar::new(),
+                idle: Default::default(),
                 done: Box::new(done),
             }),
         })
@@ -157,11 +157,10 @@ impl Spawner {
         }
         if self.threads > 0 {
             let in_turn = matches!(order, Order::Create { .. });
-            let wake = desk.turns.order(in_turn, order, Instant::now()) && desk.waiting > 0;
+            let wake = desk.turns.order(in_turn, order, Instant::now());
+            let sleeper = if wake { desk.waiting.pop() } else { None };
             drop(desk);
-            if wake {
-                self.shared.idle.notify_one();
-            }
+            self.shared.wake(sleeper);
             return;
         }
         drop(desk);
@@ -198,7 +197,7 @@ impl Spawner {
 impl Drop for Spawner {
     fn drop(&mut self) {
         self.shared.desk().over = true;
-        self.shared.idle.notify_all();
+        self.shared.idle.iter().for_each(Condvar::notify_all);
     }
 }
 
@@ -206,6 +205,12 @@ impl Shared {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         // Nobody panics with this lock, and if somebody did, the others had better go on.
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self, sleeper: Option<usize>) {
+        if let Some(idle) = sleeper.and_then(|number| self.idle.get(number)) {
+            idle.notify_one();
+        }
     }
 
     fn work(&self, me: usize) {
@@ -244,23 +249,23 @@ impl Shared {
                 Job::Take(number, order) => Task::Take(number, order),
                 Job::Create(ready) => Task::Create(ready),
                 Job::Wait(patience) => {
-                    desk.waiting += 1;
+                    desk.waiting.push(me);
+                    let idle = &self.idle[me];
                     desk = match patience {
                         Some(patience) => {
-                            let waited = self.idle.wait_timeout(desk, patience);
+                            let waited = idle.wait_timeout(desk, patience);
                             waited.unwrap_or_else(PoisonError::into_inner).0
                         }
-                        None => self.idle.wait(desk).unwrap_or_else(PoisonError::into_inner),
+                        None => idle.wait(desk).unwrap_or_else(PoisonError::into_inner),
                     };
-                    desk.waiting -= 1;
+                    desk.waiting.retain(|waiting| *waiting != me);
                     continue;
                 }
             };
-            let wake = desk.waiting > 0 && desk.turns.has_more(now);
+            let wake = desk.turns.has_more(now);
+            let sleeper = if wake { desk.waiting.pop() } else { None };
             drop(desk);
-            if wake {
-                self.idle.notify_one();
-            }
+            self.wake(sleeper);
             return Some(task);
         }
     }
