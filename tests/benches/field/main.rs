@@ -1,7 +1,7 @@
 //! The field: what the product costs, beside the floor of the same run and the bounds that it has to keep.
 //!
 //! ```text
-//! cargo bench -p s7tests --bench field                         # everything; some ten minutes
+//! cargo bench -p s7tests --bench field                         # everything; some seven minutes
 //! cargo bench -p s7tests --bench field -- --only start,mass    # some of it
 //! cargo bench -p s7tests --bench field -- --quick              # fewer samples
 //! cargo bench -p s7tests --bench field -- --realtime           # on a machine that has other work (root)
