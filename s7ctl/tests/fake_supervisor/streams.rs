@@ -315,8 +315,14 @@ async fn an_end_without_a_word_and_a_refusal_say_what_they_are() {
 async fn ctrl_c_ends_a_stream_as_it_ends_any_program() {
     let place = Place::new();
     let listener = UnixListener::bind(place.socket()).unwrap();
-    let child = place
-        .ctl(&["logs", "-f", "is"])
+    // What a shell starts in the background ignores SIGINT, and so would everything that these tests start.
+    let ctl = place.ctl(&["logs", "-f", "is"]);
+    let child = std::process::Command::new("/usr/bin/env")
+        .env_clear()
+        .envs(ctl.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .arg("--default-signal=INT")
+        .arg(ctl.get_program())
+        .args(ctl.get_args())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
