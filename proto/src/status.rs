@@ -222,6 +222,17 @@ pub enum Actor {
     Supervisor,
 }
 
+/// `uid 1000`, as the daemon's logs say it.
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Uid(uid) => write!(f, "uid {uid}"),
+            Self::Sid(sid) => f.write_str(sid),
+            Self::Supervisor => f.write_str("supervisor"),
+        }
+    }
+}
+
 /// Why a component is in the state it is in, where that needs words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {

@@ -28,8 +28,6 @@ pub const DETACHED_VARIABLE: &str = "S7_DETACHED";
 const LOOKING: Duration = Duration::from_secs(5);
 /// How long the last answers and the last output may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// Own log files older than this are removed (the documented `TC::maxDays`, windows-and-scene7.md A.1).
-const KEEP_DAYS: u32 = 10;
 
 /// `check`: exit 0 or 78.
 ///
@@ -375,7 +373,7 @@ fn start_log(plan: &Plan) -> Result<DaemonLog, Failure> {
         file,
         trace_level: plan.supervisor.trace_level,
         also_stderr: std::env::var_os(DETACHED_VARIABLE).is_none(),
-        keep_days: KEEP_DAYS,
+        keep_days: daemon_log::KEEP_DAYS,
     };
     daemon_log::start(options)
         .map_err(|error| Failure::new(exit::CANNOT_CREATE, format!("opening the log {shown}: {error}")))

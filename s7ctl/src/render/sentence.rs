@@ -314,8 +314,7 @@ fn last_exit(report: &ExitReport, clock: &Clock) -> String {
 #[must_use]
 pub fn actor(who: &Actor) -> String {
     match who {
-        Actor::Uid(uid) => format!("uid {uid}"),
-        Actor::Sid(sid) => sid.clone(),
+        Actor::Uid(_) | Actor::Sid(_) => who.to_string(),
         Actor::Supervisor => "the supervisor".to_owned(),
     }
 }

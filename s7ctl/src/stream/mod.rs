@@ -58,11 +58,12 @@ async fn hear(
 ) -> Result<std::convert::Infallible, End> {
     let peer = daemon.name();
     let fail = |kind, message: String| End::Failed(CtlError::new(kind, message));
+    let long_enough = || {
+        let message = format!("followed for {}, as --timeout says", seconds(deadline.within()));
+        fail(Kind::TimedOut, message)
+    };
     let broken = |error: ChannelError| match error {
-        ChannelError::TimedOut { .. } => {
-            let message = format!("followed for {}, as --timeout says", seconds(deadline.within()));
-            fail(Kind::TimedOut, message)
-        }
+        ChannelError::TimedOut { .. } => long_enough(),
         ChannelError::PeerOlder { peer } => End::Failed(minor::too_old(request, peer)),
         _ => End::Failed(CtlError::channel(&peer, &error)),
     };
@@ -94,8 +95,7 @@ async fn hear(
         }
         // Notices that come without a pause would never let the time end.
         if deadline.passed() {
-            let message = format!("followed for {}, as --timeout says", seconds(deadline.within()));
-            return Err(fail(Kind::TimedOut, message));
+            return Err(long_enough());
         }
     }
 }

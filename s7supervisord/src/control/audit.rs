@@ -81,40 +81,46 @@ impl Drop for Entry {
 const REFUSALS: u32 = 20;
 
 /// Refusals of the present second, so that nobody fills the disk by asking for what is forbidden.
+#[derive(Debug, Default)]
 struct Refusals {
-    since: Instant,
+    since: Option<Instant>,
     told: u32,
     untold: u64,
+}
+
+impl Refusals {
+    /// One more: how many of an earlier second were only counted, and whether this one is to be told by itself.
+    fn add(&mut self, now: Instant) -> (u64, bool) {
+        let over = |since: Instant| now.duration_since(since) >= Duration::from_secs(1);
+        let mut untold = 0;
+        if self.since.is_none_or(over) {
+            untold = self.untold;
+            *self = Self {
+                since: Some(now),
+                ..Self::default()
+            };
+        }
+        let told = self.told < REFUSALS;
+        if told {
+            self.told += 1;
+        } else {
+            self.untold += 1;
+        }
+        (untold, told)
+    }
 }
 
 /// Writes down that `peer` was refused `request`, whatever it was; says whether that was written, or is only counted because
 /// there were many.
 pub fn refused(peer: &Peer, request: &Request) -> bool {
     static REFUSED: Mutex<Option<Refusals>> = Mutex::new(None);
-    let now = Instant::now();
-    let fresh = Refusals {
-        since: now,
-        told: 0,
-        untold: 0,
-    };
-    let mut refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
-    let present = refused.get_or_insert(fresh);
-    if now.duration_since(present.since) >= Duration::from_secs(1) {
-        if present.untold > 0 {
-            log::warn!(target: AUDIT, "{} more requests were not permitted", present.untold);
-        }
-        *present = Refusals {
-            since: now,
-            told: 0,
-            untold: 0,
-        };
+    let mut refusals = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
+    let (untold, told) = refusals.get_or_insert_default().add(Instant::now());
+    if untold > 0 {
+        log::warn!(target: AUDIT, "{untold} more requests were not permitted");
     }
-    let told = present.told < REFUSALS;
     if told {
-        present.told += 1;
         log::warn!(target: AUDIT, "{peer}: not permitted: {}", words(request));
-    } else {
-        present.untold += 1;
     }
     told
 }
@@ -286,5 +292,17 @@ mod tests {
             "failed (done), is was down, ps refused: is, which it depends on, is down"
         );
         assert_eq!(result(&Err(Refusal::Busy)), "refused: too much is going on");
+    }
+
+    #[test]
+    fn of_many_refusals_in_a_second_some_are_told_and_the_others_counted() {
+        let begun = Instant::now();
+        let mut refusals = Refusals::default();
+        let first: Vec<(u64, bool)> = (0..REFUSALS + 5).map(|_| refusals.add(begun)).collect();
+        assert_eq!(first.iter().filter(|(_, told)| *told).count(), 20);
+        assert!(first.iter().all(|(untold, _)| *untold == 0));
+        assert_eq!(refusals.add(begun + Duration::from_millis(999)), (0, false));
+        assert_eq!(refusals.add(begun + Duration::from_secs(1)), (6, true));
+        assert_eq!(refusals.add(begun + Duration::from_secs(9)), (0, true));
     }
 }

@@ -5,7 +5,6 @@ use crate::platform::peer::Peer;
 use s7proto::refusal::{Permission, Refusal};
 use s7proto::reply::{Notice, Reply};
 use s7proto::request::Request;
-use s7proto::status::Actor;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -140,16 +139,6 @@ pub fn permission(request: &Request) -> Permission {
         | Request::Follow { .. }
         | Request::Why(_)
         | Request::Info(_) => Permission::Control,
-    }
-}
-
-/// Who asked, for the log.
-#[must_use]
-pub fn name(who: &Actor) -> String {
-    match who {
-        Actor::Uid(uid) => format!("uid {uid}"),
-        Actor::Sid(sid) => sid.clone(),
-        Actor::Supervisor => "supervisor".to_owned(),
     }
 }
 

@@ -161,3 +161,57 @@ async fn send<W: AsyncWrite + Unpin>(
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use s7proto::channel::ClientChannel;
+    use s7proto::request::{Selection, Until};
+
+    /// Serves a client that asks for `requests` at once and then only listens; whether it is still served after two minutes.
+    async fn is_served_behind(requests: &[Request]) -> bool {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let (calls, mut inbox) = mpsc::channel(8);
+        let (working, _idle) = mpsc::channel(1);
+        let peer = Peer {
+            who: Actor::Uid(0),
+            pid: None,
+        };
+        let serving = tokio::spawn(serve(
+            far,
+            peer,
+            Some(Permission::Control),
+            calls,
+            working.downgrade(),
+        ));
+        let mut client = ClientChannel::greet(near, WRITE).await.unwrap();
+        for (id, request) in (1..).zip(requests) {
+            client.send(id, request, WRITE).await.unwrap();
+        }
+        // What waits for ever is never answered.
+        let _call = inbox.recv().await.unwrap();
+        tokio::time::sleep(2 * IDLE).await;
+        !serving.is_finished()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_keeps_a_place_for_ever_behind_a_request_that_is_never_done() {
+        let wait = Request::Wait {
+            which: Selection::All,
+            until: Until::Down,
+        };
+        assert!(
+            is_served_behind(std::slice::from_ref(&wait)).await,
+            "its end would be heard"
+        );
+        assert!(
+            !is_served_behind(&[wait, Request::Version]).await,
+            "its end can't be heard"
+        );
+        let start = Request::Start(Selection::All);
+        assert!(
+            is_served_behind(&[start, Request::Version]).await,
+            "an operation comes to an end"
+        );
+    }
+}

@@ -8,13 +8,14 @@ mod book;
 mod line;
 mod writer;
 
+use crate::output::dated::before_suffix;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -27,10 +28,7 @@ pub const LIFECYCLE: &str = "lifecycle";
 /// The target of records that go to the audit log instead, at every level: who has asked for what, and what came of it.
 pub const AUDIT: &str = "audit";
 
-/// What the audit log has behind the stem of the log's name: `Supervisor-audit-2026-11-22.log`.
-const AUDIT_SUFFIX: &str = "-audit";
-
-/// How many days old files are kept by default (the example of DESIGN 3, `maxDays`).
+/// How many days old files are kept (the documented `TC::maxDays`, windows-and-scene7.md A.1).
 pub const KEEP_DAYS: u32 = 10;
 
 /// How many records may wait. A burst at boot is some lines for each component; more would hold memory for a disk that
@@ -60,10 +58,10 @@ pub struct LogOptions {
     pub keep_days: u32,
 }
 
-/// Where the audit log lies, before its date.
+/// Where the audit log lies, before its date: `logs/Supervisor-audit.log` beside `logs/Supervisor.log`.
 #[must_use]
-pub fn audit_file(log: &std::path::Path) -> PathBuf {
-    writer::audit_file(log)
+pub fn audit_file(log: &Path) -> PathBuf {
+    before_suffix(log, "-audit")
 }
 
 /// The running log.

@@ -1,12 +1,11 @@
 //! The thread that writes the log and the audit log, each in its file of the day.
 
 use super::book::{Book, local};
-use super::{AUDIT_SUFFIX, Audited, LogOptions, Shared, Told};
+use super::{Audited, LogOptions, Shared, Told, audit_file};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use log::Level;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
@@ -102,15 +101,4 @@ impl Writer {
         }
         self.audit.put();
     }
-}
-
-/// `logs/Supervisor.log` → `logs/Supervisor-audit.log`, which gets a date as well.
-pub(super) fn audit_file(log: &Path) -> PathBuf {
-    let mut name = log.file_stem().unwrap_or_default().to_owned();
-    name.push(AUDIT_SUFFIX);
-    if let Some(extension) = log.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    log.with_file_name(name)
 }

@@ -4,7 +4,7 @@ use super::operations::Kind;
 use super::roster::NAMED_MEMBERS;
 use super::{Driver, End};
 use crate::control::audit::named;
-use crate::control::call::{Answer, Call, name};
+use crate::control::call::{Answer, Call};
 use crate::machine::input::{Command, RunId, Slot};
 use s7proto::event::Happening;
 use s7proto::name::ComponentName;
@@ -33,11 +33,7 @@ impl Driver {
             Request::Stop(which) => self.operate(&which, who, answer, Verb::Stop),
             Request::Restart(which) => self.operate(&which, who, answer, Verb::Restart),
             Request::Reload { dry_run, restart } => {
-                log::info!(
-                    "{}: reload{}",
-                    name(&who),
-                    if dry_run { " (dry run)" } else { "" }
-                );
+                log::info!("{}: reload{}", who, if dry_run { " (dry run)" } else { "" });
                 self.begin_reload(Some((who, answer)), dry_run, restart);
             }
             Request::Logs { which, lines } => self.select(&which, answer, |driver, slots, answer| {
@@ -45,14 +41,14 @@ impl Driver {
             }),
             Request::Check { strict } => self.begin_check(strict, answer),
             Request::Shutdown => {
-                log::info!(target: "lifecycle", "{}: shutdown: stopping everything in order", name(&who));
+                log::info!(target: "lifecycle", "{}: shutdown: stopping everything in order", who);
                 self.asked(&who, "shutdown", Vec::new());
                 let ticket = self.operations.open(Kind::ShutDown, None, answer);
                 self.then = End::Stopped;
                 self.command(Some(ticket), who, Command::Shutdown);
             }
             Request::RestartSupervisor => {
-                log::info!(target: "lifecycle", "{}: restart of the supervisor", name(&who));
+                log::info!(target: "lifecycle", "{}: restart of the supervisor", who);
                 self.begin_restart(who, answer);
             }
             Request::Version => {
@@ -64,7 +60,7 @@ impl Driver {
                 })));
             }
             Request::Signal { which, signal } => self.select(&which, answer, |driver, slots, answer| {
-                log::info!("{}: {signal} to {}", name(&who), named(&which).join(" "));
+                log::info!("{}: {signal} to {}", who, named(&which).join(" "));
                 driver.signal(&slots, signal, &who, answer);
             }),
             Request::Wait { which, until } => self.select(&which, answer, |driver, slots, answer| {
@@ -98,7 +94,7 @@ impl Driver {
         self.select(which, answer, |driver, slots, answer| {
             let is_all = matches!(which, Selection::All);
             let about = (!is_all).then_some(slots.as_slice());
-            log::info!("{}: {} {}", name(&who), verb.name(), named(which).join(" "));
+            log::info!("{}: {} {}", who, verb.name(), named(which).join(" "));
             if verb == Verb::Stop || !driver.fleet.is_shutting_down() {
                 driver.asked(&who, verb.name(), named(which));
             }

@@ -4,11 +4,15 @@ use super::Driver;
 use crate::control::call::Answer;
 use crate::daemon_log::audit_file;
 use crate::machine::input::Slot;
+use crate::output::dated::before_suffix;
 use crate::platform::{host, process};
-use crate::registry::plan::{ComponentPlan, HealthPlan, ProbePlan, StopPlan};
+use crate::registry::check::{argv, command_line, stop_text};
+use crate::registry::plan::{ComponentPlan, HealthPlan, ProbePlan};
 use s7proto::explain::{ComponentInfo, Explanation, InfoReport, Neighbour, SupervisorInfo};
+use s7proto::name::ComponentName;
 use s7proto::reply::{Done, LogTail};
 use s7proto::version::PROTOCOL;
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,9 +28,11 @@ const LINES_BYTES: usize = 16 * 1024;
 impl Driver {
     /// Answers with everything that says why `slots` are as they are.
     pub(super) fn why(&self, slots: &[Slot], answer: Answer) {
+        let dependants = self.dependants();
+        let with_events = slots.len() <= WITH_EVENTS;
         let explanations: Vec<(Explanation, std::path::PathBuf)> = slots
             .iter()
-            .filter_map(|slot| self.explain(*slot, slots.len() <= WITH_EVENTS))
+            .filter_map(|slot| self.explain(*slot, &dependants, with_events))
             .collect();
         let share = LINES_BYTES.min(s7proto::LIMITS.log_bytes / explanations.len().max(1));
         // The output is read beside the loop; the answer goes from there straight to the client.
@@ -43,7 +49,28 @@ impl Driver {
         });
     }
 
-    fn explain(&self, slot: Slot, with_events: bool) -> Option<(Explanation, std::path::PathBuf)> {
+    /// What depends on each component, in the order of the roster.
+    fn dependants(&self) -> HashMap<&ComponentName, Vec<Slot>> {
+        let mut dependants: HashMap<&ComponentName, Vec<Slot>> = HashMap::new();
+        for &slot in self.roster.order() {
+            for dependency in self
+                .roster
+                .plan(slot)
+                .into_iter()
+                .flat_map(|plan| &plan.depends_on)
+            {
+                dependants.entry(&dependency.on).or_default().push(slot);
+            }
+        }
+        dependants
+    }
+
+    fn explain(
+        &self,
+        slot: Slot,
+        dependants: &HashMap<&ComponentName, Vec<Slot>>,
+        with_events: bool,
+    ) -> Option<(Explanation, std::path::PathBuf)> {
         let plan = self.roster.plan(slot)?;
         let status = self.status_of(slot)?;
         let neighbour = |slot: Slot| {
@@ -59,11 +86,7 @@ impl Driver {
             .iter()
             .filter_map(|dependency| neighbour(self.roster.slot(&dependency.on)?))
             .collect();
-        let depends = |other: &&Slot| {
-            let on_it = |plan: &ComponentPlan| plan.depends_on.iter().any(|one| one.on == status.id);
-            self.roster.plan(**other).is_some_and(|plan| on_it(plan))
-        };
-        let dependants = self.roster.order().iter().filter(depends);
+        let dependants = dependants.get(&plan.id).into_iter().flatten();
         let past = self.history.of(slot);
         let concern = self.concern(&[slot]);
         let explanation = Explanation {
@@ -160,7 +183,7 @@ fn component_info(plan: &ComponentPlan) -> ComponentInfo {
         restart_policy: plan.restart.policy.name().to_owned(),
         max_retries: plan.restart.max_retries,
         success_exit_codes: plan.restart.success.clone(),
-        stop: stop(&plan.stop),
+        stop: stop_text(&plan.stop),
         health: plan.health.as_ref().map(health),
         depends_on: plan
             .depends_on
@@ -174,13 +197,7 @@ fn component_info(plan: &ComponentPlan) -> ComponentInfo {
 
 /// The name as it is on the disk, but for the day.
 fn dated(log: &Path) -> String {
-    let mut name = log.file_stem().unwrap_or_default().to_owned();
-    name.push("-YYYY-MM-DD");
-    if let Some(extension) = log.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    text(&log.with_file_name(name))
+    text(&before_suffix(log, "-YYYY-MM-DD"))
 }
 
 fn text(path: &Path) -> String {
@@ -191,26 +208,11 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn argv(program: &Path, arguments: &[String]) -> Vec<String> {
-    std::iter::once(text(program))
-        .chain(arguments.iter().cloned())
-        .collect()
-}
-
-fn stop(plan: &StopPlan) -> String {
-    match plan {
-        StopPlan::Signal(signal) => signal.name().to_owned(),
-        StopPlan::Console => "console".to_owned(),
-        StopPlan::Tcp { host, port, text } => format!("tcp {host}:{port} {text:?}"),
-        StopPlan::Command { program, arguments } => format!("command {}", argv(program, arguments).join(" ")),
-    }
-}
-
 fn health(plan: &HealthPlan) -> String {
     let probe = match &plan.probe {
         ProbePlan::Tcp { port } => format!("tcp {port}"),
         ProbePlan::Http { url, .. } => format!("http {url}"),
-        ProbePlan::Exec { program, arguments } => format!("exec {}", argv(program, arguments).join(" ")),
+        ProbePlan::Exec { program, arguments } => format!("exec {}", command_line(program, arguments)),
     };
     format!("{probe} each {:?}", plan.interval)
 }

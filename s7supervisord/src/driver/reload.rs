@@ -3,7 +3,7 @@
 use super::background::Found;
 use super::operations::Kind;
 use super::{Driver, End};
-use crate::control::call::{Answer, name};
+use crate::control::call::Answer;
 use crate::machine::input::{Change, Command};
 use crate::registry::diff::{self, ChangeKind};
 use crate::registry::plan::Plan;
@@ -220,7 +220,7 @@ impl Driver {
             ),
             None => (Actor::Supervisor, None),
         };
-        log::info!(target: "lifecycle", "registry loaded anew for {}", name(&who));
+        log::info!(target: "lifecycle", "registry loaded anew for {who}");
         self.command(ticket, who, Command::Reload { changes, restart });
     }
 

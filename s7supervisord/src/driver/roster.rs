@@ -318,3 +318,20 @@ pub fn policy(plan: &ComponentPlan, slot_of: impl Fn(&ComponentName) -> Option<S
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_patterns_are_held_against_the_names_and_no_more() {
+        let roster = Roster::default();
+        let wild = |count| Selection::Matching(vec![Pattern::parse("*").unwrap(); count]);
+        assert!(matches!(
+            roster.resolve(&wild(PATTERNS)),
+            Err(Refusal::NoMatch { .. })
+        ));
+        let refused = roster.resolve(&wild(PATTERNS + 1));
+        assert!(matches!(refused, Err(Refusal::Malformed { .. })), "{refused:?}");
+    }
+}

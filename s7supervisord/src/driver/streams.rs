@@ -171,8 +171,8 @@ async fn stream_output(
     answer.reply(Ok(Done::StreamEnded));
 }
 
-/// One piece of each file: all of them together are no more than [`LIMITS`]`.log_bytes`, and
-/// so a component that writes much doesn't keep the others from being heard.
+/// One piece of each file: all of them together are no more than [`LIMITS`]`.log_bytes`, and a component that writes much
+/// doesn't keep the others from being heard.
 fn read(mut files: Vec<Followed>, piece: usize) -> Look {
     let mut notices = Vec::new();
     for followed in &mut files {

@@ -13,6 +13,7 @@
 //! - Every state in which something is awaited owns a timer, or an event is bound to come.
 //! - Each ticket is answered exactly once; after `Shutdown` nothing is created.
 
+pub mod awaited;
 pub mod component;
 pub mod effect;
 pub mod fleet;

@@ -12,6 +12,18 @@ pub struct DatedName {
     suffix: String,
 }
 
+/// The name with `more` before its suffix: `logs/Supervisor.log` and `-audit` make `logs/Supervisor-audit.log`.
+#[must_use]
+pub fn before_suffix(file: &Path, more: &str) -> PathBuf {
+    let mut name = file.file_stem().unwrap_or_default().to_owned();
+    name.push(more);
+    if let Some(suffix) = file.extension() {
+        name.push(".");
+        name.push(suffix);
+    }
+    file.with_file_name(name)
+}
+
 impl DatedName {
     /// Takes `file` apart. `None` where it has no name, or one that isn't Unicode.
     #[must_use]
@@ -79,6 +91,17 @@ mod tests {
             assert_eq!(of.on(date(2026, 11, 22)), PathBuf::from(dated), "{name}");
         }
         assert_eq!(DatedName::of(Path::new("/")), None);
+        for (name, more) in [
+            ("logs/a.log", "logs/a-x.log"),
+            ("/var/s7", "/var/s7-x"),
+            ("b.c.txt", "b.c-x.txt"),
+        ] {
+            assert_eq!(
+                before_suffix(Path::new(name), "-x"),
+                PathBuf::from(more),
+                "{name}"
+            );
+        }
     }
 
     #[test]

@@ -16,11 +16,7 @@ pub struct Peer {
 /// `uid 1000 pid 4121`.
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.who {
-            Actor::Uid(uid) => write!(f, "uid {uid}")?,
-            Actor::Sid(sid) => f.write_str(sid)?,
-            Actor::Supervisor => f.write_str("supervisor")?,
-        }
+        write!(f, "{}", self.who)?;
         match self.pid {
             Some(pid) => write!(f, " pid {pid}"),
             None => Ok(()),

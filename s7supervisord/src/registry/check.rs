@@ -184,7 +184,7 @@ fn restart_text(restart: &RestartPlan) -> String {
     format!("{}, success is {}{limit}", restart.policy.name(), codes.join(" "))
 }
 
-fn stop_text(stop: &StopPlan) -> String {
+pub(crate) fn stop_text(stop: &StopPlan) -> String {
     match stop {
         StopPlan::Signal(signal) => signal.name().into(),
         StopPlan::Console => "console event".into(),
@@ -197,7 +197,7 @@ fn amount(limit: Option<u64>) -> String {
     limit.map_or("unlimited".into(), |limit| limit.to_string())
 }
 
-fn command_line(program: &std::path::Path, arguments: &[String]) -> String {
+pub(crate) fn command_line(program: &std::path::Path, arguments: &[String]) -> String {
     let mut line = quoted(&program.display().to_string());
     for argument in arguments {
         line.push(' ');
@@ -351,7 +351,7 @@ fn health_json(health: &HealthPlan) -> Value {
     value
 }
 
-fn argv(program: &std::path::Path, arguments: &[String]) -> Vec<String> {
+pub(crate) fn argv(program: &std::path::Path, arguments: &[String]) -> Vec<String> {
     std::iter::once(program.display().to_string())
         .chain(arguments.iter().cloned())
         .collect()

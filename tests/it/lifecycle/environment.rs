@@ -203,3 +203,26 @@ fn arguments_arrive_as_they_stand() {
         when(log == wanted, || log.clone())
     });
 }
+
+#[test]
+fn a_restart_in_place_holds_no_signal_back_from_components() {
+    let sandbox = Sandbox::with(&[Server::new("one", "record starts wait")]);
+    let daemon = sandbox.start();
+    let held = |pid: u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+        let line = status.lines().find(|line| line.starts_with("SigBlk:"));
+        line.expect("the kernel tells the mask").to_owned()
+    };
+    daemon.wait_for("one", "RUNNING");
+    let before = held(sandbox.pid_in("starts"));
+    sandbox.ctl(&["restart"]).exits(0);
+    daemon.wait_for("one", "RUNNING");
+    let again = sandbox.starts("starts").last().expect("it began anew").pid;
+    assert_eq!(held(again), before);
+    let environment = std::fs::read(format!("/proc/{}/environ", daemon.pid())).expect("it lives");
+    let environment = String::from_utf8_lossy(&environment);
+    assert!(
+        environment.contains("S7_SIGNAL_MASK="),
+        "the mask was handed over: {environment}"
+    );
+}

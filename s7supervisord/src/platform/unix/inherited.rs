@@ -51,7 +51,11 @@ fn handed_over_mask() -> Option<libc::sigset_t> {
     let text = std::env::var(MASK).ok()?;
     // SAFETY: called first thing in `main`, before there is a second thread.
     unsafe { std::env::remove_var(MASK) };
-    let bits = u64::from_str_radix(&text, 16).ok()?;
+    mask_of(&text)
+}
+
+fn mask_of(text: &str) -> Option<libc::sigset_t> {
+    let bits = u64::from_str_radix(text, 16).ok()?;
     // SAFETY: an all-zero set is an empty one, and the numbers are those of signals.
     unsafe {
         let mut mask: libc::sigset_t = std::mem::zeroed();
@@ -151,5 +155,23 @@ impl Inherited {
     /// Every signal whose disposition can be set.
     pub fn signals() -> impl Iterator<Item = i32> {
         (1..=LAST_SIGNAL).filter(|signal| *signal != libc::SIGKILL && *signal != libc::SIGSTOP)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_that_is_handed_over_is_the_same_on_the_other_side() {
+        for text in ["0", "1", "4201", "8000000000000001"] {
+            let inherited = Inherited {
+                ignored: 0,
+                mask: mask_of(text).unwrap(),
+                descriptors: None,
+            };
+            assert_eq!(inherited.hand_over(), (MASK, text.to_owned()));
+        }
+        assert!(mask_of("").is_none() && mask_of("x").is_none() && mask_of("10000000000000000").is_none());
     }
 }

@@ -93,7 +93,8 @@ type Ready = Box<Result<Prepared, (RunId, SpawnFailure)>>;
 struct Shared {
     creator: Creator,
     desk: Mutex<Desk>,
-    /// Threads without work wait here, each at its own: the one that went to sleep last is woken first, so that those that aren't needed sleep on.
+    /// Threads without work wait here, each at its own: the one that went to sleep last is woken first, so that those that
+    /// aren't needed sleep on.
     idle: [Condvar; THREADS],
     done: Box<dyn Fn(Spawned) + Send + Sync>,
 }

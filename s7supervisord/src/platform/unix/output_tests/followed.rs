@@ -68,3 +68,17 @@ fn a_link_is_not_followed_anywhere() {
     std::os::unix::fs::symlink(folder.path().join("secret"), &path).unwrap();
     assert!(Follower::new(path, 10, 1000).read(1000).is_err());
 }
+
+#[test]
+fn a_log_with_a_second_name_is_read_by_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, secret) = (folder.path().join("a.log"), folder.path().join("secret"));
+    fs::write(&secret, "secret\n").unwrap();
+    fs::hard_link(&secret, &path).unwrap();
+    let why = Follower::new(path.clone(), 10, 1000)
+        .read(1000)
+        .unwrap_err()
+        .to_string();
+    assert!(why.contains("2 names"), "{why}");
+    assert!(crate::output::tail::tail(&path, 10, 1000).is_err());
+}
