@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// How long a file that has lost its name is still read after it was quiet: the writer looks each second whether its file
 /// has its name, and writes to the old one until then.
-const FAREWELL: Duration = Duration::from_millis(2500);
+pub const FAREWELL: Duration = Duration::from_millis(2500);
 
 /// A file may become shorter by this much without having been emptied: the writer takes back a mark that did not fit.
 const MARK: u64 = 4096;
@@ -99,23 +99,15 @@ impl Follower {
         Ok(bytes)
     }
 
-    /// The file that has the name now, from its beginning; unless it is the old one again.
+    /// The file that has the name now, from its beginning; the old one is read on as long as there is none.
     fn take_next(&mut self) -> io::Result<Vec<u8>> {
-        let next = self.find()?;
-        if let (Reading::Open { file, quiet, .. }, Some(next)) = (&mut self.reading, &next)
-            && log_file::is_same(file, next)
-        {
-            *quiet = None;
-            return Ok(Vec::new());
-        }
-        self.reading = match next {
-            Some(file) => Reading::Open {
+        if let Some(file) = self.find()? {
+            self.reading = Reading::Open {
                 file,
                 at: 0,
                 quiet: None,
-            },
-            None => Reading::Awaited,
-        };
+            };
+        }
         Ok(Vec::new())
     }
 

@@ -51,13 +51,6 @@ pub fn open_to_read(file: &Path) -> io::Result<File> {
     Ok(open.into())
 }
 
-/// Whether both are the same file.
-#[must_use]
-pub fn is_same(one: &File, other: &File) -> bool {
-    let identity = |file| rustix::fs::fstat(file).map(|stat| (stat.st_dev, stat.st_ino));
-    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
-}
-
 /// Whether `file` is still what `path` names: not renamed, not deleted, not replaced.
 #[must_use]
 pub fn is_still_named(file: &File, path: &Path) -> bool {

@@ -35,12 +35,6 @@ pub fn open_to_read(file: &Path) -> io::Result<File> {
     checked(file, OpenOptions::new().read(true))
 }
 
-/// Whether both are the same file. That is not told here.
-#[must_use]
-pub fn is_same(_one: &File, _other: &File) -> bool {
-    false
-}
-
 /// Whether `path` still names a file. A file that was replaced is not told from the old one here.
 #[must_use]
 pub fn is_still_named(_file: &File, path: &Path) -> bool {
