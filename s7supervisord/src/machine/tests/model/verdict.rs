@@ -43,6 +43,17 @@ impl Court {
             Effect::Entered { slot, state } => {
                 let before = self.announced.insert(*slot, *state);
                 assert_ne!(before, Some(*state), "{slot:?} enters the state that it is in");
+                // The time of the next try has come, and something else has to come first. Known at once, since what is decided
+                // next in the same step depends on it: a tier doesn't wait for what can't begin.
+                let punctual = self.punctual;
+                if *state == State::Waiting
+                    && let Some(model) = self.models.all.get_mut(slot)
+                    && let Next::Retry(earliest, latest) = model.next
+                {
+                    let in_time = earliest <= now && now <= latest;
+                    assert!(in_time || !punctual, "I11: {slot:?} is tried again at {now}");
+                    model.next = Next::Go;
+                }
             }
             Effect::Ended { run, report } => {
                 assert!(
@@ -328,16 +339,11 @@ impl Court {
                 .collect();
             let comes = self.world.will_tell(slot);
             let model = self.model(slot);
-            if let Next::Retry(earliest, latest) = model.next {
-                // The time has come, and something else has to come first.
-                if view.state == State::Waiting && earliest <= now {
-                    model.next = Next::Go;
-                } else {
-                    assert!(
-                        now < latest,
-                        "I11: {slot:?} should have been tried again before {latest}"
-                    );
-                }
+            if let Next::Retry(_, latest) = model.next {
+                assert!(
+                    now < latest,
+                    "I11: {slot:?} should have been tried again before {latest}"
+                );
             }
             let state = model.state(now);
             assert_eq!(view.state, state, "{slot:?} is shown as it is: {model:?}");
