@@ -269,6 +269,7 @@ impl<R: AsyncRead + Unpin, M: Message> Incoming<R, M> {
 #[derive(Debug)]
 pub struct Outgoing<W, M> {
     stream: W,
+    peer: Version,
     /// The greatest length field that the peer accepts, and that the protocol allows.
     limit: usize,
     message: PhantomData<fn(M)>,
@@ -279,9 +280,16 @@ impl<W: AsyncWrite + Unpin, M: Message> Outgoing<W, M> {
         let limit = usize::try_from(M::LONGEST_FRAME.min(peer.longest_frame)).unwrap_or(usize::MAX);
         Self {
             stream,
+            peer: peer.version,
             limit,
             message: PhantomData,
         }
+    }
+
+    /// What the other side speaks.
+    #[must_use]
+    pub fn peer(&self) -> Version {
+        self.peer
     }
 
     /// Sends one message of the request `id`. Not cancel-safe: a frame half sent can't be taken back.

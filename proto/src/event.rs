@@ -85,6 +85,25 @@ pub enum Happening {
         /// Whether nothing of it is left.
         gone: bool,
     },
+    /// A run that an earlier daemon had begun lives on under this one. Since 1.2.
+    Adopted {
+        /// Which.
+        run: u64,
+        /// Its first process.
+        pid: u32,
+    },
+    /// This daemon carries on where an earlier one was killed, or where another binary was replaced. Since 1.2.
+    TookOver {
+        /// The version before, where another binary was replaced.
+        replaced: Option<String>,
+        /// Runs that live on.
+        adopted: u32,
+    },
+    /// The registry can't be loaded, and the last one that could is in force. Since 1.2.
+    RegistryStale {
+        /// Errors in the present one; `check` tells them.
+        errors: u32,
+    },
 }
 
 /// How one run came to its end, or why it never began.

@@ -8,6 +8,8 @@ pub mod explain;
 pub mod frame;
 pub mod hello;
 pub mod name;
+pub mod older;
+pub mod overview;
 pub mod pattern;
 pub mod refusal;
 pub mod reply;

@@ -60,6 +60,43 @@ pub enum Refusal {
         /// The pattern.
         pattern: Pattern,
     },
+    /// The daemon stays what it is. Since 1.2.
+    CannotUpgrade {
+        /// The file that was to take its place.
+        binary: String,
+        /// Why not.
+        problem: UpgradeProblem,
+    },
+}
+
+/// Why one binary does not take another one's place. Since 1.2.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UpgradeProblem {
+    /// It can't be opened or executed.
+    Unusable {
+        /// Why.
+        why: String,
+    },
+    /// Others than root and the daemon's user can write it, or a folder that it lies in.
+    Untrusted {
+        /// What they can write, and how.
+        why: String,
+    },
+    /// It has looked at a copy of the state and can't carry on with it.
+    CannotCarryOn {
+        /// What it said.
+        said: String,
+    },
+    /// It has not looked at the state within this time.
+    Silent {
+        /// Seconds that it was given.
+        seconds: u32,
+    },
+    /// The state of this daemon can't be handed over at the moment.
+    NotNow {
+        /// Why.
+        why: String,
+    },
 }
 
 /// Who may ask for something.
@@ -69,4 +106,6 @@ pub enum Permission {
     Observe,
     /// Root, the daemon's own user, and the configured group.
     Control,
+    /// Root and the daemon's own user. Since 1.2.
+    Own,
 }

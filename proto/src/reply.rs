@@ -3,7 +3,9 @@
 use crate::event::Event;
 use crate::explain::{Explanation, InfoReport};
 use crate::name::ComponentName;
+use crate::overview::Overview;
 use crate::refusal::Refusal;
+use crate::request::LogPosition;
 use crate::status::{ExitReport, SpawnFailure, State, StatusReport};
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +93,20 @@ pub enum Done {
     Info(Box<InfoReport>),
     /// A stream is over, because the daemon ends. Since 1.1.
     StreamEnded,
+    /// To `Overview`. Since 1.2.
+    Overview(Box<Overview>),
+    /// To `Upgrade`: the new binary can carry on, and is executed now. Since 1.2.
+    Upgrading {
+        /// The version that runs.
+        from: String,
+        /// The version that takes its place.
+        to: String,
+    },
+    /// To any other request that is under way while the daemon is replaced: what was asked goes on under the next one, and who
+    /// wants to know more asks that one. Since 1.2.
+    HandedOver,
+    /// The same to what follows output: where to go on, with `FollowFrom`. Since 1.2.
+    OutputHandedOver(Vec<LogPosition>),
 }
 
 /// What became of one component in an operation.

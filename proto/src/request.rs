@@ -55,6 +55,7 @@ impl Request {
             | Self::Why(_)
             | Self::Events { .. }
             | Self::Info(_) => 1,
+            Self::Overview(_) | Self::LogsFrom { .. } | Self::Upgrade { .. } | Self::FollowFrom(_) => 2,
         }
     }
 }
@@ -131,4 +132,35 @@ pub enum Request {
     },
     /// How the daemon and the components are set up; `Named` of nothing is about the daemon alone. Since 1.1.
     Info(Selection),
+    /// As `Status`, with everything else there is to know. Since 1.2.
+    Overview(Selection),
+    /// What was written since a point in time; answered as `Logs`, or as `Follow` where it goes on. Since 1.2.
+    LogsFrom {
+        /// Whose output.
+        which: Selection,
+        /// Since when, as wall time in milliseconds since 1970 (UTC).
+        since_ms: i64,
+        /// How many of the last lines of each at most; the daemon gives at most [`crate::LIMITS`]`.log_lines`.
+        lines: u32,
+        /// Go on with what is written from now on.
+        follow: bool,
+    },
+    /// Put another binary in place of the one that runs, in the same process; components aren't touched. Since 1.2.
+    Upgrade {
+        /// Its absolute path; `None` for the file that the daemon was started from.
+        binary: Option<String>,
+    },
+    /// What is written from these points on, as `Follow`: where one daemon has handed a stream over to the next. Since 1.2.
+    FollowFrom(Vec<LogPosition>),
+}
+
+/// A point in a component's output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPosition {
+    /// Whose output.
+    pub component: ComponentName,
+    /// The file, by the number that its file system gives it; it may have another name by now.
+    pub file: u64,
+    /// Bytes from its beginning.
+    pub offset: u64,
 }

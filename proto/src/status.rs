@@ -118,6 +118,10 @@ pub enum EndCause {
     Requested,
     /// Somebody asked it to stop; it did not in time and was killed.
     KilledAfterTimeout,
+    /// By itself, while no supervisor was there to see it. Since 1.2.
+    Unseen,
+    /// The system killed it, or one of its tree, for want of memory. Since 1.2.
+    OutOfMemory,
 }
 
 /// The end of a run.

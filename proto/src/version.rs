@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The protocol of this build. `PROTOCOL.md` has the table of what each number added.
-pub const PROTOCOL: Version = Version { major: 1, minor: 1 };
+pub const PROTOCOL: Version = Version { major: 1, minor: 2 };
 
 /// A protocol number. Equal majors understand each other; a minor only ever adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

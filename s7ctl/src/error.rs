@@ -6,7 +6,7 @@ use s7proto::channel::ChannelError;
 use s7proto::endpoint::EndpointError;
 use s7proto::frame::FrameError;
 use s7proto::name::ComponentName;
-use s7proto::refusal::{Permission, Refusal};
+use s7proto::refusal::{Permission, Refusal, UpgradeProblem};
 use s7proto::version::Side;
 use std::fmt;
 use std::time::Duration;
@@ -236,6 +236,7 @@ impl CtlError {
                         "steering it",
                         "root, the supervisor's own user and the configured group",
                     ),
+                    Permission::Own => ("replacing it", "root and the supervisor's own user"),
                 };
                 Self::new(
                     Kind::NotPermitted,
@@ -287,10 +288,36 @@ impl CtlError {
                 format!("the supervisor failed within itself: {what}"),
             )
             .hint("its own log has more"),
+            Refusal::CannotUpgrade { binary, problem } => cannot_upgrade(binary, problem),
         };
         match component {
             Some(component) if error.component.is_none() => error.about(component),
             _ => error,
         }
     }
+}
+
+/// Why one supervisor does not take another one's place.
+fn cannot_upgrade(binary: &str, problem: &UpgradeProblem) -> CtlError {
+    let (why, hint) = match problem {
+        UpgradeProblem::Unusable { why } => (
+            format!("it cannot be executed: {why}"),
+            "name the supervisor's new program: s7ctl upgrade --binary /path/to/s7supervisord",
+        ),
+        UpgradeProblem::Untrusted { why } => (
+            why.clone(),
+            "let nobody else write the file and the folders that it lies in",
+        ),
+        UpgradeProblem::CannotCarryOn { said } => (
+            format!("it cannot carry on with what runs: {said}"),
+            "this one stays in charge; s7ctl restart changes to the new one by stopping everything",
+        ),
+        UpgradeProblem::Silent { seconds } => (
+            format!("it did not say within {seconds} s whether it can carry on"),
+            "is it a supervisor's program at all? Try: s7supervisord --version",
+        ),
+        UpgradeProblem::NotNow { why } => (why.clone(), "try again when that is mended"),
+    };
+    let message = format!("the supervisor was not replaced by {binary}: {why}; nothing has changed");
+    CtlError::new(Kind::Failed, message).hint(hint)
 }

@@ -26,6 +26,10 @@ fn added(request: &Request) -> Option<&'static str> {
         Request::Why(_) => Some("why"),
         Request::Events { .. } => Some("events"),
         Request::Info(_) => Some("info"),
+        Request::Overview(_) => Some("the long status"),
+        Request::LogsFrom { .. } => Some("logs --since"),
+        Request::Upgrade { .. } => Some("upgrade"),
+        Request::FollowFrom(_) => Some("going on with logs -f"),
         Request::Status(which)
         | Request::Start(which)
         | Request::Stop(which)

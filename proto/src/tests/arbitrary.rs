@@ -1,6 +1,6 @@
 //! Every message survives its way over the wire: generators for all of them, and the round trip.
 
-use super::long_arbitrary;
+use super::{long_arbitrary, newer_arbitrary};
 use crate::codec::{self, Message};
 use crate::frame::{self, Parsed};
 use crate::hello::{HELLO_BYTES, Hello};
@@ -44,6 +44,7 @@ pub fn request() -> impl Strategy<Value = Request> {
         Just(Request::RestartSupervisor),
         Just(Request::Version),
         long_arbitrary::request(),
+        newer_arbitrary::request(),
     ]
 }
 
@@ -72,6 +73,8 @@ pub fn exit_report() -> impl Strategy<Value = ExitReport> {
         EndCause::Crashed,
         EndCause::Requested,
         EndCause::KilledAfterTimeout,
+        EndCause::Unseen,
+        EndCause::OutOfMemory,
     ]);
     (exit, cause, any::<i64>(), any::<u64>()).prop_map(|(exit, cause, at_ms, lasted_us)| ExitReport {
         exit,
@@ -106,7 +109,7 @@ pub fn spawn_failure() -> impl Strategy<Value = SpawnFailure> {
     )
 }
 
-fn diagnostic() -> impl Strategy<Value = Diagnostic> {
+pub fn diagnostic() -> impl Strategy<Value = Diagnostic> {
     let severity = prop::sample::select(vec![Severity::Error, Severity::Warning]);
     (severity, text(), any::<(u32, u32)>(), text(), of(text()), text()).prop_map(
         |(severity, file, (line, column), message, hint, rendered)| Diagnostic {
@@ -122,7 +125,7 @@ fn diagnostic() -> impl Strategy<Value = Diagnostic> {
 }
 
 fn refusal() -> impl Strategy<Value = Refusal> {
-    let permission = prop::sample::select(vec![Permission::Observe, Permission::Control]);
+    let permission = prop::sample::select(vec![Permission::Observe, Permission::Control, Permission::Own]);
     prop_oneof![
         (name(), vec(name(), 0..3)).prop_map(|(name, similar)| Refusal::NoSuchComponent { name, similar }),
         (of(any::<u32>()), permission).prop_map(|(uid, needed)| Refusal::NotPermitted { uid, needed }),
@@ -140,6 +143,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         "[a-z*?]{1,9}".prop_map(|text| Refusal::NoMatch {
             pattern: Pattern::parse(&text).unwrap()
         }),
+        newer_arbitrary::refusal(),
     ]
 }
 
@@ -322,6 +326,7 @@ fn done() -> impl Strategy<Value = Done> {
         vec(part(), 0..4).prop_map(Done::Restarting),
         version.prop_map(Done::Version),
         long_arbitrary::done(),
+        newer_arbitrary::done(),
     ]
 }
 
@@ -330,6 +335,7 @@ pub fn response() -> impl Strategy<Value = Response> {
         (name(), state()).prop_map(|(component, state)| Notice::Entered { component, state }),
         part().prop_map(Notice::Finished),
         long_arbitrary::notice(),
+        newer_arbitrary::notice(),
     ];
     prop_oneof![
         notice.prop_map(Response::Notice),

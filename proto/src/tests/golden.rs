@@ -5,7 +5,8 @@ use crate::codec::{Message, encode};
 use crate::event::{Happening, PastEnd};
 use crate::frame;
 use crate::hello::Hello;
-use crate::refusal::{Permission, Refusal};
+use crate::overview::{ComponentFact, SupervisorFact};
+use crate::refusal::{Permission, Refusal, UpgradeProblem};
 use crate::reply::*;
 use crate::request::{Request, Selection, Until};
 use crate::signal::Signal;
@@ -100,7 +101,9 @@ variants!(request, Request,
     Request::Check { .. } => "Check", Request::Shutdown => "Shutdown",
     Request::RestartSupervisor => "RestartSupervisor", Request::Version => "Version",
     Request::Signal { .. } => "Signal", Request::Wait { .. } => "Wait", Request::Follow { .. } => "Follow",
-    Request::Why(_) => "Why", Request::Events { .. } => "Events", Request::Info(_) => "Info");
+    Request::Why(_) => "Why", Request::Events { .. } => "Events", Request::Info(_) => "Info",
+    Request::Overview(_) => "Overview", Request::LogsFrom { .. } => "LogsFrom", Request::Upgrade { .. } => "Upgrade",
+    Request::FollowFrom(_) => "FollowFrom");
 variants!(until, Until, Until::Up => "Up", Until::Down => "Down");
 variants!(signal, Signal,
     Signal::Hup => "Hup", Signal::Int => "Int", Signal::Quit => "Quit", Signal::Abrt => "Abrt", Signal::Kill => "Kill",
@@ -119,13 +122,20 @@ variants!(happening, Happening,
     Happening::Signalled { .. } => "Signalled", Happening::RegistryLoaded { .. } => "RegistryLoaded",
     Happening::RegistryRefused { .. } => "RegistryRefused", Happening::TierForced { .. } => "TierForced",
     Happening::Forgotten => "Forgotten", Happening::Health(_) => "Health",
-    Happening::LeftOver { .. } => "LeftOver");
+    Happening::LeftOver { .. } => "LeftOver", Happening::Adopted { .. } => "Adopted",
+    Happening::TookOver { .. } => "TookOver", Happening::RegistryStale { .. } => "RegistryStale");
 variants!(past_end, PastEnd, PastEnd::Exited(_) => "Exited", PastEnd::NotSpawned(_) => "NotSpawned");
 variants!(done, Done,
     Done::Status(_) => "Status", Done::Operation(_) => "Operation", Done::Reload(_) => "Reload",
     Done::Logs(_) => "Logs", Done::Check(_) => "Check", Done::ShutDown(_) => "ShutDown",
     Done::Restarting(_) => "Restarting", Done::Version(_) => "Version", Done::Why(_) => "Why",
-    Done::Events(_) => "Events", Done::Info(_) => "Info", Done::StreamEnded => "StreamEnded");
+    Done::Events(_) => "Events", Done::Info(_) => "Info", Done::StreamEnded => "StreamEnded",
+    Done::Overview(_) => "Overview", Done::Upgrading { .. } => "Upgrading", Done::HandedOver => "HandedOver",
+    Done::OutputHandedOver(_) => "OutputHandedOver");
+variants!(supervisor_fact, SupervisorFact, SupervisorFact::StaleRegistry { .. } => "StaleRegistry",
+    SupervisorFact::TookOver { .. } => "TookOver", SupervisorFact::PipeBytes(_) => "PipeBytes");
+variants!(component_fact, ComponentFact, ComponentFact::Adopted => "Adopted",
+    ComponentFact::Containment(_) => "Containment", ComponentFact::PipeBytes(_) => "PipeBytes");
 variants!(outcome, Outcome,
     Outcome::Started(_) => "Started", Outcome::AlreadyUp(_) => "AlreadyUp", Outcome::Completed(_) => "Completed",
     Outcome::Stopped(_) => "Stopped", Outcome::AlreadyDown => "AlreadyDown", Outcome::Restarted { .. } => "Restarted",
@@ -137,8 +147,12 @@ variants!(refusal, Refusal,
     Refusal::DependencyDown { .. } => "DependencyDown", Refusal::RegistryBroken { .. } => "RegistryBroken",
     Refusal::ShuttingDown => "ShuttingDown", Refusal::Busy => "Busy", Refusal::Malformed { .. } => "Malformed",
     Refusal::Unsupported { .. } => "Unsupported", Refusal::Internal { .. } => "Internal",
-    Refusal::NoMatch { .. } => "NoMatch");
-variants!(permission, Permission, Permission::Observe => "Observe", Permission::Control => "Control");
+    Refusal::NoMatch { .. } => "NoMatch", Refusal::CannotUpgrade { .. } => "CannotUpgrade");
+variants!(problem, UpgradeProblem, UpgradeProblem::Unusable { .. } => "Unusable",
+    UpgradeProblem::Untrusted { .. } => "Untrusted", UpgradeProblem::CannotCarryOn { .. } => "CannotCarryOn",
+    UpgradeProblem::Silent { .. } => "Silent", UpgradeProblem::NotNow { .. } => "NotNow");
+variants!(permission, Permission, Permission::Observe => "Observe", Permission::Control => "Control",
+    Permission::Own => "Own");
 variants!(reason, Reason,
     Reason::NotAutoStarted => "NotAutoStarted", Reason::StoppedBy { .. } => "StoppedBy",
     Reason::WaitingForTier { .. } => "WaitingForTier", Reason::WaitingForDependency(_) => "WaitingForDependency",
@@ -157,7 +171,8 @@ variants!(wish, Wish, Wish::Up => "Up", Wish::Down => "Down");
 variants!(exit, Exit, Exit::Code(_) => "Code", Exit::Signal { .. } => "Signal", Exit::Unknown => "Unknown");
 variants!(cause, EndCause,
     EndCause::Finished => "Finished", EndCause::Crashed => "Crashed", EndCause::Requested => "Requested",
-    EndCause::KilledAfterTimeout => "KilledAfterTimeout");
+    EndCause::KilledAfterTimeout => "KilledAfterTimeout", EndCause::Unseen => "Unseen",
+    EndCause::OutOfMemory => "OutOfMemory");
 variants!(stage, SpawnStage,
     SpawnStage::LookingUpUser => "LookingUpUser", SpawnStage::PreparingOutput => "PreparingOutput",
     SpawnStage::CreatingProcess => "CreatingProcess", SpawnStage::Recording => "Recording",
@@ -185,7 +200,9 @@ fn seen() -> BTreeSet<&'static str> {
             | Request::Follow { which, .. }
             | Request::Why(which)
             | Request::Events { which, .. }
-            | Request::Info(which) => {
+            | Request::Info(which)
+            | Request::Overview(which)
+            | Request::LogsFrom { which, .. } => {
                 selection(&which, &mut seen);
             }
             Request::Signal { signal: which, .. } => signal(&which, &mut seen),
@@ -195,6 +212,8 @@ fn seen() -> BTreeSet<&'static str> {
             | Request::Check { .. }
             | Request::Shutdown
             | Request::RestartSupervisor
+            | Request::Upgrade { .. }
+            | Request::FollowFrom(_)
             | Request::Version => {}
         }
     }
@@ -258,7 +277,22 @@ fn visit_done(message: Done, seen: &mut BTreeSet<&'static str>) {
             .iter()
             .flat_map(|one| &one.past)
             .for_each(|past| past_end(&past.end, seen)),
-        Done::Logs(_) | Done::Version(_) | Done::Events(_) | Done::Info(_) | Done::StreamEnded => {}
+        Done::Overview(overview) => {
+            let components = overview.components.iter().flat_map(|one| &one.facts);
+            components.for_each(|fact| component_fact(fact, seen));
+            overview
+                .supervisor
+                .iter()
+                .for_each(|fact| supervisor_fact(fact, seen));
+        }
+        Done::Logs(_)
+        | Done::Version(_)
+        | Done::Events(_)
+        | Done::Info(_)
+        | Done::StreamEnded
+        | Done::Upgrading { .. }
+        | Done::HandedOver
+        | Done::OutputHandedOver(_) => {}
     }
 }
 
@@ -266,6 +300,9 @@ fn visit_refusal(message: &Refusal, seen: &mut BTreeSet<&'static str>) {
     refusal(message, seen);
     if let Refusal::NotPermitted { needed, .. } = message {
         permission(needed, seen);
+    }
+    if let Refusal::CannotUpgrade { problem: why, .. } = message {
+        problem(why, seen);
     }
 }
 
@@ -294,6 +331,9 @@ fn no_variant_is_without_its_frozen_bytes() {
         stage::ALL,
         action::ALL,
         severity::ALL,
+        supervisor_fact::ALL,
+        component_fact::ALL,
+        problem::ALL,
     ];
     assert_eq!(seen(), all.concat().into_iter().collect());
 }

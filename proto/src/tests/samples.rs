@@ -1,6 +1,6 @@
 //! One message for every variant that can go over the wire, with a name for its file.
 
-use super::long_samples;
+use super::{long_samples, newer_samples};
 use crate::name::ComponentName;
 use crate::pattern::Pattern;
 use crate::refusal::{Permission, Refusal};
@@ -37,6 +37,7 @@ pub fn requests() -> Vec<(String, Request)> {
     .map(|(file, request)| (file.to_owned(), request))
     .into_iter()
     .chain(long_samples::requests())
+    .chain(newer_samples::requests())
     .map(|(file, request)| (format!("request.{file}"), request))
     .collect()
 }
@@ -69,6 +70,7 @@ pub fn responses() -> Vec<(String, Response)> {
     });
     let refusals = refusals()
         .into_iter()
+        .chain(newer_samples::refusals())
         .map(|(file, refusal)| (format!("refused.{file}"), Response::Refused(refusal)));
     let reasons = reasons().into_iter().map(|(file, reason)| {
         let component = ComponentStatus {
@@ -83,10 +85,12 @@ pub fn responses() -> Vec<(String, Response)> {
     });
     let notices = long_samples::notices()
         .into_iter()
+        .chain(newer_samples::notices())
         .map(|(file, notice)| (format!("notice.{file}"), Response::Notice(notice)));
     let done = dones()
         .into_iter()
         .chain(long_samples::dones())
+        .chain(newer_samples::dones())
         .map(|(file, done)| (format!("done.{file}"), Response::Done(done)));
     std::iter::once(("notice.finished".to_owned(), finished))
         .chain(entered)
@@ -238,6 +242,8 @@ fn exits() -> Vec<(&'static str, ExitReport)> {
             "signal-killed-after-timeout",
             with(killed, EndCause::KilledAfterTimeout),
         ),
+        ("unknown-unseen", with(Exit::Unknown, EndCause::Unseen)),
+        ("code-out-of-memory", with(Exit::Code(3), EndCause::OutOfMemory)),
     ]
 }
 
@@ -292,7 +298,7 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
     ]
 }
 
-fn diagnostics() -> Vec<Diagnostic> {
+pub fn diagnostics() -> Vec<Diagnostic> {
     let one = |severity, hint: Option<&str>| Diagnostic {
         severity,
         file: "/r.xml".into(),

@@ -68,6 +68,23 @@ pub fn words(event: &Event, clock: &Clock) -> String {
         Happening::LeftOver { run, gone: true } => {
             format!("run {run}, left by an earlier supervisor, is gone")
         }
+        Happening::Adopted { run, pid } => {
+            format!("run {run}, pid {pid}, was begun by an earlier supervisor and goes on under this one")
+        }
+        Happening::TookOver { replaced, adopted } => {
+            let runs = count(u64::from(*adopted), "run", "runs");
+            let from = match replaced {
+                Some(version) => format!("from version {version}, which it replaces"),
+                None => "where an earlier one was killed".to_owned(),
+            };
+            format!("carries on {from}; {runs} adopted")
+        }
+        Happening::RegistryStale { errors } => {
+            let errors = count(u64::from(*errors), "error", "errors");
+            format!(
+                "the registry cannot be loaded ({errors}; s7ctl check tells them); the last one that could is in force"
+            )
+        }
         Happening::Health(true) => "its health checks succeed".to_owned(),
         Happening::Health(false) => "its health checks fail".to_owned(),
     }
@@ -81,6 +98,8 @@ fn ended(report: &ExitReport) -> String {
         EndCause::Crashed => format!("crashed: {how}"),
         EndCause::Requested => format!("stopped as asked: {how}"),
         EndCause::KilledAfterTimeout => format!("did not stop in time and was killed: {how}"),
+        EndCause::Unseen => format!("ended while no supervisor was there: {how}"),
+        EndCause::OutOfMemory => format!("killed for want of memory: {how}"),
     }
 }
 

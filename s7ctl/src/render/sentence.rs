@@ -113,7 +113,7 @@ fn stopped(report: &ExitReport) -> String {
         (EndCause::Requested, Exit::Signal { core: true, .. }) => {
             format!("stopped, {}", report.exit)
         }
-        (EndCause::Finished | EndCause::Crashed, _) => {
+        (EndCause::Finished | EndCause::Crashed | EndCause::Unseen | EndCause::OutOfMemory, _) => {
             format!("stopped; before that it {} by itself", report.exit)
         }
     }

@@ -151,6 +151,8 @@ fn end(run: &PastRun) -> String {
             EndCause::Finished | EndCause::Crashed => report.exit.to_string(),
             EndCause::Requested => format!("{} as asked", report.exit),
             EndCause::KilledAfterTimeout => format!("did not stop in time, {}", report.exit),
+            EndCause::Unseen => format!("{} while no supervisor was there", report.exit),
+            EndCause::OutOfMemory => format!("{}, for want of memory", report.exit),
         },
         PastEnd::NotSpawned(failure) => format!("could not start: {failure}"),
     }

@@ -3,7 +3,7 @@
 use super::call::verb;
 use crate::daemon_log::AUDIT;
 use crate::platform::peer::Peer;
-use s7proto::refusal::Refusal;
+use s7proto::refusal::{Refusal, UpgradeProblem};
 use s7proto::reply::{Done, Outcome, Part, Reply};
 use s7proto::request::{Request, Selection};
 use std::fmt::Write as _;
@@ -28,9 +28,13 @@ pub fn changes(request: &Request) -> bool {
         | Request::Restart(_)
         | Request::Shutdown
         | Request::RestartSupervisor
+        | Request::Upgrade { .. }
         | Request::Signal { .. } => true,
         Request::Reload { dry_run, .. } => !dry_run,
         Request::Status(_)
+        | Request::Overview(_)
+        | Request::LogsFrom { .. }
+        | Request::FollowFrom(_)
         | Request::Logs { .. }
         | Request::Check { .. }
         | Request::Version
@@ -150,8 +154,20 @@ fn words(request: &Request) -> String {
         | Request::Why(which)
         | Request::Info(which)
         | Request::Status(which)
+        | Request::Overview(which)
+        | Request::LogsFrom { which, .. }
         | Request::Events { which, .. } => Some(which),
-        Request::Check { .. } | Request::Shutdown | Request::RestartSupervisor | Request::Version => None,
+        Request::Upgrade { binary } => {
+            if let Some(binary) = binary {
+                let _ = write!(text, " to {binary:?}");
+            }
+            None
+        }
+        Request::Check { .. }
+        | Request::Shutdown
+        | Request::RestartSupervisor
+        | Request::FollowFrom(_)
+        | Request::Version => None,
     };
     for name in which.map(named).unwrap_or_default() {
         text.push(' ');
@@ -226,6 +242,17 @@ fn why(refusal: &Refusal) -> String {
         Refusal::Busy => "too much is going on".to_owned(),
         Refusal::Malformed { detail } => format!("not understood: {detail}"),
         Refusal::Unsupported { what } | Refusal::Internal { what } => what.clone(),
+        Refusal::CannotUpgrade { binary, problem } => format!("{binary:?} {}", cannot_upgrade(problem)),
+    }
+}
+
+fn cannot_upgrade(problem: &UpgradeProblem) -> String {
+    match problem {
+        UpgradeProblem::Unusable { why }
+        | UpgradeProblem::Untrusted { why }
+        | UpgradeProblem::NotNow { why } => format!("does not take over: {why}"),
+        UpgradeProblem::CannotCarryOn { said } => format!("can't carry on: {said}"),
+        UpgradeProblem::Silent { seconds } => format!("has said nothing within {seconds} s"),
     }
 }
 

@@ -116,7 +116,9 @@ impl Answer {
 #[must_use]
 pub fn room(request: &Request) -> usize {
     match request {
-        Request::Follow { .. } => OUTPUT_NOTICES,
+        Request::Follow { .. } | Request::FollowFrom(_) | Request::LogsFrom { follow: true, .. } => {
+            OUTPUT_NOTICES
+        }
         _ => NOTICES,
     }
 }
@@ -125,12 +127,17 @@ pub fn room(request: &Request) -> usize {
 #[must_use]
 pub fn permission(request: &Request) -> Permission {
     match request {
-        Request::Status(_) | Request::Version | Request::Events { .. } => Permission::Observe,
+        Request::Status(_) | Request::Overview(_) | Request::Version | Request::Events { .. } => {
+            Permission::Observe
+        }
+        Request::Upgrade { .. } => Permission::Own,
         Request::Start(_)
         | Request::Stop(_)
         | Request::Restart(_)
         | Request::Reload { .. }
         | Request::Logs { .. }
+        | Request::LogsFrom { .. }
+        | Request::FollowFrom(_)
         | Request::Check { .. }
         | Request::Shutdown
         | Request::RestartSupervisor
@@ -162,5 +169,9 @@ pub fn verb(request: &Request) -> &'static str {
         Request::Why(_) => "why",
         Request::Events { .. } => "events",
         Request::Info(_) => "info",
+        Request::Overview(_) => "status",
+        Request::LogsFrom { .. } => "logs --since",
+        Request::Upgrade { .. } => "upgrade",
+        Request::FollowFrom(_) => "logs -f",
     }
 }

@@ -4,8 +4,9 @@ use super::audit::{self, Entry};
 use super::call::{Answer, Call, permission, room};
 use crate::platform::peer::Peer;
 use s7proto::channel::{ChannelError, Outgoing, ServerChannel};
+use s7proto::older;
 use s7proto::refusal::{Permission, Refusal};
-use s7proto::reply::{Reply, Response};
+use s7proto::reply::{Notice, Reply, Response};
 use s7proto::request::Request;
 use s7proto::status::Actor;
 use std::time::Duration;
@@ -63,7 +64,10 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         }
         let is_endless = endless(&request);
         let patience = match &request {
-            Request::Follow { .. } | Request::Events { follow: true, .. } => READING,
+            Request::Follow { .. }
+            | Request::FollowFrom(_)
+            | Request::LogsFrom { follow: true, .. }
+            | Request::Events { follow: true, .. } => READING,
             _ => WRITE,
         };
         let (answer, mut notices, mut reply) =
@@ -82,7 +86,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let reply = loop {
             tokio::select! {
                 biased;
-                Some(notice) = notices.recv() => outgoing.send(id, &Response::Notice(notice), patience).await?,
+                Some(notice) = notices.recv() => tell(&mut outgoing, id, notice, patience).await?,
                 reply = &mut reply => break reply,
                 received = incoming.recv(WHILE_WORKING), if next.is_none() => match received? {
                     Some(request) => next = Some(request),
@@ -111,14 +115,19 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 fn endless(request: &Request) -> bool {
     matches!(
         request,
-        Request::Wait { .. } | Request::Follow { .. } | Request::Events { follow: true, .. }
+        Request::Wait { .. }
+            | Request::Follow { .. }
+            | Request::FollowFrom(_)
+            | Request::LogsFrom { follow: true, .. }
+            | Request::Events { follow: true, .. }
     )
 }
 
 fn refuse(request: &Request, peer: &Peer, allowed: Option<Permission>) -> Option<Refusal> {
     let needed = permission(request);
     let may = match allowed {
-        Some(Permission::Control) => true,
+        Some(Permission::Own) => true,
+        Some(Permission::Control) => needed != Permission::Own,
         Some(Permission::Observe) => needed == Permission::Observe,
         None => false,
     };
@@ -136,10 +145,23 @@ fn refuse(request: &Request, peer: &Peer, allowed: Option<Permission>) -> Option
             match needed {
                 Permission::Observe => "the socket's group",
                 Permission::Control => "root, the supervisor's user or the control group",
+                Permission::Own => "root or the supervisor's user",
             }
         );
     }
     Some(Refusal::NotPermitted { uid, needed })
+}
+
+async fn tell<W: AsyncWrite + Unpin>(
+    outgoing: &mut Outgoing<W, Response>,
+    id: u64,
+    notice: Notice,
+    patience: Duration,
+) -> Result<(), ChannelError> {
+    match older::response_for(outgoing.peer().minor, Response::Notice(notice)) {
+        Some(notice) => outgoing.send(id, &notice, patience).await,
+        None => Ok(()),
+    }
 }
 
 async fn send<W: AsyncWrite + Unpin>(
@@ -151,6 +173,12 @@ async fn send<W: AsyncWrite + Unpin>(
         Ok(done) => Response::Done(done),
         Err(refusal) => Response::Refused(refusal),
     };
+    // Only of notices there are some that an older client has no use for.
+    let response = older::response_for(outgoing.peer().minor, response).unwrap_or_else(|| {
+        Response::Refused(Refusal::Internal {
+            what: "an answer without an older form".to_owned(),
+        })
+    });
     match outgoing.send(id, &response, WRITE).await {
         Err(error @ ChannelError::Frame(_)) => {
             let what = format!("the answer is too long: {error}");

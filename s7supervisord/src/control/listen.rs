@@ -119,7 +119,7 @@ pub async fn accept(
         };
         // Those who may do nothing get their refusals from places of their own, so that they take nobody else's.
         let places = match permission {
-            Some(Permission::Control) => &places,
+            Some(Permission::Control | Permission::Own) => &places,
             Some(Permission::Observe) => &observers,
             None => &strangers,
         };

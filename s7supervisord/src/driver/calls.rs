@@ -1,6 +1,7 @@
 //! What each request comes to.
 
 use super::operations::Kind;
+use super::overview::Detail;
 use super::roster::NAMED_MEMBERS;
 use super::{Driver, End};
 use crate::control::audit::named;
@@ -27,7 +28,10 @@ impl Driver {
         let who = peer.who;
         match request {
             Request::Status(which) => self.select(&which, answer, |driver, slots, answer| {
-                driver.status(slots, answer);
+                driver.status(slots, Detail::Report, answer);
+            }),
+            Request::Overview(which) => self.select(&which, answer, |driver, slots, answer| {
+                driver.status(slots, Detail::Overview, answer);
             }),
             Request::Start(which) => self.operate(&which, who, answer, Verb::Start),
             Request::Stop(which) => self.operate(&which, who, answer, Verb::Stop),
@@ -68,6 +72,28 @@ impl Driver {
             }),
             Request::Follow { which, lines } => self.select(&which, answer, |driver, slots, answer| {
                 driver.follow(&slots, lines, answer);
+            }),
+            // Until output is known by its time, all of it is as old as may be.
+            Request::LogsFrom {
+                which,
+                lines,
+                follow: true,
+                ..
+            } => {
+                self.select(&which, answer, |driver, slots, answer| {
+                    driver.follow(&slots, lines, answer)
+                });
+            }
+            Request::LogsFrom { which, lines, .. } => {
+                self.select(&which, answer, |driver, slots, answer| {
+                    driver.logs(&slots, lines, answer)
+                });
+            }
+            Request::FollowFrom(_) => answer.refuse(Refusal::Unsupported {
+                what: "going on with a stream of another supervisor".to_owned(),
+            }),
+            Request::Upgrade { .. } => answer.refuse(Refusal::Unsupported {
+                what: "replacing the supervisor while components run".to_owned(),
             }),
             Request::Why(which) => self.select(&which, answer, |driver, slots, answer| {
                 driver.why(&slots, answer);

@@ -10,6 +10,7 @@ mod concern;
 mod explain;
 mod history;
 pub mod operations;
+mod overview;
 mod perform;
 mod reload;
 pub mod roster;

@@ -216,6 +216,14 @@ impl Driver {
             EndCause::KilledAfterTimeout => {
                 log::warn!("{component}: did not stop in time and was killed, run {run}, {lasted:.1} s");
             }
+            EndCause::Unseen => {
+                log::warn!("{component}: run {run} has ended while no supervisor was there; {exit}");
+            }
+            EndCause::OutOfMemory => {
+                log::warn!(
+                    "{component}: run {run} was killed for want of memory after {lasted:.1} s; {exit}"
+                );
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Driver;
 use super::background::Found;
+use super::overview::Detail;
 use crate::control::call::Answer;
 use crate::machine::input::{RunId, Slot};
 use crate::machine::moment::Moment;
@@ -21,7 +22,7 @@ pub struct Statistics {
     /// Only one measurement is under way at a time, so nobody ever waits for it.
     meter: Arc<Mutex<Meter>>,
     under_way: bool,
-    waiting: Vec<(Vec<Slot>, Answer)>,
+    waiting: Vec<(Vec<Slot>, Detail, Answer)>,
     interval: Option<Duration>,
     next_log: Option<Moment>,
     log_it: bool,
@@ -80,7 +81,7 @@ impl Statistics {
 
 impl Driver {
     /// Answers with the status of `slots`, after a new sample if the last is old.
-    pub(super) fn status(&mut self, slots: Vec<Slot>, answer: Answer) {
+    pub(super) fn status(&mut self, slots: Vec<Slot>, detail: Detail, answer: Answer) {
         let now = self.clock.now();
         let young = self
             .statistics
@@ -92,10 +93,9 @@ impl Driver {
             .pids()
             .all(|(run, _)| self.statistics.sample.contains_key(&run));
         if (young && whole) || self.host.pids().next().is_none() {
-            let report = self.report(&slots);
-            return answer.reply(Ok(s7proto::reply::Done::Status(report)));
+            return answer.reply(Ok(self.in_detail(&slots, detail)));
         }
-        self.statistics.waiting.push((slots, answer));
+        self.statistics.waiting.push((slots, detail, answer));
         self.measure();
     }
 
@@ -151,9 +151,8 @@ impl Driver {
         }
         self.statistics.taken = Some(now);
         self.statistics.under_way = false;
-        for (slots, answer) in std::mem::take(&mut self.statistics.waiting) {
-            let report = self.report(&slots);
-            answer.reply(Ok(s7proto::reply::Done::Status(report)));
+        for (slots, detail, answer) in std::mem::take(&mut self.statistics.waiting) {
+            answer.reply(Ok(self.in_detail(&slots, detail)));
         }
         if std::mem::take(&mut self.statistics.log_it) {
             self.log_statistics();

@@ -70,6 +70,17 @@ enum What {
     Health {
         healthy: bool,
     },
+    Adopted {
+        run: u64,
+        pid: u32,
+    },
+    TookOver {
+        replaced: Option<String>,
+        adopted: u32,
+    },
+    RegistryStale {
+        errors: u32,
+    },
 }
 
 /// Both null: the supervisor itself.
@@ -135,6 +146,12 @@ pub(super) fn of(event: &Event, clock: &Clock) -> Happened {
             gone: *gone,
         },
         Happening::Health(healthy) => What::Health { healthy: *healthy },
+        Happening::Adopted { run, pid } => What::Adopted { run: *run, pid: *pid },
+        Happening::TookOver { replaced, adopted } => What::TookOver {
+            replaced: replaced.clone(),
+            adopted: *adopted,
+        },
+        Happening::RegistryStale { errors } => What::RegistryStale { errors: *errors },
     };
     Happened {
         sequence: event.sequence,

@@ -247,6 +247,8 @@ fn last_exit(report: &ExitReport) -> LastExit {
             EndCause::Crashed => "crashed",
             EndCause::Requested => "requested",
             EndCause::KilledAfterTimeout => "killed_after_timeout",
+            EndCause::Unseen => "unseen",
+            EndCause::OutOfMemory => "out_of_memory",
         },
     }
 }

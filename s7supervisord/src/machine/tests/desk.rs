@@ -152,6 +152,8 @@ fn cause(cause: EndCause) -> &'static str {
         EndCause::Crashed => "crashed",
         EndCause::Requested => "requested",
         EndCause::KilledAfterTimeout => "killed",
+        EndCause::Unseen => "unseen",
+        EndCause::OutOfMemory => "out of memory",
     }
 }
 

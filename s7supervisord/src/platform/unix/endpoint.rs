@@ -127,7 +127,9 @@ pub fn peer(stream: &Stream, groups: Groups) -> io::Result<(Peer, Option<Permiss
     let member = |group: Option<u32>| {
         group.is_some_and(|group| credentials.gid == group || supplementary_groups(stream).contains(&group))
     };
-    let permission = if uid == 0 || uid == rustix::process::geteuid().as_raw() || member(groups.control) {
+    let permission = if uid == 0 || uid == rustix::process::geteuid().as_raw() {
+        Some(Permission::Own)
+    } else if member(groups.control) {
         Some(Permission::Control)
     } else {
         member(groups.observe).then_some(Permission::Observe)

@@ -1,0 +1,61 @@
+//! The long form of `status`. It grows by kinds of facts: a client is told those that its
+//! version knows ([`crate::older`]); so far all are as old as the answer itself.
+
+use crate::name::ComponentName;
+use crate::reply::Diagnostic;
+use crate::status::StatusReport;
+use serde::{Deserialize, Serialize};
+
+/// The answer to [`crate::request::Request::Overview`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Overview {
+    /// What `Status` tells.
+    pub report: StatusReport,
+    /// What else is to be known of the daemon.
+    pub supervisor: Vec<SupervisorFact>,
+    /// What else is to be known of the components: as many as in the report, in the same order.
+    pub components: Vec<ComponentFacts>,
+}
+
+/// Something about the daemon. Variants are only ever appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SupervisorFact {
+    /// The registry can't be loaded, and the last one that could is in force.
+    StaleRegistry {
+        /// The file.
+        file: String,
+        /// All errors and warnings in it.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// It carries on where an earlier daemon was killed or replaced.
+    TookOver {
+        /// The version before, where another binary was replaced.
+        replaced: Option<String>,
+        /// When, as wall time in milliseconds since 1970 (UTC).
+        at_ms: i64,
+        /// Runs that lived on.
+        adopted: u32,
+    },
+    /// What all output pipes together hold at most, in bytes.
+    PipeBytes(u64),
+}
+
+/// What else is to be known of one component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentFacts {
+    /// Which.
+    pub id: ComponentName,
+    /// What.
+    pub facts: Vec<ComponentFact>,
+}
+
+/// Something about a component. Variants are only ever appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ComponentFact {
+    /// Its run was begun by an earlier daemon.
+    Adopted,
+    /// How the tree of its run is held together: "cgroup", "group" or "job".
+    Containment(String),
+    /// What its output pipe holds at most, in bytes.
+    PipeBytes(u64),
+}

@@ -1,0 +1,97 @@
+//! Generators for what 1.2 has added: the long status, output since a time, and replacing the daemon.
+
+use super::arbitrary::{diagnostic, name, selection, status, text};
+use crate::event::{Event, Happening};
+use crate::overview::{ComponentFact, ComponentFacts, Overview, SupervisorFact};
+use crate::refusal::{Refusal, UpgradeProblem};
+use crate::reply::{Done, Notice};
+use crate::request::{LogPosition, Request};
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+
+pub fn request() -> impl Strategy<Value = Request> {
+    prop_oneof![
+        selection().prop_map(Request::Overview),
+        (selection(), any::<(i64, u32, bool)>()).prop_map(|(which, (since_ms, lines, follow))| {
+            Request::LogsFrom {
+                which,
+                since_ms,
+                lines,
+                follow,
+            }
+        }),
+        of(text()).prop_map(|binary| Request::Upgrade { binary }),
+        vec(position(), 0..3).prop_map(Request::FollowFrom),
+    ]
+}
+
+fn position() -> impl Strategy<Value = LogPosition> {
+    (name(), any::<(u64, u64)>()).prop_map(|(component, (file, offset))| LogPosition {
+        component,
+        file,
+        offset,
+    })
+}
+
+pub fn notice() -> impl Strategy<Value = Notice> {
+    let what = prop_oneof![
+        any::<(u64, u32)>().prop_map(|(run, pid)| Happening::Adopted { run, pid }),
+        (of(text()), any::<u32>()).prop_map(|(replaced, adopted)| Happening::TookOver { replaced, adopted }),
+        any::<u32>().prop_map(|errors| Happening::RegistryStale { errors }),
+    ];
+    (any::<(u64, i64)>(), of(name()), what).prop_map(|((sequence, at_ms), component, what)| {
+        Notice::Happened(Event {
+            sequence,
+            at_ms,
+            component,
+            what,
+        })
+    })
+}
+
+pub fn done() -> impl Strategy<Value = Done> {
+    let about_daemon = prop_oneof![
+        (text(), vec(diagnostic(), 0..3))
+            .prop_map(|(file, diagnostics)| SupervisorFact::StaleRegistry { file, diagnostics }),
+        (of(text()), any::<(i64, u32)>()).prop_map(|(replaced, (at_ms, adopted))| {
+            SupervisorFact::TookOver {
+                replaced,
+                at_ms,
+                adopted,
+            }
+        }),
+        any::<u64>().prop_map(SupervisorFact::PipeBytes),
+    ];
+    let about_component = prop_oneof![
+        Just(ComponentFact::Adopted),
+        text().prop_map(ComponentFact::Containment),
+        any::<u64>().prop_map(ComponentFact::PipeBytes),
+    ];
+    let facts = (name(), vec(about_component, 0..4)).prop_map(|(id, facts)| ComponentFacts { id, facts });
+    let overview =
+        (status(), vec(about_daemon, 0..4), vec(facts, 0..3)).prop_map(|(report, supervisor, components)| {
+            Done::Overview(Box::new(Overview {
+                report,
+                supervisor,
+                components,
+            }))
+        });
+    prop_oneof![
+        overview,
+        (text(), text()).prop_map(|(from, to)| Done::Upgrading { from, to }),
+        Just(Done::HandedOver),
+        vec(position(), 0..3).prop_map(Done::OutputHandedOver),
+    ]
+}
+
+pub fn refusal() -> impl Strategy<Value = Refusal> {
+    let problem = prop_oneof![
+        text().prop_map(|why| UpgradeProblem::Unusable { why }),
+        text().prop_map(|why| UpgradeProblem::Untrusted { why }),
+        text().prop_map(|said| UpgradeProblem::CannotCarryOn { said }),
+        any::<u32>().prop_map(|seconds| UpgradeProblem::Silent { seconds }),
+        text().prop_map(|why| UpgradeProblem::NotNow { why }),
+    ];
+    (text(), problem).prop_map(|(binary, problem)| Refusal::CannotUpgrade { binary, problem })
+}

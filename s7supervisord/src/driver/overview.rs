@@ -1,0 +1,45 @@
+//! The long form of the status: facts about the daemon and about each component.
+
+use super::Driver;
+use crate::machine::input::Slot;
+use s7proto::overview::{ComponentFact, ComponentFacts, Overview, SupervisorFact};
+use s7proto::reply::Done;
+
+/// How much is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What every client knows.
+    Report,
+    /// All facts.
+    Overview,
+}
+
+impl Driver {
+    /// The status of `slots`.
+    pub(super) fn in_detail(&self, slots: &[Slot], detail: Detail) -> Done {
+        let report = self.report(slots);
+        match detail {
+            Detail::Report => Done::Status(report),
+            Detail::Overview => Done::Overview(Box::new(Overview {
+                report,
+                supervisor: self.supervisor_facts(),
+                components: slots
+                    .iter()
+                    .filter_map(|slot| self.component_facts(*slot))
+                    .collect(),
+            })),
+        }
+    }
+
+    fn supervisor_facts(&self) -> Vec<SupervisorFact> {
+        Vec::new()
+    }
+
+    fn component_facts(&self, slot: Slot) -> Option<ComponentFacts> {
+        let facts: Vec<ComponentFact> = Vec::new();
+        Some(ComponentFacts {
+            id: self.roster.name(slot)?.clone(),
+            facts,
+        })
+    }
+}
