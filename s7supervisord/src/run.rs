@@ -12,9 +12,13 @@ use crate::platform::signals::{self, Signals};
 use crate::platform::{Inherited, leftovers, process};
 use crate::registry::plan::Plan;
 use crate::registry::{self, LoadOptions, Os, places, trust};
-use crate::state::journal::{Journal, Left, StartedRun};
+use crate::state::journal::Journal;
+use crate::state::known::Known;
+use crate::state::record::Left;
 use crate::{Failure, exit};
 use s7proto::endpoint::{Endpoint, Surroundings};
+use s7proto::name::ComponentName;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,8 +28,6 @@ use tokio::sync::{Notify, mpsc};
 
 /// Set by `s7ctl start`: standard error is nobody's, so the log stays in its file.
 pub const DETACHED_VARIABLE: &str = "S7_DETACHED";
-/// How long the look at all processes of the machine may take at the start.
-const LOOKING: Duration = Duration::from_secs(5);
 /// How long the last answers and the last output may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -140,19 +142,16 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
     let capture = Capture::start(&runtime_dir)
         .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
     let boot_id = leftovers::boot_id();
-    let recorded = Journal::leftovers(&runtime_dir, &boot_id).unwrap_or_else(|error| {
-        log::error!(
-            "reading the record of an earlier supervisor in {}: {error}",
-            runtime_dir.display()
-        );
-        Left::default()
-    });
     let instance = runtime_dir.display().to_string();
-    let left = Left {
-        runs: find_leftovers(recorded.runs, &instance).await,
-        wishes: recorded.wishes,
-    };
-    take_up_output(&capture, &left.runs, &plan);
+    let mut left = read_state(&runtime_dir, &boot_id)?;
+    let (known, all_down) = (std::mem::take(&mut left.known), left.all_down.clone());
+    // What the registry no longer has is remembered as long as something of it may live.
+    let has = |name: &ComponentName| plan.components.iter().any(|component| component.id == *name);
+    left.known = known
+        .into_iter()
+        .filter(|(name, known)| known.process.is_some() || has(name))
+        .collect();
+    take_up_output(&capture, &left.known, &plan);
     let (journal, fault) = Journal::begin(&runtime_dir, &boot_id, &left);
     let state_fault = fault.map(|error| format!("writing {}: {error}", journal.path().display()));
     if let Some(fault) = &state_fault {
@@ -202,14 +201,14 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         inbox,
         refresh,
         journal,
-        wishes: left.wishes,
+        wishes: (left.wishes, all_down),
         endpoint: endpoint.to_string(),
         log,
         signals,
     });
     driver
-        .take_over(left.runs, instance)
-        .map_err(|error| cannot("ending what an earlier supervisor left", error))?;
+        .take_over(left.known, instance)
+        .map_err(|error| cannot("looking after what an earlier supervisor left", error))?;
     let (end, alive) = driver.run().await;
     // Dropping the listener removes the socket; whoever waits for an answer gets it before the daemon goes.
     accepting.abort();
@@ -224,33 +223,46 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
     Ok(end)
 }
 
-/// What lives of the recorded runs, and of runs whose record is lost. Looking into other processes may hang with them,
-/// so it has its time.
-async fn find_leftovers(recorded: Vec<StartedRun>, instance: &str) -> Vec<StartedRun> {
-    let (records, name) = (recorded.clone(), instance.to_owned());
-    let found = tokio::task::spawn_blocking(move || leftovers::living(records, &name));
-    match tokio::time::timeout(LOOKING, found).await {
-        Ok(Ok(left)) => left,
-        _ => {
-            log::error!(
-                "looking for what an earlier supervisor left takes too long; only its record is believed"
-            );
-            recorded
+/// What an earlier daemon has noted.
+///
+/// # Errors
+/// A newer version has noted it, so that nobody here knows what runs.
+fn read_state(runtime_dir: &Path, boot_id: &str) -> Result<Left, Failure> {
+    let doing = format!(
+        "reading what an earlier supervisor has noted in {}",
+        runtime_dir.display()
+    );
+    match Journal::read(runtime_dir, boot_id) {
+        Ok(left) => {
+            if left.damaged > 0 {
+                log::error!(
+                    "{doing}: {} lines are damaged; what they said is looked for otherwise",
+                    left.damaged
+                );
+            }
+            Ok(left)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Err(Failure::new(
+            exit::INTERNAL,
+            format!(
+                "{doing}: {error}; start the newer version, or stop everything with it before this one is started"
+            ),
+        )),
+        Err(error) => {
+            log::error!("{doing}: {error}; what runs is looked for otherwise");
+            Ok(Left::default())
         }
     }
 }
 
 /// What an earlier daemon left running still writes: its output is kept until it has ended.
-fn take_up_output(capture: &Capture, left: &[StartedRun], plan: &Plan) {
-    for run in left {
-        let Some(component) = plan
-            .components
-            .iter()
-            .find(|component| component.id == run.component)
-        else {
+fn take_up_output(capture: &Capture, known: &BTreeMap<ComponentName, Known>, plan: &Plan) {
+    for (name, known) in known.iter().filter(|(_, known)| known.process.is_some()) {
+        let mut components = plan.components.iter();
+        let Some(component) = components.find(|component| component.id == *name) else {
             continue;
         };
-        if let Err(error) = capture.reattach(&run.component, run.run, &component.log) {
+        if let Err(error) = capture.reattach(name, known.run, &component.log) {
             log::warn!("{error}: what it still writes is lost");
         }
     }

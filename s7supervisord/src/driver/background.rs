@@ -5,6 +5,7 @@ use crate::machine::input::RunId;
 use crate::platform::host::Usage;
 use crate::registry::LoadFailure;
 use crate::registry::plan::Plan;
+use crate::state::known::StartedRun;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -15,6 +16,8 @@ pub enum Found {
     Loaded(Box<Result<Plan, LoadFailure>>),
     /// Whether somebody has removed the record of runs.
     JournalGone(bool),
+    /// Runs of this supervisor that live and aren't recorded; `None` where looking for them has taken too long.
+    Unrecorded(Option<Vec<StartedRun>>),
     /// What people have wished could not be noted, for this reason, or can be noted again.
     WishesNoted(Option<String>),
     /// Memory and CPU of the runs were measured.

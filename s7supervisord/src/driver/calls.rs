@@ -210,14 +210,13 @@ impl Driver {
         SupervisorStatus {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_us: self.clock.now().as_micros(),
+            uptime_us: self.clock.uptime_us(),
             registry: self.load.file.display().to_string(),
             containment: self.host.containment().to_owned(),
             state_not_persisted: self
                 .host
                 .record_fault()
                 .map(str::to_owned)
-                .or_else(|| self.state_fault.clone())
                 .or_else(|| self.wish_fault.clone()),
         }
     }

@@ -4,10 +4,13 @@ use crate::machine::input::Stamp;
 use crate::machine::moment::Moment;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Monotonic time since the daemon began, and wall time to be shown.
+/// Monotonic time, and wall time to be shown. Its origin is the machine's boot, so that moments of an earlier daemon are moments
+/// of this one.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
-    origin: Instant,
+    begun: Instant,
+    /// Microseconds from the machine's boot to the beginning of the daemon.
+    since_boot_us: u64,
 }
 
 impl Clock {
@@ -15,7 +18,8 @@ impl Clock {
     #[must_use]
     pub fn start() -> Self {
         Self {
-            origin: Instant::now(),
+            begun: Instant::now(),
+            since_boot_us: crate::platform::process::since_boot_ns() / 1000,
         }
     }
 
@@ -31,14 +35,21 @@ impl Clock {
     /// Monotonic time.
     #[must_use]
     pub fn now(&self) -> Moment {
-        Moment::from_micros(u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX))
+        Moment::from_micros(self.since_boot_us.saturating_add(self.uptime_us()))
+    }
+
+    /// Microseconds since the daemon began.
+    #[must_use]
+    pub fn uptime_us(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// The same point as the runtime's timers want it.
     #[must_use]
     pub fn instant(&self, at: Moment) -> tokio::time::Instant {
         // Rounded up: a timer that fires a microsecond early would find nothing due and be set again.
-        (self.origin + Duration::from_micros(at.as_micros().saturating_add(1))).into()
+        let from_here = at.as_micros().saturating_sub(self.since_boot_us);
+        (self.begun + Duration::from_micros(from_here.saturating_add(1))).into()
     }
 }
 

@@ -145,7 +145,7 @@ impl Driver {
             status: self.supervisor(),
             protocol: (PROTOCOL.major, PROTOCOL.minor),
             install_folder: text(&plan.install_folder),
-            runtime_dir: self.journal.parent().map(text).unwrap_or_default(),
+            runtime_dir: self.journal.path().parent().map(text).unwrap_or_default(),
             endpoint: self.endpoint.clone(),
             log: dated(&config.log),
             audit_log: dated(&audit_file(&config.log)),

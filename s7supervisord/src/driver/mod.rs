@@ -9,6 +9,7 @@ pub mod clock;
 mod concern;
 mod explain;
 mod history;
+mod inherit;
 pub mod operations;
 mod overview;
 mod perform;
@@ -24,26 +25,25 @@ use crate::control::call::Call;
 use crate::daemon_log::DaemonLog;
 use crate::machine::effect::Effect;
 use crate::machine::fleet::Fleet;
-use crate::machine::input::{Command, Order, RunId, Slot};
+use crate::machine::input::{Command, Order, Slot};
+use crate::machine::moment::Moment;
 use crate::platform::host::Host;
 use crate::platform::output::Capture;
 use crate::platform::signals::{Asked, Signals};
 use crate::registry::LoadOptions;
 use crate::registry::plan::{Plan, SupervisorPlan};
 use crate::state;
-use crate::state::journal::{Journal, StartedRun};
+use crate::state::journal::Journal;
 use background::{Background, Found};
 use clock::Clock;
 use history::History;
+use inherit::Inheritance;
 use operations::Operations;
 use roster::Roster;
-use s7proto::event::Happening;
 use s7proto::name::ComponentName;
 use s7proto::status::Actor;
 use statistics::Statistics;
-use std::collections::{HashMap, HashSet};
-use std::io;
-use std::path::PathBuf;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, watch};
 use waits::Waits;
@@ -60,8 +60,11 @@ pub struct Driver {
     background: Background,
     statistics: Statistics,
     history: History,
-    /// Runs that an earlier daemon had begun: how long they lived and how they end, this one can't say.
-    left_over: HashSet<RunId>,
+    inheritance: Inheritance,
+    /// The boot was ordered: before, nobody is heard.
+    booted: bool,
+    /// When it is tried again to record what could not be.
+    record_at: Option<Moment>,
     waits: Waits,
     wishes: Wishes,
     wish_fault: Option<String>,
@@ -72,12 +75,11 @@ pub struct Driver {
     signals: Signals,
     inbox: mpsc::Receiver<Call>,
     refresh: Arc<Notify>,
-    journal: PathBuf,
+    journal: Arc<Journal>,
     endpoint: String,
     load: LoadOptions,
     log: DaemonLog,
     effects: Vec<Effect>,
-    state_fault: Option<String>,
     terminations: u32,
     end: Option<End>,
     then: End,
@@ -110,8 +112,8 @@ pub struct Parts {
     pub refresh: Arc<Notify>,
     /// The record of runs and wishes.
     pub journal: Arc<Journal>,
-    /// What people have wished by name, as the daemon before has noted it.
-    pub wishes: state::wishes::Wishes,
+    /// What people have wished by name, and of everything, as the daemon before has noted it.
+    pub wishes: (state::wishes::Wishes, Option<(Actor, i64)>),
     /// Where clients connect, to be shown.
     pub endpoint: String,
     /// The daemon's own log.
@@ -145,17 +147,23 @@ impl Driver {
         let config = parts.plan.supervisor.clone();
         let background = Background::new(parts.plan);
         let wishes = Wishes::new(parts.wishes, Arc::clone(&parts.journal), background.teller());
+        let mut host = parts.host;
+        if let Some(fault) = parts.state_fault {
+            host.record_is_lost(fault);
+        }
         Self {
             fleet: Fleet::new(policies, clock::seed()),
             roster,
-            host: parts.host,
+            host,
             capture: parts.capture,
             clock,
             operations: Operations::default(),
             background,
             statistics,
             history: History::default(),
-            left_over: HashSet::new(),
+            inheritance: Inheritance::default(),
+            booted: false,
+            record_at: None,
             waits: Waits::default(),
             wishes,
             config,
@@ -164,12 +172,11 @@ impl Driver {
             signals: parts.signals,
             inbox: parts.inbox,
             refresh: parts.refresh,
-            journal: parts.journal.path().to_owned(),
+            journal: parts.journal,
             endpoint: parts.endpoint,
             load: parts.load,
             log: parts.log,
             effects: Vec::new(),
-            state_fault: parts.state_fault,
             terminations: 0,
             end: None,
             then: End::Stopped,
@@ -178,11 +185,12 @@ impl Driver {
 
     /// Runs until everything is stopped. Those who follow output are told by the sender that comes out, when it is dropped.
     pub async fn run(mut self) -> (End, watch::Sender<()>) {
-        self.boot();
+        self.begin();
         self.perform();
         loop {
             let wake = self.fleet.next_deadline().map(|at| self.clock.instant(at));
             let statistics = self.statistics.deadline().map(|at| self.clock.instant(at));
+            let record = self.record_at.map(|at| self.clock.instant(at));
             tokio::select! {
                 events = self.host.next() => {
                     let stamp = self.clock.stamp();
@@ -190,56 +198,19 @@ impl Driver {
                         self.fleet.event(stamp, run, event, &mut self.effects);
                     }
                 }
-                Some(call) = self.inbox.recv() => self.call(call),
+                Some(call) = self.inbox.recv(), if self.booted => self.call(call),
                 found = self.background.next() => self.found(found),
                 asked = self.signals.next() => self.signalled(asked),
                 () = at(wake) => self.fleet.tick(self.clock.stamp(), &mut self.effects),
                 () = at(statistics) => self.begin_statistics(),
+                () = at(record) => self.record_again(),
             }
             self.perform();
+            self.look_at_record();
             if let Some(end) = self.end {
                 return (end, self.alive);
             }
         }
-    }
-
-    /// Has what an earlier daemon left ended; each component's next run waits for that.
-    ///
-    /// # Errors
-    /// Nobody can look after them.
-    pub fn take_over(&mut self, left: Vec<StartedRun>, instance: String) -> io::Result<()> {
-        if left.is_empty() {
-            return Ok(());
-        }
-        let stamp = self.clock.stamp();
-        let mut runs = Vec::new();
-        for record in left {
-            let slot = self.roster.slot(&record.component);
-            let run = slot.map(|slot| RunId {
-                slot,
-                run: record.run,
-            });
-            if let Some(run) = run {
-                self.fleet.take_over(stamp, run, record.pid, &mut self.effects);
-                self.left_over.insert(run);
-                let found = Happening::LeftOver {
-                    run: run.run,
-                    gone: false,
-                };
-                let component = Some((run.slot, record.component.clone()));
-                self.history.note(stamp.wall_ms, component, found);
-            }
-            log::warn!(
-                "{}: run {} was left by an earlier supervisor, ending it",
-                record.component,
-                record.run
-            );
-            runs.push((run, record));
-        }
-        for (run, event) in self.host.take_over(runs, instance)? {
-            self.fleet.event(stamp, run, event, &mut self.effects);
-        }
-        Ok(())
     }
 
     fn signalled(&mut self, asked: Asked) {
@@ -248,9 +219,9 @@ impl Driver {
                 log::info!("SIGHUP: loading the registry anew");
                 audit::signalled("SIGHUP, reload");
                 self.refresh.notify_one();
-                let journal = self.journal.clone();
+                let journal = Arc::clone(&self.journal);
                 self.background.run(
-                    move || Found::JournalGone(!journal.exists()),
+                    move || Found::JournalGone(!journal.is_kept()),
                     Found::JournalGone(false),
                 );
                 self.begin_reload(None, false, true);
@@ -285,14 +256,13 @@ impl Driver {
         match found {
             Found::JournalGone(gone) => {
                 if gone {
-                    let fault = format!(
-                        "{} was removed: a next supervisor won't know what runs; restart this one to mend it",
-                        self.journal.display()
-                    );
-                    log::error!("{fault}");
-                    self.state_fault = Some(fault);
+                    let fault = format!("{} was removed", self.journal.path().display());
+                    log::error!("{fault}: it is written anew");
+                    self.host.record_is_lost(fault);
+                    self.record_again();
                 }
             }
+            Found::Unrecorded(found) => self.found_unrecorded(found),
             Found::WishesNoted(fault) => self.wishes_noted(fault),
             Found::Loaded(loaded) => self.loaded(*loaded),
             Found::Measured(usages) => self.measured(&usages),

@@ -5,6 +5,7 @@ use super::roster::NAMED_MEMBERS;
 use crate::machine::effect::Effect;
 use crate::machine::input::{RunId, Slot, Ticket};
 use crate::machine::view::Why;
+use crate::state::known::{Stays, Tally};
 use s7proto::event::Happening;
 use s7proto::name::ComponentName;
 use s7proto::refusal::Refusal;
@@ -14,14 +15,15 @@ use s7proto::status::{EndCause, ExitReport, State};
 impl Driver {
     /// Carries out all effects that have come up.
     pub(super) fn perform(&mut self) {
-        let mut wished = String::new();
+        let mut wished = Vec::new();
         let effects = std::mem::take(&mut self.effects);
         // First of all: whoever has crashed is missed, and all else can be done meanwhile.
         for effect in &effects {
             if let Effect::Spawn(run) = effect
                 && let Some(plan) = self.roster.plan(run.slot).cloned()
             {
-                self.host.spawn(*run, plan);
+                let tally = self.tally(run.slot);
+                self.host.spawn(*run, plan, tally);
             }
         }
         for effect in effects {
@@ -36,18 +38,10 @@ impl Driver {
                 Effect::Kill(run) => self.host.kill(run),
                 Effect::Entered { slot, state } => self.entered(slot, state),
                 Effect::Ended { run, report } => {
-                    self.host.forget(run);
-                    let number = run.run;
-                    let ended = if self.left_over.remove(&run) {
-                        Happening::LeftOver {
-                            run: number,
-                            gone: true,
-                        }
-                    } else {
-                        self.log_end(run, &report);
-                        Happening::Ended { run: number, report }
-                    };
-                    self.happened(run.slot, ended);
+                    let (tally, stays) = (self.tally(run.slot), self.stays(run.slot));
+                    self.host.forget(run, &tally, stays);
+                    self.log_end(run, &report);
+                    self.happened(run.slot, Happening::Ended { run: run.run, report });
                 }
                 Effect::Part {
                     ticket,
@@ -92,6 +86,7 @@ impl Driver {
                 }
                 Effect::Remember(remembered) => self.remember(remembered, &mut wished),
                 Effect::Unremember(slot) => self.unremember(slot, &mut wished),
+                Effect::RememberAll(down) => self.remember_all(down, &mut wished),
                 Effect::Forget(slot) => {
                     self.wait_in_vain(slot);
                     self.happened(slot, Happening::Forgotten);
@@ -101,10 +96,32 @@ impl Driver {
                     }
                     self.roster.forget(slot);
                 }
-                Effect::Halt => self.end = Some(self.then),
+                Effect::Halt => {
+                    // The next daemon starts what starts by itself.
+                    self.remember_all(None, &mut wished);
+                    self.end = Some(self.then);
+                }
             }
         }
         self.wishes.note(wished);
+    }
+
+    /// What the record tells the next daemon beside the runs.
+    fn tally(&self, slot: Slot) -> Tally {
+        let (restarts, crashes, last_exit) = self.fleet.tally(slot).unwrap_or_default();
+        Tally {
+            restarts,
+            crashes,
+            last_exit,
+        }
+    }
+
+    fn stays(&self, slot: Slot) -> Option<Stays> {
+        match self.fleet.view(slot, self.clock.now())?.state {
+            State::Exited => Some(Stays::Exited),
+            State::Fatal => Some(Stays::Fatal),
+            _ => None,
+        }
     }
 
     fn label(&self, slot: Slot) -> Option<String> {

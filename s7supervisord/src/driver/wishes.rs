@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 /// The wishes in force, and the way to the record.
 pub struct Wishes {
     of: wishes::Wishes,
+    /// Who has stopped everything, and when, if that holds.
+    all_down: Option<(Actor, i64)>,
     notes: mpsc::UnboundedSender<Note>,
     /// Told once what the command under way has wished is written.
     written: Option<oneshot::Sender<()>>,
@@ -19,7 +21,7 @@ pub struct Wishes {
 
 /// Lines for the record, and who wants to know that they are there.
 struct Note {
-    lines: String,
+    lines: Vec<String>,
     written: Option<oneshot::Sender<()>>,
 }
 
@@ -27,7 +29,11 @@ impl Wishes {
     /// The wishes that an earlier daemon has left. What is added is noted in `journal`, beside the loop and in order; `tell`
     /// hears why it can't be, and that it can again. To be called inside the runtime.
     #[must_use]
-    pub fn new(of: wishes::Wishes, journal: Arc<Journal>, tell: mpsc::UnboundedSender<Found>) -> Self {
+    pub fn new(
+        (of, all_down): (wishes::Wishes, Option<(Actor, i64)>),
+        journal: Arc<Journal>,
+        tell: mpsc::UnboundedSender<Found>,
+    ) -> Self {
         // Each note belongs to a command, and these are bounded by the clients, who wait for their answers.
         let (notes, mut taken) = mpsc::unbounded_channel::<Note>();
         tokio::spawn(async move {
@@ -51,6 +57,7 @@ impl Wishes {
         });
         Self {
             of,
+            all_down,
             notes,
             written: None,
         }
@@ -63,7 +70,7 @@ impl Wishes {
     }
 
     /// Notes what one step of the machine has said.
-    pub fn note(&mut self, lines: String) {
+    pub fn note(&mut self, lines: Vec<String>) {
         let written = self.written.take();
         if !lines.is_empty() {
             let _ = self.notes.send(Note { lines, written });
@@ -80,7 +87,7 @@ impl Driver {
             .of
             .extract_if(.., |name, _| roster.slot(name).is_none());
         // What has left the registry meanwhile takes along what was wished of it.
-        let lines: String = unknown.map(|(name, _)| wishes::line(&name, None)).collect();
+        let lines = unknown.map(|(name, _)| wishes::words(&name, None)).collect();
         self.wishes.note(lines);
         let mut remembered = Vec::new();
         for (name, Wished { wish, who, at_ms }) in &self.wishes.of {
@@ -96,11 +103,16 @@ impl Driver {
                 log::info!("{name}: somebody has stopped it, so it stays stopped");
             }
         }
-        self.command(None, Actor::Supervisor, Command::Boot(remembered));
+        let all_down = self.wishes.all_down.clone();
+        if let Some((who, _)) = &all_down {
+            log::info!("{who} has stopped everything, so it stays stopped but for what was started since");
+        }
+        self.command(None, Actor::Supervisor, Command::Boot(remembered, all_down));
+        self.booted = true;
     }
 
     /// Somebody has wished something by name.
-    pub(super) fn remember(&mut self, remembered: Remembered, lines: &mut String) {
+    pub(super) fn remember(&mut self, remembered: Remembered, lines: &mut Vec<String>) {
         let Remembered {
             slot,
             wish,
@@ -109,18 +121,37 @@ impl Driver {
         } = remembered;
         if let Some(name) = self.roster.name(slot) {
             let wished = Wished { wish, who, at_ms };
-            lines.push_str(&wishes::line(name, Some(&wished)));
+            lines.push(wishes::words(name, Some(&wished)));
             self.wishes.of.insert(name.clone(), wished);
         }
     }
 
     /// What was wished by name no longer holds.
-    pub(super) fn unremember(&mut self, slot: Slot, lines: &mut String) {
+    pub(super) fn unremember(&mut self, slot: Slot, lines: &mut Vec<String>) {
         if let Some(name) = self.roster.name(slot)
             && self.wishes.of.remove(name).is_some()
         {
-            lines.push_str(&wishes::line(name, None));
+            lines.push(wishes::words(name, None));
         }
+    }
+
+    /// Everything was stopped, or is to run again.
+    pub(super) fn remember_all(&mut self, down: Option<(Actor, i64)>, lines: &mut Vec<String>) {
+        if down.is_some() || self.wishes.all_down.is_some() {
+            lines.push(wishes::all_words(down.as_ref()));
+            self.wishes.all_down = down;
+        }
+    }
+
+    /// All wishes in force, as lines of the record.
+    pub(super) fn wished(&self) -> Vec<String> {
+        let all = self.wishes.all_down.as_ref();
+        let all = all.map(|down| wishes::all_words(Some(down)));
+        let named = self.wishes.of.iter();
+        named
+            .map(|(name, wished)| wishes::words(name, Some(wished)))
+            .chain(all)
+            .collect()
     }
 
     /// The daemon begins anew and starts everything then, also what was stopped by hand.
@@ -129,7 +160,7 @@ impl Driver {
             .wishes
             .of
             .extract_if(.., |_, wished| wished.wish == Wish::Down);
-        let lines: String = stopped.map(|(name, _)| wishes::line(&name, None)).collect();
+        let lines = stopped.map(|(name, _)| wishes::words(&name, None)).collect();
         self.wishes.note(lines);
     }
 

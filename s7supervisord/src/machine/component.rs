@@ -9,6 +9,7 @@ use s7proto::reply::{Outcome, RunInfo};
 use s7proto::status::{Actor, ExitReport, Health, SpawnFailure, State, Wish};
 
 mod goals;
+mod inherit;
 mod run;
 use goals::{Goal, Want};
 

@@ -2,7 +2,7 @@
 
 use super::input::{Remembered, RunId, Slot, Ticket};
 use s7proto::reply::Outcome;
-use s7proto::status::{ExitReport, State};
+use s7proto::status::{Actor, ExitReport, State};
 
 /// One thing to do or to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,9 @@ pub enum Effect {
     Remember(Remembered),
     /// What somebody has wished of it by name no longer holds, because everything was started or it has left the registry.
     Unremember(Slot),
+    /// Somebody has stopped everything (with who and when, as wall time in milliseconds since 1970), or started it again
+    /// (`None`): so it is after a crash of this daemon too, but not after its end.
+    RememberAll(Option<(Actor, i64)>),
     /// The component was removed from the registry and its tree is gone: forget it.
     Forget(Slot),
     /// Everything is stopped: end.

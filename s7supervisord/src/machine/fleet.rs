@@ -2,13 +2,13 @@
 
 use super::component::{Component, Step};
 use super::effect::Effect;
-use super::input::{Command, Event, Order, Policy, RunId, Slot, Stamp, Ticket};
+use super::input::{Command, Event, Legacy, Order, Policy, RunId, Slot, Stamp, Ticket};
 use super::life::Life;
 use super::moment::Moment;
 use super::restart::Jitter;
 use super::sequence::StopSequence;
 use super::view::View;
-use s7proto::status::State;
+use s7proto::status::{ExitReport, State};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -104,12 +104,19 @@ impl Fleet {
         self.shutting_down
     }
 
-    /// A component has a run that an earlier daemon has begun: it is ended before there is another. To be told before any
-    /// command.
-    pub fn take_over(&mut self, stamp: Stamp, run: RunId, pid: u32, effects: &mut Vec<Effect>) {
-        self.with(stamp, run.slot, effects, |component, step| {
-            component.take_over(step, run.run, pid);
+    /// A component is as an earlier daemon has left it. To be told before any command.
+    pub fn inherit(&mut self, stamp: Stamp, slot: Slot, legacy: Legacy, effects: &mut Vec<Effect>) {
+        self.with(stamp, slot, effects, |component, step| {
+            component.inherit(step, legacy)
         });
+    }
+
+    /// What the next daemon has to know of a component, beside its runs: starts that followed a crash, crashes in a row, and how
+    /// the last run has ended.
+    #[must_use]
+    pub fn tally(&self, slot: Slot) -> Option<(u64, u32, Option<ExitReport>)> {
+        let component = self.get(slot)?;
+        Some((component.restarts, component.crashes, component.last_exit.clone()))
     }
 
     /// Somebody asks for something.
@@ -135,10 +142,13 @@ impl Fleet {
             effects,
         };
         match command {
-            Command::Boot(remembered) => turn.boot(remembered),
+            Command::Boot(wishes, all_down) => turn.boot(wishes, all_down),
             Command::StartAll => turn.start_all(),
             Command::Start(slots) => turn.start(&slots, &who),
-            Command::StopAll => turn.stop_all(&who),
+            Command::StopAll => {
+                turn.remember_all_down(&who);
+                turn.stop_all(&who);
+            }
             Command::Stop(slots) => turn.stop(&slots, &who),
             Command::RestartAll => turn.restart_all(),
             Command::Restart(slots) => turn.restart(&slots, &who),
@@ -404,6 +414,7 @@ struct Turn<'a> {
     effects: &'a mut Vec<Effect>,
 }
 
+mod boot;
 mod turn;
 mod waits;
 

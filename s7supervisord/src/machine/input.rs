@@ -1,7 +1,7 @@
 //! What goes into the machine: commands (people ask) and events (the system reports).
 
 use super::moment::Moment;
-use s7proto::status::{Actor, Exit, SpawnFailure, Wish};
+use s7proto::status::{Actor, Exit, ExitReport, SpawnFailure, Wish};
 use std::time::Duration;
 
 /// A component's place in the fleet. Places are never used again.
@@ -74,8 +74,9 @@ pub enum Restart {
 #[derive(Debug, Clone)]
 pub enum Command {
     /// The first command: start everything with `autoStart`, tier by tier, but for what people have wished by name before
-    /// this daemon began: that stays so (DESIGN 4).
-    Boot(Vec<Remembered>),
+    /// this daemon began: that stays so (DESIGN 4). What an earlier daemon has left as it is now (`Fleet::inherit`) goes on.
+    /// The second says who has stopped everything, and when (wall time in milliseconds since 1970), if that still holds.
+    Boot(Vec<Remembered>, Option<(Actor, i64)>),
     /// Start everything with `autoStart`, tier by tier, also what was stopped by hand.
     StartAll,
     /// Start these, ignoring tiers.
@@ -112,6 +113,48 @@ pub struct Remembered {
     pub who: Actor,
     /// When, as wall time in milliseconds since 1970 (UTC).
     pub at_ms: i64,
+}
+
+/// What an earlier daemon has known of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Legacy {
+    /// The number of the last run.
+    pub run: u64,
+    /// Starts that followed a crash.
+    pub restarts: u64,
+    /// Crashes in a row.
+    pub crashes: u32,
+    /// How the run before has ended.
+    pub last_exit: Option<ExitReport>,
+    /// When the last run began.
+    pub started: Moment,
+    /// It runs with something else than what the registry says now.
+    pub marked: bool,
+    /// What has become of the last run.
+    pub fate: Fate,
+}
+
+/// What has become of a run while no daemon was there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Its first process is there.
+    Lives {
+        /// Its process id.
+        pid: u32,
+        /// When it was asked to end, if it was.
+        asked: Option<Moment>,
+    },
+    /// Its first process has ended, and nobody has seen how. Others of its tree may live.
+    Unseen {
+        /// The process id it had.
+        pid: u32,
+    },
+    /// It was over before, tree and all, and another one was to follow.
+    Over,
+    /// It was over, and its policy said that it stays so.
+    Exited,
+    /// It was over, and the component was given up.
+    Fatal,
 }
 
 /// One difference between two registries.

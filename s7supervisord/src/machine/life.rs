@@ -77,6 +77,8 @@ pub enum Cause {
     Asked,
     /// Probes or a watchdog gave it up.
     Hung,
+    /// It has ended while no daemon was there.
+    Unseen,
 }
 
 /// How far an ending has come.
@@ -115,7 +117,8 @@ impl Life {
                 ..
             }) => State::Stuck,
             Self::Ending(Ending {
-                cause: Cause::Itself, ..
+                cause: Cause::Itself | Cause::Unseen,
+                ..
             }) if wished_up => State::Backoff,
             Self::Ending(_) => State::Stopping,
             Self::Backoff { .. } => State::Backoff,

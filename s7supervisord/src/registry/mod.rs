@@ -10,6 +10,7 @@ mod dependencies;
 mod diagnostic;
 pub mod diff;
 mod elements;
+pub mod fingerprint;
 mod layer;
 mod load;
 mod paths;

@@ -1,63 +1,77 @@
-//! The record of runs: one line when a run begins, written by its own process before it executes, and one when it is over.
+//! The record of runs and wishes as a file: lines are appended, and when it has grown it is written anew in short.
 //!
-//! Lines, not a binary format, so that they can be read at 3 a.m.:
-//! `boot <boot id>`, `start <component> <run> <pid> <nanoseconds since boot>`, `end <component> <run>`, and what people
-//! have wished by name ([`super::wishes`]), which holds as long as the machine runs.
-//! A line that can't be understood is passed over: half a line is what a full disk leaves.
+//! The line of a start is written by the new process itself, before it executes (DESIGN 5), so the file is lent out; it is
+//! replaced only while nobody is about to write.
 
-use super::wishes::{self, Wishes};
+use super::known::{Stays, Tally, end_words};
+use super::line;
+use super::record::{self, Left};
 use s7proto::name::ComponentName;
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Space that is reserved beforehand, in bytes: enough for some 8000 starts, so that no run goes without its record
-/// because the disk has filled up meanwhile.
+/// Space that is reserved beforehand, in bytes: enough for some 5000 starts, so that no run goes without its record
+/// because the disk has filled up meanwhile. Grown beyond it, the record is written anew.
 const RESERVED: u64 = 1024 * 1024;
 
-/// A run that began and, as far as the journal knows, isn't over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StartedRun {
-    /// Whose run.
-    pub component: ComponentName,
-    /// Its number.
-    pub run: u64,
-    /// Its process id.
-    pub pid: u32,
-    /// When it wrote its record, in nanoseconds since the machine's boot.
-    pub boot_ns: u64,
-}
+/// The longest record that is read, in bytes: what ten thousand components come to, many times over.
+const LONGEST: u64 = 64 * 1024 * 1024;
 
-/// What an earlier daemon has left in the journal.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Left {
-    /// The runs that aren't over, the latest of each component.
-    pub runs: Vec<StartedRun>,
-    /// What people have wished by name.
-    pub wishes: Wishes,
-}
+const FILE: &str = "journal";
 
 /// The journal, open for appending.
 #[derive(Debug)]
 pub struct Journal {
+    dir: PathBuf,
     path: PathBuf,
-    file: Option<File>,
+    boot_id: String,
+    desk: Mutex<Desk>,
+    /// Bytes appended since the file was written anew, or a little more.
+    grown: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Desk {
+    file: Option<Arc<File>>,
+    /// Who has the file and may be about to write.
+    writing: Vec<Arc<AtomicBool>>,
+    /// Bytes that may be appended before it is written anew.
+    room: u64,
+}
+
+/// The file on loan, for one line.
+#[derive(Debug)]
+pub struct Lent {
+    file: Option<Arc<File>>,
+    /// Set once the line is written, by whoever writes it.
+    pub written: Arc<AtomicBool>,
+}
+
+impl Lent {
+    /// The file; `None` where there is none.
+    #[must_use]
+    pub fn file(&self) -> Option<&File> {
+        self.file.as_deref()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.written.store(true, Ordering::Release);
+    }
 }
 
 impl Journal {
     /// Reads what an earlier daemon left in `dir`, if it was written since the present boot.
     ///
     /// # Errors
-    /// The file is there and can't be read.
-    pub fn leftovers(dir: &Path, boot_id: &str) -> io::Result<Left> {
-        let mut text = Vec::new();
-        match File::open(dir.join(FILE)) {
-            Ok(file) => file.take(64 * RESERVED).read_to_end(&mut text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Left::default()),
-            Err(error) => return Err(error),
-        };
-        Ok(parse(&text, boot_id))
+    /// The file is there and can't be read, or a newer version has written it (kind `InvalidData`).
+    pub fn read(dir: &Path, boot_id: &str) -> io::Result<Left> {
+        let text = text(&dir.join(FILE))?;
+        record::parse(&text, boot_id).map_err(|newer| io::Error::new(io::ErrorKind::InvalidData, newer))
     }
 
     /// Begins a new journal in `dir` with what still holds of the one before, and says why it can't be written, if so.
@@ -65,17 +79,15 @@ impl Journal {
     /// Supervision goes on without it.
     #[must_use]
     pub fn begin(dir: &Path, boot_id: &str, left: &Left) -> (Self, Option<io::Error>) {
-        let path = dir.join(FILE);
-        match create(dir, &path, boot_id, left) {
-            Ok(file) => (
-                Self {
-                    path,
-                    file: Some(file),
-                },
-                None,
-            ),
-            Err(error) => (Self { path, file: None }, Some(error)),
-        }
+        let journal = Self {
+            dir: dir.to_owned(),
+            path: dir.join(FILE),
+            boot_id: boot_id.to_owned(),
+            desk: Mutex::default(),
+            grown: AtomicU64::new(0),
+        };
+        let replaced = journal.replace(&mut journal.desk(), left);
+        (journal, replaced.err())
     }
 
     /// Where it lies.
@@ -84,240 +96,201 @@ impl Journal {
         &self.path
     }
 
-    /// The open file, for the child to append its record to.
+    /// Whether it is being written and still has its name. Looks at the disk.
     #[must_use]
-    pub fn file(&self) -> Option<&File> {
-        self.file.as_ref()
+    pub fn is_kept(&self) -> bool {
+        self.desk().file.is_some() && self.path.exists()
     }
 
-    /// Notes `lines`, in one write. May take as long as the disk takes.
+    /// Begins it again, empty, where it could not be written or has lost its name. What holds has to be noted anew.
+    ///
+    /// # Errors
+    /// It still can't be written.
+    pub fn begin_again(&self) -> io::Result<()> {
+        self.replace(&mut self.desk(), &Left::default())
+    }
+
+    /// The open file, for a new process to append its line of `bytes` to.
+    #[must_use]
+    pub fn lend(&self, bytes: usize) -> Lent {
+        let written = Arc::new(AtomicBool::new(false));
+        let mut desk = self.desk();
+        desk.writing.retain(|one| !one.load(Ordering::Acquire));
+        desk.writing.push(Arc::clone(&written));
+        self.grown.fetch_add(bytes as u64, Ordering::Relaxed);
+        Lent {
+            file: desk.file.clone(),
+            written,
+        }
+    }
+
+    /// Notes lines, given by their words, in one write. May take as long as the disk takes.
     ///
     /// # Errors
     /// They can't be written, so the next daemon won't know them.
-    pub fn note(&self, lines: &str) -> io::Result<()> {
-        let mut file = self
-            .file
-            .as_ref()
+    pub fn note(&self, lines: &[String]) -> io::Result<()> {
+        let text: String = lines.iter().map(|words| line::sealed(words)).collect();
+        self.append(text.as_bytes())
+    }
+
+    /// Appends what is sealed already.
+    ///
+    /// # Errors
+    /// As [`Journal::note`].
+    pub fn append(&self, text: &[u8]) -> io::Result<()> {
+        let lent = self.lend(text.len());
+        let mut file = lent
+            .file()
             .ok_or_else(|| io::Error::other("there is no record"))?;
-        // Lines of their own, whatever a full disk has left of the one before.
-        file.write_all(format!("\n{lines}").as_bytes())
+        file.write_all(text)
     }
 
     /// Notes that a run is over, tree and all.
-    pub fn ended(&self, component: &ComponentName, run: u64) {
-        if let Some(mut file) = self.file.as_ref() {
-            // One write. If it fails, the next daemon looks for a run that isn't there, which does no harm.
-            let _ = file.write_all(format!("\nend {component} {run}\n").as_bytes());
+    pub fn ended(&self, component: &ComponentName, run: u64, tally: &Tally, stays: Option<Stays>) {
+        // If it fails, the next daemon looks for a run that isn't there, which does no harm.
+        let _ = self.note(&[end_words(component, run, tally, stays)]);
+    }
+
+    /// Writes it anew in short if it has grown enough, and nobody is about to write at this moment.
+    ///
+    /// # Errors
+    /// It can't be written anew; lines are appended to the old one as before.
+    pub fn shorten(&self) -> io::Result<()> {
+        let mut desk = self.desk();
+        desk.writing.retain(|one| !one.load(Ordering::Acquire));
+        if self.grown.load(Ordering::Relaxed) < desk.room || desk.file.is_none() || !desk.writing.is_empty() {
+            return Ok(());
         }
-    }
-}
-
-const FILE: &str = "journal";
-
-fn create(dir: &Path, path: &Path, boot_id: &str, left: &Left) -> io::Result<File> {
-    let fresh = dir.join("journal.new");
-    let _ = std::fs::remove_file(&fresh);
-    let mut file = File::options().append(true).create_new(true).open(&fresh)?;
-    crate::platform::reserve(&file, RESERVED);
-    let mut text = format!("boot {boot_id}\n");
-    for StartedRun {
-        component,
-        run,
-        pid,
-        boot_ns,
-    } in &left.runs
-    {
-        text.push_str(&format!("start {component} {run} {pid} {boot_ns}\n"));
-    }
-    for (component, wished) in &left.wishes {
-        text.push_str(&wishes::line(component, Some(wished)));
-    }
-    file.write_all(text.as_bytes())?;
-    std::fs::rename(&fresh, path)?;
-    Ok(file)
-}
-
-/// A `start` line whose process id and time are holes of `digits` zeros, and where they begin.
-#[must_use]
-pub fn started_with_holes(component: &ComponentName, run: u64, digits: usize) -> (Vec<u8>, usize, usize) {
-    // A line of its own, whatever a full disk has left of the one before.
-    let mut text = format!("\nstart {component} {run} ").into_bytes();
-    let pid_at = text.len();
-    text.resize(pid_at + digits, b'0');
-    text.push(b' ');
-    let time_at = text.len();
-    text.resize(time_at + digits, b'0');
-    text.push(b'\n');
-    (text, pid_at, time_at)
-}
-
-/// What was noted since the boot `boot_id` and still holds.
-#[must_use]
-pub fn parse(text: &[u8], boot_id: &str) -> Left {
-    let mut wishes = Wishes::new();
-    let mut open: HashMap<ComponentName, StartedRun> = HashMap::new();
-    let mut same_boot = false;
-    for line in text.split(|byte| *byte == b'\n') {
-        let Ok(line) = std::str::from_utf8(line) else {
-            continue;
-        };
-        if let Some((kind @ ("wish" | "unwish"), rest)) = line.split_once(' ').filter(|_| same_boot) {
-            wishes::take(kind, rest.split(' '), &mut wishes);
-            continue;
+        let left = Self::read(&self.dir, &self.boot_id)?;
+        let replaced = self.replace(&mut desk, &left);
+        if replaced.is_err() {
+            // Not again for every line.
+            desk.room = desk.room.saturating_mul(2);
         }
-        let mut words = line.split(' ');
-        match (
-            words.next(),
-            words.next(),
-            words.next(),
-            words.next(),
-            words.next(),
-        ) {
-            (Some("boot"), Some(id), None, ..) => {
-                same_boot = id == boot_id;
-                open.clear();
-                wishes.clear();
-            }
-            (Some("start"), Some(name), Some(run), Some(pid), Some(time)) if same_boot => {
-                if let Some(run) = started(name, run, pid, time) {
-                    // A new run is created only when nothing of the one before is left.
-                    open.insert(run.component.clone(), run);
-                }
-            }
-            (Some("end"), Some(name), Some(run), None, _) => {
-                // The end of a later one too: it was not even created before this one was over.
-                let over = |open: &StartedRun| run.parse().is_ok_and(|ended: u64| open.run <= ended);
-                if let Ok(name) = ComponentName::parse(name)
-                    && open.get(&name).is_some_and(over)
-                {
-                    open.remove(&name);
-                }
-            }
-            _ => {}
-        }
+        replaced
     }
-    let mut runs: Vec<StartedRun> = open.into_values().collect();
-    runs.sort_by(|a, b| a.component.cmp(&b.component));
-    Left { runs, wishes }
+
+    fn replace(&self, desk: &mut Desk, left: &Left) -> io::Result<()> {
+        let text = record::text(&self.boot_id, left);
+        let fresh = self.dir.join("journal.new");
+        let _ = std::fs::remove_file(&fresh);
+        let mut file = File::options().append(true).create_new(true).open(&fresh)?;
+        crate::platform::reserve(&file, RESERVED);
+        file.write_all(text.as_bytes())?;
+        std::fs::rename(&fresh, &self.path)?;
+        desk.file = Some(Arc::new(file));
+        // Four times what holds: each line is then rewritten less than once on the average.
+        desk.room = RESERVED.max(4 * text.len() as u64);
+        self.grown.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        // Nobody panics with this lock, and if somebody did, the record had better go on.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn started(name: &str, run: &str, pid: &str, time: &str) -> Option<StartedRun> {
-    Some(StartedRun {
-        component: ComponentName::parse(name).ok()?,
-        run: run.parse().ok()?,
-        pid: pid.parse().ok().filter(|pid| *pid > 1)?,
-        boot_ns: time.parse().ok()?,
-    })
+/// The bytes of the record at `path`; none where there is no such file.
+fn text(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    match File::open(path) {
+        Ok(file) => file.take(LONGEST).read_to_end(&mut text)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(text),
+        Err(error) => return Err(error),
+    };
+    Ok(text)
+}
+
+/// A copy of the record in `dir`, for another version to look at.
+///
+/// # Errors
+/// It is there and can't be read.
+pub fn copy(dir: &Path) -> io::Result<Vec<u8>> {
+    text(&dir.join(FILE))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::wishes::Wished;
     use super::*;
-    use s7proto::status::{Actor, Wish};
+    use crate::state::known::{Known, Recorded};
 
-    fn line(component: &str, run: u64, pid: &str, time: &str) -> String {
-        let (text, pid_at, time_at) = started_with_holes(&ComponentName::parse(component).unwrap(), run, 20);
-        let mut text = String::from_utf8(text).unwrap();
-        text.replace_range(pid_at..pid_at + 20, &format!("{pid:0>20}"));
-        text.replace_range(time_at..time_at + 20, &format!("{time:0>20}"));
-        text
+    fn name(text: &str) -> ComponentName {
+        ComponentName::parse(text).unwrap()
     }
 
-    #[test]
-    fn a_run_is_left_over_until_its_end_or_its_successor_is_noted() {
-        let text = format!(
-            "boot b1\n{}{}{}end is 1\n{}",
-            line("is", 1, "100", "5"),
-            line("ps", 1, "101", "6"),
-            line("svg", 1, "102", "7"),
-            line("svg", 2, "103", "8"),
-        );
-        let left = parse(text.as_bytes(), "b1").runs;
-        let pids: Vec<(String, u64, u32)> = left
-            .iter()
-            .map(|run| (run.component.to_string(), run.run, run.pid))
-            .collect();
-        assert_eq!(pids, [("ps".to_owned(), 1, 101), ("svg".to_owned(), 2, 103)]);
-    }
-
-    #[test]
-    fn the_end_of_a_run_that_could_not_be_created_says_that_the_one_before_is_over() {
-        let begun = format!(
-            "boot b1\n{}{}",
-            line("is", 4, "100", "5"),
-            line("ps", 4, "101", "6")
-        );
-        let left = |text: String| {
-            let runs = parse(text.as_bytes(), "b1").runs;
-            runs.iter()
-                .map(|run| (run.component.to_string(), run.run))
-                .collect::<Vec<_>>()
+    fn living(run: u64) -> Left {
+        let known = Known {
+            run,
+            process: Some(Recorded {
+                pid: 41,
+                inode: Some(9),
+            }),
+            ..Known::default()
         };
-        assert_eq!(left(format!("{begun}\nend is 5\n")), [("ps".to_owned(), 4)]);
-        // An end that is noted late says nothing about the next run.
-        let late = format!("{begun}{}\nend is 4\nend ps 4\n", line("is", 5, "102", "7"));
-        assert_eq!(left(late), [("is".to_owned(), 5)]);
+        Left {
+            known: [(name("is"), known)].into(),
+            ..Left::default()
+        }
     }
 
     #[test]
-    fn records_of_another_boot_and_torn_lines_are_passed_over() {
-        let text = format!(
-            "boot b1\nstart svg 1 000{}start ps 1 000",
-            line("is", 1, "100", "5")
-        );
-        let left = parse(text.as_bytes(), "b1").runs;
-        assert_eq!(
-            left.iter().map(|run| run.component.as_str()).collect::<Vec<_>>(),
-            ["is"]
-        );
-        assert_eq!(parse(text.as_bytes(), "b2"), Left::default());
-        assert_eq!(
-            parse(
-                b"\xff\xfe\nend\nstart\nstart . 1 2 3\nboot b1\nstart is 1 1 1",
-                "b1"
-            ),
-            Left::default()
-        );
-    }
-
-    #[test]
-    fn the_last_wish_holds_until_it_is_taken_back_or_the_machine_boots() {
-        let wished = |wish, who| Wished { wish, who, at_ms: -5 };
-        let name = |text| ComponentName::parse(text).unwrap();
-        let down = wished(Wish::Down, Actor::Uid(1000));
-        let text = [
-            "boot b1\n".to_owned(),
-            wishes::line(&name("is"), Some(&wished(Wish::Up, Actor::Supervisor))),
-            wishes::line(&name("is"), Some(&down)),
-            wishes::line(&name("ps"), Some(&down)),
-            wishes::line(
-                &name("svg"),
-                Some(&wished(Wish::Up, Actor::Sid("S-1-5-18".to_owned()))),
-            ),
-            wishes::line(&name("ps"), None),
-            "wish svg sideways uid:0 1\nwish svg down\nwish svg down uid:x 1\nwish . down uid:0 1\nunwish\n"
-                .to_owned(),
-        ]
-        .concat();
-        let expected = Wishes::from([
-            (name("is"), down),
-            (name("svg"), wished(Wish::Up, Actor::Sid("S-1-5-18".to_owned()))),
-        ]);
-        assert_eq!(parse(text.as_bytes(), "b1").wishes, expected);
-        assert_eq!(parse(text.as_bytes(), "b2").wishes, Wishes::new());
+    fn what_was_appended_is_there_for_the_next_and_a_grown_record_is_written_anew() {
         let dir = tempfile::tempdir().unwrap();
-        let left = Left {
-            runs: Vec::new(),
-            wishes: expected.clone(),
-        };
-        let (journal, fault) = Journal::begin(dir.path(), "b1", &left);
+        let (journal, fault) = Journal::begin(dir.path(), "b1", &living(1));
         assert!(fault.is_none());
-        journal.note(&wishes::line(&name("is"), None)).unwrap();
-        let kept = Journal::leftovers(dir.path(), "b1").unwrap().wishes;
-        assert_eq!(
-            kept.keys().map(ComponentName::as_str).collect::<Vec<_>>(),
-            ["svg"]
-        );
+        let mut lines = 0;
+        let length = || journal.path().metadata().unwrap().len();
+        let mut longest = 0;
+        // Six times over what is kept before it is written anew.
+        while lines * 100 < 6 * RESERVED {
+            lines += 1;
+            let words = format!(
+                "start ps {lines} 77 5 ino=8 restarts=0 crashes=0 more={}",
+                "x".repeat(60)
+            );
+            journal.note(&[words]).unwrap();
+            longest = longest.max(length());
+            journal.shorten().unwrap();
+        }
+        assert!(longest < 2 * RESERVED, "{longest}");
+        assert!(length() < longest);
+        let left = Journal::read(dir.path(), "b1").unwrap();
+        assert_eq!(left.known[&name("is")], living(1).known[&name("is")]);
+        assert_eq!(left.known[&name("ps")].run, lines);
+        assert_eq!(left.damaged, 0);
+        assert_eq!(Journal::read(dir.path(), "b2").unwrap(), Left::default());
+    }
+
+    #[test]
+    fn nothing_is_written_anew_while_somebody_is_about_to_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::begin(dir.path(), "b1", &living(1));
+        journal.grown.store(u64::MAX / 2, Ordering::Relaxed);
+        let lent = journal.lend(1);
+        journal.shorten().unwrap();
+        let words = line::sealed("end is 1");
+        lent.file().unwrap().write_all(words.as_bytes()).unwrap();
+        lent.written.store(true, Ordering::Release);
+        journal.shorten().unwrap();
+        assert_eq!(journal.grown.load(Ordering::Relaxed), 0, "now it was");
+        let left = Journal::read(dir.path(), "b1").unwrap();
+        assert_eq!(left.known[&name("is")].process, None, "the line is not lost");
+        drop(lent);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_written_at_first_is_begun_again_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let gone = dir.path().join("gone");
+        let (journal, fault) = Journal::begin(&gone, "b1", &Left::default());
+        assert!(fault.is_some() && !journal.is_kept());
+        assert!(journal.note(&["end is 1".to_owned()]).is_err());
+        assert!(journal.begin_again().is_err());
+        std::fs::create_dir(&gone).unwrap();
+        journal.begin_again().unwrap();
+        journal.note(&["end is 7".to_owned()]).unwrap();
+        assert_eq!(Journal::read(&gone, "b1").unwrap().known[&name("is")].run, 7);
+        assert!(journal.is_kept());
     }
 }

@@ -1,4 +1,10 @@
 //! What the next daemon has to know.
 
 pub mod journal;
+pub mod known;
+pub mod line;
+pub mod record;
 pub mod wishes;
+
+#[cfg(test)]
+mod tests;

@@ -20,22 +20,34 @@ pub struct Wished {
 /// The wishes by component.
 pub type Wishes = BTreeMap<ComponentName, Wished>;
 
-/// The line that notes a wish, or that there is none any more, with its newline.
+/// The words of the line that notes a wish, or that there is none any more.
 #[must_use]
-pub fn line(component: &ComponentName, wished: Option<&Wished>) -> String {
+pub fn words(component: &ComponentName, wished: Option<&Wished>) -> String {
     let Some(Wished { wish, who, at_ms }) = wished else {
-        return format!("unwish {component}\n");
+        return format!("unwish {component}");
     };
     let wish = match wish {
         Wish::Up => "up",
         Wish::Down => "down",
     };
-    let who = match who {
+    format!("wish {component} {wish} {} {at_ms}", actor(who))
+}
+
+/// The words of the line that says who has stopped everything, and when, or that it holds no longer.
+#[must_use]
+pub fn all_words(down: Option<&(Actor, i64)>) -> String {
+    match down {
+        Some((who, at_ms)) => format!("all down {} {at_ms}", actor(who)),
+        None => "all up".to_owned(),
+    }
+}
+
+fn actor(who: &Actor) -> String {
+    match who {
         Actor::Uid(uid) => format!("uid:{uid}"),
         Actor::Sid(sid) => format!("sid:{sid}"),
         Actor::Supervisor => "supervisor".to_owned(),
-    };
-    format!("wish {component} {wish} {who} {at_ms}\n")
+    }
 }
 
 /// Takes the words of a line, after its first one, into `wishes`.
@@ -62,13 +74,24 @@ fn wished<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Wished> {
         "down" => Wish::Down,
         _ => return None,
     };
-    let who = words.next()?;
-    let who = match who.split_once(':') {
-        Some(("uid", uid)) => Actor::Uid(uid.parse().ok()?),
-        Some(("sid", sid)) => Actor::Sid(sid.to_owned()),
-        None if who == "supervisor" => Actor::Supervisor,
-        _ => return None,
-    };
+    let who = read_actor(words.next()?)?;
     let at_ms = words.next()?.parse().ok()?;
     words.next().is_none().then_some(Wished { wish, who, at_ms })
+}
+
+/// The words of a line about everything, after its first one: who has stopped it, and when.
+pub fn take_all<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<(Actor, i64)> {
+    if words.next()? != "down" {
+        return None;
+    }
+    Some((read_actor(words.next()?)?, words.next()?.parse().ok()?))
+}
+
+fn read_actor(text: &str) -> Option<Actor> {
+    Some(match text.split_once(':') {
+        Some(("uid", uid)) => Actor::Uid(uid.parse().ok()?),
+        Some(("sid", sid)) => Actor::Sid(sid.to_owned()),
+        None if text == "supervisor" => Actor::Supervisor,
+        _ => return None,
+    })
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::render::is_troubled;
+use s7proto::version::PROTOCOL;
 
 #[test]
 fn every_refusal_has_its_sentence_its_hint_and_its_exit_code() {
@@ -300,7 +301,7 @@ fn versions_of_both_sides_are_shown() {
     }));
     let text = as_text(&view);
     assert!(
-        text.starts_with("s7ctl ") && text.contains("(protocol 1.1)\n"),
+        text.starts_with("s7ctl ") && text.contains(&format!("(protocol {PROTOCOL})\n")),
         "{text}"
     );
     assert!(

@@ -102,14 +102,6 @@ impl Component {
         }
     }
 
-    /// It has a run that an earlier daemon has begun.
-    pub(in crate::machine) fn take_over(&mut self, step: &mut Step<'_>, run: u64, pid: u32) {
-        self.run = run;
-        self.pid = Some(pid);
-        self.started = step.stamp.now;
-        self.ask(step, Cause::Asked);
-    }
-
     /// Its timer has come.
     pub(in crate::machine) fn tick(&mut self, step: &mut Step<'_>) {
         let now = step.stamp.now;
@@ -183,7 +175,7 @@ impl Component {
     }
 
     /// Ends the row if the run has been RUNNING for long enough, whether the timer or another event is first to tell.
-    fn end_row_if_stable(&mut self, step: &Step<'_>) {
+    pub(super) fn end_row_if_stable(&mut self, step: &Step<'_>) {
         if let Life::Running { stable_at, .. } = &mut self.life
             && stable_at.is_some_and(|at| at <= step.stamp.now)
         {
@@ -233,7 +225,7 @@ impl Component {
         step.effects.push(Effect::Kill(self.run_id(step)));
     }
 
-    fn set_phase(&mut self, phase: Phase) {
+    pub(super) fn set_phase(&mut self, phase: Phase) {
         if let Life::Ending(ending) = &mut self.life {
             ending.phase = phase;
         }
@@ -277,6 +269,9 @@ impl Component {
             self.rest();
             self.settle_down(step, Outcome::Stopped(report));
             return;
+        }
+        if ending.cause == Cause::Unseen {
+            return self.ended_unseen(step, ending.again);
         }
         let succeeded = report.cause == EndCause::Finished;
         let stays = ending.cause == Cause::Itself && self.policy.stays_ended(succeeded);
@@ -325,6 +320,7 @@ impl Component {
         let cause = match cause {
             Cause::Itself if succeeded => EndCause::Finished,
             Cause::Itself => EndCause::Crashed,
+            Cause::Unseen => EndCause::Unseen,
             Cause::Asked | Cause::Hung if killed => EndCause::KilledAfterTimeout,
             Cause::Asked | Cause::Hung => EndCause::Requested,
         };

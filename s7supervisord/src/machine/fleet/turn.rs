@@ -9,39 +9,14 @@ use s7proto::status::{Actor, Wish};
 use std::collections::BTreeSet;
 
 impl Turn<'_> {
-    pub(super) fn boot(&mut self, remembered: Vec<Remembered>) {
-        let mut targets: BTreeSet<Slot> = self
-            .select(|component| component.policy.auto_start && !component.removed)
-            .into_iter()
-            .collect();
-        for Remembered {
-            slot,
-            wish,
-            who,
-            at_ms,
-        } in remembered
-        {
-            match wish {
-                Wish::Up if self.fleet.get(slot).is_some_and(|component| !component.removed) => {
-                    targets.insert(slot);
-                }
-                Wish::Up => {}
-                Wish::Down => {
-                    targets.remove(&slot);
-                    self.with(slot, |component, _, _| component.stopped_by = Some((who, at_ms)));
-                }
-            }
-        }
-        self.start_in_tiers(targets.into_iter().collect());
-    }
-
     pub(super) fn start_all(&mut self) {
         let targets = self.select(|component| component.policy.auto_start && !component.removed);
         self.unremember(&targets);
+        self.effects.push(Effect::RememberAll(None));
         self.start_in_tiers(targets);
     }
 
-    fn start_in_tiers(&mut self, targets: Vec<Slot>) {
+    pub(super) fn start_in_tiers(&mut self, targets: Vec<Slot>) {
         self.expect_parts(targets.len());
         for &slot in &targets {
             self.with(slot, |component, step, _| {
@@ -113,6 +88,7 @@ impl Turn<'_> {
             (component.policy.auto_start || component.wish == Wish::Up) && !component.removed
         });
         self.unremember(&self.select(|component| component.policy.auto_start && !component.removed));
+        self.effects.push(Effect::RememberAll(None));
         self.expect_parts(targets.len());
         let mut sequence = StopSequence::default();
         for slot in self.select(|_| true) {
@@ -243,7 +219,7 @@ impl Turn<'_> {
         }
     }
 
-    fn wish_down(&mut self, slot: Slot, who: &Actor) {
+    pub(super) fn wish_down(&mut self, slot: Slot, who: &Actor) {
         let by = (who.clone(), self.stamp.wall_ms);
         self.with(slot, |component, step, ticket| {
             if component.wish == Wish::Up {
@@ -271,7 +247,7 @@ impl Turn<'_> {
         self.effects.extend(slots.iter().copied().map(Effect::Unremember));
     }
 
-    fn queue_stop(&mut self, sequence: &mut StopSequence, slot: Slot) {
+    pub(super) fn queue_stop(&mut self, sequence: &mut StopSequence, slot: Slot) {
         if let Some(component) = self
             .fleet
             .get(slot)
@@ -351,13 +327,13 @@ impl Turn<'_> {
     }
 
     /// Has parked tiers wait for the ones before them, but not longer because of this command.
-    fn arm_gate(&mut self) {
+    pub(super) fn arm_gate(&mut self) {
         self.fleet
             .gate_deadline
             .get_or_insert(self.stamp.now + GATE_TIMEOUT);
     }
 
-    fn select(&self, which: impl Fn(&Component) -> bool) -> Vec<Slot> {
+    pub(super) fn select(&self, which: impl Fn(&Component) -> bool) -> Vec<Slot> {
         self.fleet
             .iter()
             .filter(|(_, component)| which(component))
@@ -371,7 +347,11 @@ impl Turn<'_> {
         }
     }
 
-    fn with(&mut self, slot: Slot, act: impl FnOnce(&mut Component, &mut Step<'_>, Option<Ticket>)) {
+    pub(super) fn with(
+        &mut self,
+        slot: Slot,
+        act: impl FnOnce(&mut Component, &mut Step<'_>, Option<Ticket>),
+    ) {
         let ticket = self.ticket;
         self.fleet
             .with(self.stamp, slot, self.effects, |component, step| {

@@ -139,9 +139,16 @@ impl Desk {
             Effect::SpawnOverdue(of) => format!("overdue {}", run(of)),
             Effect::Forget(slot) => format!("forget {}", name(slot)),
             Effect::Halt => "halt".to_owned(),
-            Effect::Remember(_) | Effect::Unremember(_) => unreachable!("{effect:?} is told by itself"),
+            Effect::Remember(_) | Effect::Unremember(_) | Effect::RememberAll(_) => {
+                unreachable!("{effect:?} is told by itself")
+            }
         };
-        let told = |effect: &&Effect| !matches!(effect, Effect::Remember(_) | Effect::Unremember(_));
+        let told = |effect: &&Effect| {
+            !matches!(
+                effect,
+                Effect::Remember(_) | Effect::Unremember(_) | Effect::RememberAll(_)
+            )
+        };
         effects.iter().filter(told).map(word).collect()
     }
 }

@@ -199,7 +199,7 @@ fn act(desk: &mut Desk, input: &str) -> Option<Vec<crate::machine::effect::Effec
     let slots = |names: &[&str]| -> Vec<Slot> { names.iter().map(|name| desk.slot(name)).collect() };
     let command = match words[..] {
         ["boot", ref wishes @ ..] => {
-            Command::Boot(wishes.iter().map(|wish| remembered(desk, wish)).collect())
+            Command::Boot(wishes.iter().map(|wish| remembered(desk, wish)).collect(), None)
         }
         ["start", "all"] => Command::StartAll,
         ["stop", "all"] => Command::StopAll,

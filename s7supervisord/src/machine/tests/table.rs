@@ -41,8 +41,8 @@ fn next(after: &Happening) -> Option<Happening> {
         E(Event::Ready) => E(Event::Health { healthy: false }),
         E(Event::Health { .. }) => E(Event::Hung),
         E(Event::Hung) => Timer,
-        Timer => C(Command::Boot(Vec::new())),
-        C(Command::Boot(remembered)) => match remembered[..] {
+        Timer => C(Command::Boot(Vec::new(), None)),
+        C(Command::Boot(remembered, _)) => match remembered[..] {
             [] => C(boot(Wish::Down)),
             [Remembered { wish: Wish::Down, .. }] => C(boot(Wish::Up)),
             _ => C(Command::Start(vec![WEB])),
@@ -82,7 +82,7 @@ fn happening_in_words(happening: &Happening) -> String {
             [ref change] => format!("reload, {}", first_word(change).to_lowercase()),
             _ => unreachable!("the table reloads one change at a time"),
         },
-        Happening::Command(Command::Boot(remembered)) => match remembered[..] {
+        Happening::Command(Command::Boot(remembered, _)) => match remembered[..] {
             [Remembered { wish, .. }] => format!("boot, was wished {wish:?}").to_lowercase(),
             _ => "boot".to_owned(),
         },
@@ -92,12 +92,13 @@ fn happening_in_words(happening: &Happening) -> String {
 
 /// The first command of a daemon, when an earlier one has noted a wish for `WEB`.
 fn boot(wish: Wish) -> Command {
-    Command::Boot(vec![Remembered {
+    let remembered = Remembered {
         slot: WEB,
         wish,
         who: Actor::Uid(0),
         at_ms: 0,
-    }])
+    };
+    Command::Boot(vec![remembered], None)
 }
 
 fn first_word(of: &impl std::fmt::Debug) -> String {
@@ -128,6 +129,7 @@ fn place(desk: &Desk) -> String {
                 Cause::Itself => "by itself",
                 Cause::Asked => "as asked",
                 Cause::Hung => "as hung",
+                Cause::Unseen => "unseen",
             };
             let phase = match ending.phase {
                 Phase::Asked { .. } => "asked".to_owned(),
@@ -265,9 +267,10 @@ fn every_state_of_a_life_has_its_block() {
                     Cause::Itself => 8,
                     Cause::Asked => 9,
                     Cause::Hung => 10,
+                    Cause::Unseen => 11,
                 };
                 cause
-                    + 3 * match ending.phase {
+                    + 4 * match ending.phase {
                         Phase::Asked { .. } => 0,
                         Phase::Killing { .. } => 1,
                         Phase::Stuck { .. } => 2,

@@ -137,7 +137,7 @@ pub fn marker(pid: u32, instance: &str) -> Option<(String, u64)> {
 /// Whether `pid` lives: its descriptor tells, not its state, which says "zombie" as soon as its first thread has ended.
 #[must_use]
 pub fn lives(pid: u32) -> bool {
-    let Some(pidfd) = super::locks::open(pid) else {
+    let Some(pidfd) = super::pidfd::open(pid) else {
         return false;
     };
     let mut asked = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];

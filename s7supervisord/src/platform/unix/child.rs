@@ -5,9 +5,11 @@
 //! shares the daemon's descriptors as well (CLONE_FILES), until it takes a copy of those that it needs.
 
 use super::inherited::Inherited;
+use crate::state::known::{DIGITS, Holes};
+use crate::state::line::{SEAL, seal_of};
 use s7proto::status::SpawnStage;
 use std::ffi::{c_char, c_int, c_void};
-use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
 
 /// Everything that the child needs, and the place where it says what went wrong.
 pub struct Plan<'a> {
@@ -26,6 +28,12 @@ pub struct Plan<'a> {
     /// Where the run's record is appended; -1 for none.
     pub journal: c_int,
     pub record: &'a Record,
+    /// Set when the record is written, or can't be.
+    pub recorded: &'a AtomicBool,
+    /// The descriptor of the new process, which the kernel puts down here before it begins.
+    pub pidfd: &'a AtomicI32,
+    /// The inode of that descriptor tells who it is.
+    pub has_identity: bool,
     pub limits: &'a [(c_int, libc::rlimit64)],
     /// Supplementary groups, group and user; `None` to stay who the daemon is.
     pub identity: Option<(&'a [libc::gid_t], libc::gid_t, libc::uid_t)>,
@@ -79,15 +87,25 @@ impl Failure {
     }
 }
 
-/// The record of a run: text with two holes of 20 digits that the child fills in.
+/// The record of a run: text with holes that the child fills in.
 pub struct Record {
     pub text: std::cell::UnsafeCell<Vec<u8>>,
-    pub pid_at: usize,
-    pub time_at: usize,
+    pub holes: Holes,
 }
 
-/// Digits of the widest u64.
-pub const DIGITS: usize = 20;
+impl Record {
+    /// Its length in bytes.
+    pub fn len(&self) -> usize {
+        // SAFETY: only the child changes it, and not its length.
+        unsafe { (*self.text.get()).len() }
+    }
+
+    /// The line. Called when the child is done with it.
+    pub fn line(&self) -> Vec<u8> {
+        // SAFETY: the child has executed or ended.
+        unsafe { (*self.text.get()).clone() }
+    }
+}
 
 /// Runs in the child. Returns only if something failed.
 ///
@@ -119,6 +137,20 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
             return 0;
         }
         append_record(plan);
+        plan.recorded.store(true, Ordering::Release);
+        // From here on the descriptors are its own, and only the low ones are copied (see `places`). What knows no
+        // close_range(2) (before Linux 5.9, some sandboxes) copies all of them. Nothing that may hang comes before: a daemon
+        // that is killed meanwhile leaves its lock in the hands of this process until here, and no longer.
+        if libc::syscall(
+            libc::SYS_close_range,
+            plan.end,
+            u32::MAX,
+            libc::CLOSE_RANGE_UNSHARE,
+        ) != 0
+            && libc::unshare(libc::CLONE_FILES) != 0
+        {
+            return 5;
+        }
         plan.inherited.restore_limits();
         for (index, (resource, limit)) in plan.limits.iter().enumerate() {
             if libc::syscall(
@@ -148,18 +180,6 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
         libc::umask(plan.umask);
         if libc::chdir(plan.directory) != 0 {
             return 4;
-        }
-        // From here on the descriptors are its own, and only the low ones are copied (see `places`). What knows no
-        // close_range(2) (before Linux 5.9, some sandboxes) copies all of them.
-        if libc::syscall(
-            libc::SYS_close_range,
-            plan.end,
-            u32::MAX,
-            libc::CLOSE_RANGE_UNSHARE,
-        ) != 0
-            && libc::unshare(libc::CLONE_FILES) != 0
-        {
-            return 5;
         }
         if libc::dup2(plan.null, 0) < 0 || libc::dup2(plan.output, 1) < 0 || libc::dup2(plan.output, 2) < 0 {
             return 5;
@@ -208,14 +228,40 @@ unsafe fn append_record(plan: &Plan<'_>) {
         .unwrap_or(0)
         .wrapping_mul(1_000_000_000)
         .wrapping_add(u64::try_from(now.tv_nsec).unwrap_or(0));
-    fill(text, plan.record.pid_at, u64::try_from(pid).unwrap_or(0));
-    fill(text, plan.record.time_at, nanos);
+    let holes = &plan.record.holes;
+    fill(text, holes.pid, u64::try_from(pid).unwrap_or(0));
+    fill(text, holes.time, nanos);
+    fill(text, holes.inode, own_inode(plan));
+    if let Some(words) = text.get(holes.from..holes.to) {
+        let mut seal = seal_of(words);
+        if let Some(hole) = text.get_mut(holes.seal..holes.seal + SEAL) {
+            for digit in hole.iter_mut().rev() {
+                *digit = b"0123456789abcdef"[(seal & 0xf) as usize];
+                seal >>= 4;
+            }
+        }
+    }
     // SAFETY: the text is valid for its length.
     let written = unsafe { libc::write(plan.journal, text.as_ptr().cast(), text.len()) };
     if written < 0 {
         plan.failure.record.store(errno(), Ordering::Relaxed);
     } else if usize::try_from(written).ok() != Some(text.len()) {
         plan.failure.record.store(libc::ENOSPC, Ordering::Relaxed);
+    }
+}
+
+/// The number that the kernel gives to this process alone; 0 where it gives none.
+fn own_inode(plan: &Plan<'_>) -> u64 {
+    if !plan.has_identity {
+        return 0;
+    }
+    // SAFETY: a zeroed stat is a valid place for the answer, and the descriptor is in the table that is shared with the daemon.
+    unsafe {
+        let mut stat: libc::stat64 = std::mem::zeroed();
+        match libc::fstat64(plan.pidfd.load(Ordering::Relaxed), &raw mut stat) {
+            0 => stat.st_ino,
+            _ => 0,
+        }
     }
 }
 

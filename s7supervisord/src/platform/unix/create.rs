@@ -9,7 +9,8 @@ use super::places::Place;
 use crate::machine::input::RunId;
 use crate::output::failure;
 use crate::registry::plan::ComponentPlan;
-use crate::state::journal::Journal;
+use crate::state::journal::{Journal, Lent};
+use crate::state::known::Tally;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use s7proto::status::{SpawnFailure, SpawnStage};
 use std::ffi::c_void;
@@ -17,6 +18,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// The child runs a handful of frames of plain system calls on this stack, before it executes.
@@ -48,28 +50,46 @@ impl Default for Stack {
 pub struct Prepared {
     pub run: RunId,
     pub plan: Arc<ComponentPlan>,
+    tally: Tally,
     launch: Launch,
     identity: Identity,
     output: ChildOutput,
     lock: Option<File>,
 }
 
-/// A process, its descriptor, and why its record could not be written, if so.
-pub type Created = (u32, OwnedFd, Option<i32>);
+/// A new process.
+pub struct Created {
+    pub pid: u32,
+    pub pidfd: OwnedFd,
+    /// Its line in the record.
+    pub record: Vec<u8>,
+    /// Why that could not be written, if so.
+    pub unrecorded: Option<String>,
+}
 
 impl Creator {
     /// Does all that can be done before.
-    pub fn prepare(&self, run: RunId, plan: Arc<ComponentPlan>) -> Result<Prepared, SpawnFailure> {
+    pub fn prepare(
+        &self,
+        run: RunId,
+        plan: Arc<ComponentPlan>,
+        tally: Tally,
+    ) -> Result<Prepared, SpawnFailure> {
         let id = plan.id.clone();
-        let prepared = self.try_to_prepare(run, plan);
+        let prepared = self.try_to_prepare(run, plan, tally.clone());
         if prepared.is_err() {
             // Nobody has noted that the run before is over.
-            self.journal.ended(&id, run.run);
+            self.journal.ended(&id, run.run, &tally, None);
         }
         prepared
     }
 
-    fn try_to_prepare(&self, run: RunId, plan: Arc<ComponentPlan>) -> Result<Prepared, SpawnFailure> {
+    fn try_to_prepare(
+        &self,
+        run: RunId,
+        plan: Arc<ComponentPlan>,
+        tally: Tally,
+    ) -> Result<Prepared, SpawnFailure> {
         let identity = self.identity(&plan)?;
         if identity.differs && !super::process::is_privileged() {
             return Err(SpawnFailure {
@@ -81,7 +101,7 @@ impl Creator {
             });
         }
         let lock = super::locks::lock_for(&self.locks, &plan.id, &self.instance)?;
-        let launch = Launch::new(&plan, run.run, &identity, &self.instance)?;
+        let launch = Launch::new(&plan, run.run, &identity, &self.instance, &tally)?;
         let owner = identity.differs.then_some((identity.uid, identity.gid));
         let output = self
             .capture
@@ -90,6 +110,7 @@ impl Creator {
         Ok(Prepared {
             run,
             plan,
+            tally,
             launch,
             identity,
             output,
@@ -115,6 +136,7 @@ impl Creator {
         let Prepared {
             run,
             plan,
+            tally,
             launch,
             identity,
             output,
@@ -126,13 +148,13 @@ impl Creator {
                 let has_lock = lock.is_some();
                 // What lies in the place is enough, and is let go of after the call.
                 drop((output, lock));
-                let given = (&place, has_lock, self.journal.file());
+                let given = (&place, has_lock, Some(&*self.journal));
                 let created = self.clone_child(&launch, &identity, given, stack, &plan);
                 place.give_back();
                 created
             });
         if result.is_err() {
-            self.journal.ended(&plan.id, run.run);
+            self.journal.ended(&plan.id, run.run, &tally, None);
         }
         result
     }
@@ -145,12 +167,12 @@ impl Creator {
         stack: &mut Stack,
     ) -> Result<(u32, OwnedFd), SpawnFailure> {
         let identity = self.identity(plan)?;
-        let launch = Launch::new(plan, run.run, &identity, &self.instance)?;
+        let launch = Launch::new(plan, run.run, &identity, &self.instance, &Tally::default())?;
         let place = Place::with(None, None)
             .map_err(|error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), &error))?;
         let created = self.clone_child(&launch, &identity, (&place, false, None), stack, plan);
         place.give_back();
-        let (pid, pidfd, _) = created?;
+        let Created { pid, pidfd, .. } = created?;
         Ok((pid, pidfd))
     }
 
@@ -158,12 +180,16 @@ impl Creator {
         &self,
         launch: &Launch,
         identity: &Identity,
-        (place, has_lock, journal): (&Place, bool, Option<&File>),
+        (place, has_lock, journal): (&Place, bool, Option<&Journal>),
         stack: &mut Stack,
         component: &ComponentPlan,
-    ) -> Result<(u32, OwnedFd, Option<i32>), SpawnFailure> {
+    ) -> Result<Created, SpawnFailure> {
         let (argv, envp) = (launch.argv(), launch.envp());
         let failure = Failure::default();
+        let pidfd = AtomicI32::new(-1);
+        // What is no run has no record.
+        let lent = journal.map(|journal| journal.lend(launch.record.len()));
+        let nobody = AtomicBool::new(false);
         let plan = Plan {
             program: launch.program.as_ptr(),
             argv: argv.as_ptr(),
@@ -173,8 +199,11 @@ impl Creator {
             null: place.null(),
             lock: if has_lock { place.lock() } else { -1 },
             end: place.end(),
-            journal: journal.map_or(-1, AsRawFd::as_raw_fd),
+            journal: lent.as_ref().and_then(Lent::file).map_or(-1, AsRawFd::as_raw_fd),
             record: &launch.record,
+            recorded: lent.as_ref().map_or(&nobody, |lent| &*lent.written),
+            pidfd: &pidfd,
+            has_identity: super::pidfd::has_identity(),
             limits: &launch.limits,
             identity: identity
                 .differs
@@ -186,7 +215,18 @@ impl Creator {
         let (pid, pidfd) = clone_vfork(&plan, &mut stack.0)
             .map_err(|error| io_failure(SpawnStage::CreatingProcess, component.id.to_string(), &error))?;
         let Some((stage, errno, limit)) = failure.get() else {
-            return Ok((pid, pidfd, failure.record_errno()));
+            let errno = failure.record_errno().map(io::Error::from_raw_os_error);
+            let unrecorded = match errno {
+                Some(error) => Some(error.to_string()),
+                None if journal.is_some() && plan.journal < 0 => Some("there is no record".to_owned()),
+                None => None,
+            };
+            return Ok(Created {
+                pid,
+                pidfd,
+                record: launch.record.line(),
+                unrecorded,
+            });
         };
         // The child has ended or is about to; nobody else may be left with its remains.
         while let Err(rustix::io::Errno::INTR) = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
@@ -243,7 +283,6 @@ fn rustix_words(code: i32, error: &io::Error) -> String {
 
 /// Creates the child and waits until it has executed or failed.
 fn clone_vfork(plan: &Plan<'_>, stack: &mut [u8]) -> io::Result<(u32, OwnedFd)> {
-    let mut pidfd: libc::c_int = -1;
     let top = stack.as_mut_ptr_range().end.map_addr(|address| address & !0xf);
     // SAFETY: all signals are blocked while parent and child share their memory, so that no handler of the daemon runs
     // in the child; the stack is ours, as large as said, and in use by nobody until the call returns, which CLONE_VFORK
@@ -258,12 +297,12 @@ fn clone_vfork(plan: &Plan<'_>, stack: &mut [u8]) -> io::Result<(u32, OwnedFd)> 
             top.cast::<c_void>(),
             libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::SIGCHLD,
             std::ptr::from_ref(plan).cast_mut().cast::<c_void>(),
-            &raw mut pidfd,
+            plan.pidfd.as_ptr(),
         );
         let error = io::Error::last_os_error();
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
         match u32::try_from(pid) {
-            Ok(pid) => Ok((pid, OwnedFd::from_raw_fd(pidfd))),
+            Ok(pid) => Ok((pid, OwnedFd::from_raw_fd(plan.pidfd.load(Ordering::Relaxed)))),
             Err(_) => Err(error),
         }
     }

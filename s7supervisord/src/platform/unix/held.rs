@@ -1,7 +1,9 @@
 //! The processes that the host holds: by their descriptors, until their ends are seen.
 
+use super::pidfd;
 use super::words::exit_of;
 use crate::machine::input::RunId;
+use crate::state::known::StartedRun;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
 use s7proto::status::Exit;
@@ -27,14 +29,24 @@ impl Command {
     }
 }
 
+/// Who has created a process.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// This process is its parent, perhaps as it was before an upgrade.
+    Own,
+    /// An earlier daemon, which is dead: it isn't a child, and its orphans go elsewhere.
+    Left(StartedRun),
+}
+
 /// The first process of a run.
 pub struct Process {
     pub component: ComponentName,
     pub pid: u32,
     /// Its descriptor; `None` for what an earlier daemon left without its first process.
     pub pidfd: Option<OwnedFd>,
-    /// An earlier daemon has created it, so it isn't a child of this one.
-    pub left: bool,
+    pub origin: Origin,
+    /// What says in the record that it runs, to be written again where that has failed.
+    pub record: Vec<u8>,
     /// The sweeper has it in hand, so only the sweeper can say that its tree is empty: until then it signals by the number
     /// of the first process, which therefore must not be reaped.
     pub swept: bool,
@@ -65,6 +77,7 @@ impl Process {
         };
         match rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options) {
             Ok(Some(status)) => exit_of(&status),
+            _ if self.origin != Origin::Own => pidfd::exit_of_stranger(pidfd.as_fd(), self.pid),
             _ => Exit::Unknown,
         }
     }

@@ -2,12 +2,12 @@
 
 use super::census::Orphans;
 pub use super::census::tree;
-use super::held::{Command, Process};
+use super::held::{Command, Origin, Process};
 use super::inherited::Inherited;
 use super::leftovers::{self, Leftovers};
-use super::locks;
 pub use super::measure::{Meter, Usage};
 use super::output::Capture;
+use super::pidfd;
 use super::spawner::{Order, Spawned, Spawner};
 use super::sweeper::{Job, Leader, Leaders, Manner, Sweeper, Swept};
 use super::watch::Watch;
@@ -15,10 +15,12 @@ use super::words::{asked_signal, exit_of, unix_signal};
 
 use crate::machine::input::{Event, RunId, Slot};
 use crate::registry::plan::{ComponentPlan, StopPlan};
-use crate::state::journal::{Journal, StartedRun};
+use crate::state::journal::Journal;
+use crate::state::known::{StartedRun, Stays, Tally, asked_words, end_words};
+use crate::state::line;
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
-use s7proto::status::{Exit, SpawnFailure};
+use s7proto::status::SpawnFailure;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -53,6 +55,12 @@ pub struct Host {
     children: SignalStream,
     /// Runs whose records could not be written, and why.
     record_faults: HashMap<RunId, String>,
+    /// Why nothing can be recorded.
+    record_fault: Option<String>,
+    /// Of these runs the records are being written again.
+    recording: Vec<RunId>,
+    recorded_again: bool,
+    instance: String,
     leftovers: Option<Leftovers>,
 }
 
@@ -88,9 +96,16 @@ impl Host {
             },
         )?;
         let done = tell.clone();
-        let spawner = Spawner::new(runtime_dir, instance, capture, journal, inherited, move |fact| {
-            let _ = done.send(Told::Spawned(fact));
-        })?;
+        let spawner = Spawner::new(
+            runtime_dir,
+            instance.clone(),
+            capture,
+            journal,
+            inherited,
+            move |fact| {
+                let _ = done.send(Told::Spawned(fact));
+            },
+        )?;
         Ok(Self {
             runs: HashMap::new(),
             keys: HashMap::new(),
@@ -106,42 +121,57 @@ impl Host {
             tell,
             children,
             record_faults: HashMap::new(),
+            record_fault: None,
+            recording: Vec::new(),
+            recorded_again: false,
+            instance,
             leftovers: None,
         })
     }
 
-    /// Takes charge of runs that an earlier daemon has left, so that they can be ended. Those without a run id are ended
-    /// at once, politely first.
+    /// Takes charge of a run that an earlier daemon has begun; whether its first process is there, so that its end will be told.
     ///
     /// # Errors
-    /// The thread that looks after them can't be created.
-    pub fn take_over(
-        &mut self,
-        runs: Vec<(Option<RunId>, StartedRun)>,
-        instance: String,
-    ) -> io::Result<Vec<(RunId, Event)>> {
-        let known = runs
-            .iter()
-            .filter_map(|(run, record)| Some(((*run)?, record.clone())))
-            .collect();
-        let told = self.tell.clone();
-        let leftovers = Leftovers::start(known, instance, move |fact| {
-            let _ = told.send(Told::Swept(fact));
-        })?;
-        let mut ended = Vec::new();
-        for (run, record) in runs {
-            let Some(run) = run else {
-                leftovers.order(leftovers::Job::EndAlone(record));
-                continue;
-            };
-            let pidfd = locks::open(record.pid).filter(|_| leftovers::is_recorded(&record));
-            if pidfd.is_none() {
-                ended.push((run, Event::Exited(Exit::Unknown)));
-            }
-            self.add(run, record.component, record.pid, pidfd, true);
+    /// The thread that looks after what isn't a child of this process can't be created.
+    pub fn adopt(&mut self, run: RunId, started: StartedRun, record: Vec<u8>) -> io::Result<bool> {
+        let pid = started.process.pid;
+        let pidfd = pidfd::open(pid).filter(|pidfd| leftovers::is_recorded(&started, pidfd.as_fd()));
+        let is_there = pidfd.is_some();
+        // After an upgrade in place it is a child as before.
+        let is_child = pidfd.as_ref().is_some_and(|pidfd| pidfd::is_child(pidfd.as_fd()));
+        if !is_child {
+            self.leftovers()?;
         }
-        self.leftovers = Some(leftovers);
-        Ok(ended)
+        let component = started.component.clone();
+        let origin = if is_child {
+            Origin::Own
+        } else {
+            Origin::Left(started)
+        };
+        self.add(run, component, (pid, pidfd), origin, record);
+        Ok(is_there)
+    }
+
+    /// Ends a run that nobody knows any more, politely first.
+    ///
+    /// # Errors
+    /// As [`Host::adopt`].
+    pub fn end_alone(&mut self, started: StartedRun) -> io::Result<()> {
+        self.leftovers()?.order(leftovers::Job::EndAlone(started));
+        Ok(())
+    }
+
+    fn leftovers(&mut self) -> io::Result<&Leftovers> {
+        match &mut self.leftovers {
+            Some(leftovers) => Ok(leftovers),
+            none => {
+                let told = self.tell.clone();
+                let leftovers = Leftovers::start(self.instance.clone(), move |fact| {
+                    let _ = told.send(Told::Swept(fact));
+                })?;
+                Ok(none.insert(leftovers))
+            }
+        }
     }
 
     /// How trees are held together.
@@ -154,16 +184,41 @@ impl Host {
         }
     }
 
-    /// Why the record of a run that lives could not be written, if so.
+    /// Why the record can't be written, or that of a run that lives could not be, if so.
     #[must_use]
     pub fn record_fault(&self) -> Option<&str> {
-        self.record_faults.values().next().map(String::as_str)
+        let of_runs = self.record_faults.values().next();
+        self.record_fault.as_ref().or(of_runs).map(String::as_str)
     }
 
-    /// Creates a run. Answered by `Spawned` or `SpawnFailed`.
-    pub fn spawn(&mut self, run: RunId, plan: Arc<ComponentPlan>) {
+    /// Nothing can be recorded, for this reason, until [`Host::record_again`] succeeds.
+    pub fn record_is_lost(&mut self, why: String) {
+        self.record_fault = Some(why);
+    }
+
+    /// Records everything that runs once more, and `others` (lines by their words). How that went is told by
+    /// [`Host::recorded_again`].
+    pub fn record_again(&mut self, others: &[String]) {
+        let mut lines: Vec<u8> = others
+            .iter()
+            .flat_map(|words| line::sealed(words).into_bytes())
+            .collect();
+        for process in self.runs.values() {
+            lines.extend_from_slice(&process.record);
+        }
+        self.recording = self.record_faults.keys().copied().collect();
+        self.spawner.submit(Order::RecordAgain(lines));
+    }
+
+    /// Whether everything could be recorded since this was asked last.
+    pub fn recorded_again(&mut self) -> bool {
+        std::mem::take(&mut self.recorded_again)
+    }
+
+    /// Creates a run. Answered by `Spawned` or `SpawnFailed`. `tally` goes into its record.
+    pub fn spawn(&mut self, run: RunId, plan: Arc<ComponentPlan>, tally: Tally) {
         self.coming.insert(run.slot);
-        self.spawner.submit(Order::Create { run, plan });
+        self.spawner.submit(Order::Create { run, plan, tally });
     }
 
     /// Asks the first process of a run to end, and wakes it should it be stopped.
@@ -171,6 +226,9 @@ impl Host {
         let Some(process) = self.runs.get(&run) else {
             return;
         };
+        // So that a next daemon neither takes its end for a crash nor asks it once more.
+        let words = asked_words(&process.component, run.run, super::process::since_boot_ns());
+        self.spawner.submit(Order::Note(words));
         match &plan.stop {
             StopPlan::Signal(name) => process.send(unix_signal(*name)),
             StopPlan::Console => process.send(Signal::INT),
@@ -219,8 +277,8 @@ impl Host {
         self.empty(run, Manner::Kill);
     }
 
-    /// The run is over: its number may be anybody's now. Called after `Emptied`.
-    pub fn forget(&mut self, run: RunId) {
+    /// The run is over: its number may be anybody's now. Called after `Emptied`. `tally` and `stays` go into the record.
+    pub fn forget(&mut self, run: RunId, tally: &Tally, stays: Option<Stays>) {
         let Some(process) = self.runs.remove(&run) else {
             return;
         };
@@ -240,10 +298,8 @@ impl Host {
         }
         // The record of the next run says it as well, and so does the note of a failure to create one.
         if !self.coming.contains(&run.slot) {
-            self.spawner.submit(Order::NoteEnded {
-                component: process.component,
-                run: run.run,
-            });
+            let words = end_words(&process.component, run.run, tally, stays);
+            self.spawner.submit(Order::Note(words));
         }
     }
 
@@ -285,16 +341,28 @@ impl Host {
                     pid,
                     pidfd,
                     component,
-                    record_errno,
+                    record,
+                    unrecorded,
                 }) => {
-                    if let Some(errno) = record_errno {
-                        let error = io::Error::from_raw_os_error(errno);
-                        let why = format!("writing the record of {component}, run {}: {error}", run.run);
+                    if let Some(why) = unrecorded {
+                        let why = format!("writing the record of {component}, run {}: {why}", run.run);
                         self.record_faults.insert(run, why);
                     }
                     self.coming.remove(&run.slot);
-                    self.add(run, component, pid, Some(pidfd), false);
+                    self.add(run, component, (pid, Some(pidfd)), Origin::Own, record);
                     (run, Event::Spawned { pid })
+                }
+                Told::Spawned(Spawned::Recorded(recorded)) => {
+                    match recorded {
+                        Ok(()) => {
+                            let recorded: HashSet<RunId> = self.recording.drain(..).collect();
+                            self.record_faults.retain(|run, _| !recorded.contains(run));
+                            self.record_fault = None;
+                            self.recorded_again = true;
+                        }
+                        Err(why) => self.record_fault = Some(format!("writing the record of runs: {why}")),
+                    }
+                    continue;
                 }
                 Told::Spawned(Spawned::No { run, failure }) => {
                     self.coming.remove(&run.slot);
@@ -312,7 +380,14 @@ impl Host {
         events
     }
 
-    fn add(&mut self, run: RunId, component: ComponentName, pid: u32, pidfd: Option<OwnedFd>, left: bool) {
+    fn add(
+        &mut self,
+        run: RunId,
+        component: ComponentName,
+        (pid, pidfd): (u32, Option<OwnedFd>),
+        origin: Origin,
+        record: Vec<u8>,
+    ) {
         let key = self.next_key;
         self.next_key += 1;
         let watched = pidfd
@@ -322,7 +397,7 @@ impl Host {
             // Its death would go unnoticed until it is stopped; the system is out of memory for 200 bytes.
             log::error!("{component}: watching process {pid}: {error}");
         }
-        if !left {
+        if origin == Origin::Own {
             let leader = Leader {
                 run,
                 component: component.clone(),
@@ -340,7 +415,8 @@ impl Host {
                 component,
                 pid,
                 pidfd,
-                left,
+                origin,
+                record,
                 swept: false,
                 key,
                 ended,
@@ -410,8 +486,8 @@ impl Host {
         let Some(process) = self.runs.get(&run) else {
             return;
         };
-        if let Some(leftovers) = self.leftovers.as_ref().filter(|_| process.left) {
-            return leftovers.order(leftovers::Job::Treat(run, manner));
+        if let (Some(leftovers), Origin::Left(started)) = (&self.leftovers, &process.origin) {
+            return leftovers.order(leftovers::Job::Treat(run, started.clone(), manner));
         }
         // By the time its first process can be seen to have ended, the kernel has given us all that it left. If there is
         // nothing, no thread need be asked: that is the way of every component that behaves.
@@ -435,8 +511,15 @@ impl Host {
     }
 
     fn has_orphans(&self) -> bool {
-        self.orphans
-            .as_ref()
-            .is_some_and(|orphans| !orphans.list().is_empty())
+        let Some(orphans) = &self.orphans else {
+            return false;
+        };
+        let list = orphans.list();
+        if list.is_empty() {
+            return false;
+        }
+        // After an upgrade in place the first processes of the runs from before are in the list as well.
+        let leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
+        list.iter().any(|pid| !leaders.contains_key(pid))
     }
 }

@@ -1,9 +1,9 @@
 //! From a plan to what the child needs: strings with a NUL at their end, limits, and the record of the run.
 
-use super::child::{DIGITS, Record};
+use super::child::Record;
 use super::identity::Identity;
 use crate::registry::plan::{ComponentPlan, LimitPlan, Resource};
-use crate::state::journal;
+use crate::state::known::{self, Tally};
 use s7proto::status::{SpawnFailure, SpawnStage};
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString, c_char, c_int};
@@ -42,6 +42,7 @@ impl Launch {
         run: u64,
         identity: &Identity,
         instance: &str,
+        tally: &Tally,
     ) -> Result<Self, SpawnFailure> {
         let program = c_string(plan.run.program.as_os_str().as_bytes(), "the program's path")?;
         let argv = std::iter::once(Ok(program.clone()))
@@ -65,7 +66,8 @@ impl Launch {
             plan.run.working_directory.as_os_str().as_bytes(),
             "the working directory",
         )?;
-        let (text, pid_at, time_at) = journal::started_with_holes(&plan.id, run, DIGITS);
+        let made_of = crate::registry::fingerprint::of(plan);
+        let (text, holes) = known::start_with_holes(&plan.id, run, made_of, tally);
         Ok(Self {
             program,
             argv,
@@ -75,8 +77,7 @@ impl Launch {
             umask: plan.run.umask & 0o777,
             record: Record {
                 text: std::cell::UnsafeCell::new(text),
-                pid_at,
-                time_at,
+                holes,
             },
         })
     }

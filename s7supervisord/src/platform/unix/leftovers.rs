@@ -1,17 +1,18 @@
-//! Runs that an earlier daemon has left: they are ended before anything is started in their place.
+//! Trees of runs that an earlier daemon has begun and whose orphans don't come to this one, because they aren't its children.
 //!
-//! They aren't children of this daemon, so nothing tells of their ends but looking: a thread looks at all processes of the
-//! machine every now and then, as long as something is to be ended.
+//! So nothing tells that such a tree is empty but looking: a thread looks at all processes of the machine every now and then,
+//! as long as something is to be ended.
 
 use super::census::{self, Stat};
-use super::locks::open;
+use super::pidfd::{self, open};
 use super::sweeper::{Manner, Swept};
 use crate::machine::input::RunId;
-use crate::state::journal::StartedRun;
+use crate::state::known::{Recorded, StartedRun};
 use rustix::process::Signal;
 use s7proto::name::ComponentName;
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ pub fn boot_id() -> String {
 #[derive(Debug)]
 pub enum Job {
     /// Treat its processes, until there are none.
-    Treat(RunId, Manner),
+    Treat(RunId, StartedRun, Manner),
     /// End it, politely first; nobody waits.
     EndAlone(StartedRun),
 }
@@ -49,21 +50,17 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Starts the thread for `runs`.
+    /// Starts the thread, which sleeps where there is nothing to end.
     ///
     /// # Errors
     /// The thread can't be created.
-    pub fn start(
-        runs: HashMap<RunId, StartedRun>,
-        instance: String,
-        tell: impl Fn(Swept) + Send + 'static,
-    ) -> io::Result<Self> {
+    pub fn start(instance: String, tell: impl Fn(Swept) + Send + 'static) -> io::Result<Self> {
         // A few jobs for each run: the machine waits for each answer.
         let (jobs, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("s7-leftovers".to_owned())
             .stack_size(STACK);
-        thread.spawn(move || work(runs, &instance, &queue, &tell))?;
+        thread.spawn(move || work(&instance, &queue, &tell))?;
         Ok(Self { jobs })
     }
 
@@ -74,25 +71,11 @@ impl Leftovers {
     }
 }
 
-/// Those of `runs` of which something lives, and the runs of this supervisor that aren't recorded: they are known by what
-/// their environment says.
+/// The runs of this supervisor that live and aren't recorded: they are known by what their environment says. `recorded` gives
+/// the last run of each component that is. Looks at all processes of the machine.
 #[must_use]
-pub fn living(mut runs: Vec<StartedRun>, instance: &str) -> Vec<StartedRun> {
-    runs.extend(unrecorded(&runs, instance));
-    if runs.is_empty() {
-        // As a rule; then all processes needn't be looked at once more.
-        return runs;
-    }
-    let members = members(&runs.iter().collect::<Vec<_>>(), instance);
-    runs.into_iter()
-        .zip(members)
-        .filter(|(_, members)| !members.is_empty())
-        .map(|(run, _)| run)
-        .collect()
-}
-
-fn unrecorded(runs: &[StartedRun], instance: &str) -> Vec<StartedRun> {
-    let mut found: Vec<StartedRun> = Vec::new();
+pub fn unrecorded(recorded: &HashMap<ComponentName, u64>, instance: &str) -> Vec<StartedRun> {
+    let mut found: Vec<(bool, StartedRun)> = Vec::new();
     for pid in census::everyone().filter(|pid| *pid != std::process::id()) {
         let Some((component, run)) = census::marker(pid, instance) else {
             continue;
@@ -100,32 +83,27 @@ fn unrecorded(runs: &[StartedRun], instance: &str) -> Vec<StartedRun> {
         let Ok(component) = ComponentName::parse(&component) else {
             continue;
         };
-        let Some(stat) = census::stat(pid) else {
+        let Some(stat) = census::stat(pid).filter(|_| recorded.get(&component) != Some(&run)) else {
             continue;
         };
-        let same = |known: &&StartedRun| known.component == component;
-        if runs.iter().find(same).is_some_and(|known| known.run == run) {
-            continue;
-        }
         // Created now at the latest, so that no process is taken for too young to be it.
         let candidate = StartedRun {
             component,
             run,
-            pid,
-            boot_ns: u64::MAX,
+            process: Recorded { pid, inode: None },
+            began_ns: u64::MAX,
         };
         let leads = stat.session == pid;
-        match found
-            .iter_mut()
-            .find(|known| known.component == candidate.component)
-        {
-            Some(known) if known.run < run || (known.run == run && leads) => *known = candidate,
+        let same = |(_, known): &&mut (bool, StartedRun)| {
+            known.component == candidate.component && known.run == candidate.run
+        };
+        match found.iter_mut().find(same) {
+            Some(known) if leads && !known.0 => *known = (leads, candidate),
             Some(_) => {}
-            None => found.push(candidate),
+            None => found.push((leads, candidate)),
         }
     }
-    found.retain(|run| !runs.iter().any(|known| known.component == run.component));
-    found
+    found.into_iter().map(|(_, run)| run).collect()
 }
 
 struct Treatment {
@@ -138,7 +116,7 @@ struct Treatment {
     empty_looks: u32,
 }
 
-fn work(runs: HashMap<RunId, StartedRun>, instance: &str, queue: &mpsc::Receiver<Job>, tell: &dyn Fn(Swept)) {
+fn work(instance: &str, queue: &mpsc::Receiver<Job>, tell: &dyn Fn(Swept)) {
     let mut treated: Vec<Treatment> = Vec::new();
     loop {
         let job = if treated.is_empty() {
@@ -147,15 +125,14 @@ fn work(runs: HashMap<RunId, StartedRun>, instance: &str, queue: &mpsc::Receiver
             queue.recv_timeout(LOOK)
         };
         let (run, record, manner) = match job {
-            Ok(Job::Treat(run, manner)) => (Some(run), runs.get(&run).cloned(), manner),
-            Ok(Job::EndAlone(record)) => (None, Some(record), Manner::Ask),
+            Ok(Job::Treat(run, record, manner)) => (Some(run), record, manner),
+            Ok(Job::EndAlone(record)) => (None, record, Manner::Ask),
             Err(RecvTimeoutError::Timeout) => {
                 look(&mut treated, instance, tell);
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let Some(record) = record else { continue };
         treated.retain(|treatment| run.is_none() || treatment.run != run);
         let (began, asked) = (Instant::now(), HashSet::new());
         treated.push(Treatment {
@@ -220,7 +197,7 @@ fn members(runs: &[&StartedRun], instance: &str) -> Vec<Vec<u32>> {
     let by_number: HashMap<u32, usize> = runs
         .iter()
         .enumerate()
-        .map(|(index, run)| (run.pid, index))
+        .map(|(index, run)| (run.process.pid, index))
         .collect();
     let by_name: HashMap<(&str, u64), usize> = runs
         .iter()
@@ -247,29 +224,33 @@ fn members(runs: &[&StartedRun], instance: &str) -> Vec<Vec<u32>> {
     members
 }
 
-/// Whether a process is the one that was recorded: it was created not later than its record was written.
+/// Whether a process is the one that was recorded: it bears the number that the kernel gives to no other of this boot, or, where
+/// there are no such numbers, it was created not later than its record was written.
 #[must_use]
-pub fn is_recorded(run: &StartedRun) -> bool {
-    census::stat(run.pid).is_some_and(|stat| stat.started <= recorded_tick(run)) && census::lives(run.pid)
+pub fn is_recorded(run: &StartedRun, pidfd: BorrowedFd<'_>) -> bool {
+    match (run.process.inode, pidfd::inode(pidfd)) {
+        (Some(recorded), Some(present)) => recorded == present,
+        _ => census::stat(run.process.pid).is_some_and(|stat| stat.started <= recorded_tick(run)),
+    }
 }
 
 /// Whether a process is of a recorded run: the recorded one itself (a foreign process on a recycled number is younger), or
 /// a member of its session or group, or it carries the run's marker.
 fn belongs(pid: u32, stat: &Stat, run: &StartedRun, instance: &str) -> bool {
     let recorded_tick = recorded_tick(run);
-    if pid == run.pid {
+    if pid == run.process.pid {
         return stat.started <= recorded_tick;
     }
-    if stat.session == run.pid || stat.group == run.pid {
+    if stat.session == run.process.pid || stat.group == run.process.pid {
         // A number is not given to a new process while a session or group still bears it, so a relative is a real one
         // unless a younger process has taken the number and begun a session of its own.
         // With the first process gone a stranger may have had the number in between, and have left a session behind.
-        return match census::stat(run.pid) {
+        return match census::stat(run.process.pid) {
             Some(leader) => leader.started <= recorded_tick,
             None => is_marked(pid, run, instance) || holds_its_files(pid, run),
         };
     }
-    let young_enough = run.boot_ns == u64::MAX || stat.started >= recorded_tick.saturating_sub(1);
+    let young_enough = run.began_ns == u64::MAX || stat.started >= recorded_tick.saturating_sub(1);
     young_enough && is_marked(pid, run, instance)
 }
 
@@ -290,5 +271,5 @@ fn holds_its_files(pid: u32, run: &StartedRun) -> bool {
 /// When the record was written, in the kernel's clock ticks since the machine's boot.
 fn recorded_tick(run: &StartedRun) -> u64 {
     let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
-    run.boot_ns / (1_000_000_000 / ticks_per_second)
+    run.began_ns / (1_000_000_000 / ticks_per_second)
 }

@@ -1,11 +1,10 @@
 //! The lock of a component: held by its processes, so that what is left of an earlier run can be found by it.
 
 use super::census;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::Signal;
 use s7proto::name::ComponentName;
 use s7proto::status::{SpawnFailure, SpawnStage};
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -77,7 +76,7 @@ fn kill_holders(lock: &Path, component: &ComponentName, instance: &str) -> bool 
         std::fs::read_link(format!("/proc/{pid}/exe")).ok() == own && census::marker(pid, instance).is_none()
     };
     for pid in census::everyone().filter(|pid| *pid != std::process::id() && holds(*pid)) {
-        let Some(pidfd) = open(pid).filter(|_| holds(pid) && !is_being_created(pid)) else {
+        let Some(pidfd) = super::pidfd::open(pid).filter(|_| holds(pid) && !is_being_created(pid)) else {
             continue;
         };
         log::warn!("{component}: process {pid} is left of an earlier run, killing it");
@@ -85,10 +84,4 @@ fn kill_holders(lock: &Path, component: &ComponentName, instance: &str) -> bool 
         killed = true;
     }
     killed
-}
-
-/// Holds on to a process.
-pub fn open(pid: u32) -> Option<OwnedFd> {
-    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
-    rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
 }

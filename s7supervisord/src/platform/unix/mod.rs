@@ -15,6 +15,7 @@ pub mod log_file;
 mod measure;
 mod owners;
 mod pace;
+mod pidfd;
 mod places;
 mod pump;
 mod sink;

@@ -57,6 +57,16 @@ pub fn reserve(file: &File, bytes: u64) {
     let _ = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, bytes);
 }
 
+/// Nanoseconds since the machine's boot, suspended or not.
+#[must_use]
+pub fn since_boot_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
+}
+
 /// Begins anew in the same process, with the same arguments. Comes back only if that fails.
 ///
 /// # Errors

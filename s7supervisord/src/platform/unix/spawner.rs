@@ -1,13 +1,14 @@
 //! Creating processes, on threads of their own: an exec from a slow disk or a look-up of a user stops only the thread
 //! that waits for it.
 
-use super::create::{Creator, Prepared, Stack};
+use super::create::{Created, Creator, Prepared, Stack};
 use super::inherited::Inherited;
 use super::output::Capture;
 use super::turns::{Job, Turns};
 use crate::machine::input::RunId;
 use crate::registry::plan::ComponentPlan;
 use crate::state::journal::Journal;
+use crate::state::known::Tally;
 use s7proto::name::ComponentName;
 use s7proto::status::{SpawnFailure, SpawnStage};
 use std::io;
@@ -31,6 +32,8 @@ pub enum Order {
         run: RunId,
         /// What it is made of.
         plan: Arc<ComponentPlan>,
+        /// What is carried on from the run before.
+        tally: Tally,
     },
     /// Run the command that asks a run to stop, as the component's user and in its environment.
     Ask {
@@ -41,13 +44,10 @@ pub enum Order {
     },
     /// The component has left the registry: remove its lock.
     Forget(ComponentName),
-    /// Note that a run is over, tree and all.
-    NoteEnded {
-        /// Whose run.
-        component: ComponentName,
-        /// Its number.
-        run: u64,
-    },
+    /// Put this into the record, given by its words.
+    Note(String),
+    /// Begin the record again, which could not be written, and put these lines into it.
+    RecordAgain(Vec<u8>),
 }
 
 /// What came of an order.
@@ -62,8 +62,10 @@ pub enum Spawned {
         pid: u32,
         /// Its descriptor.
         pidfd: OwnedFd,
-        /// Why its record could not be written, if so.
-        record_errno: Option<i32>,
+        /// Its line in the record.
+        record: Vec<u8>,
+        /// Why that could not be written, if so.
+        unrecorded: Option<String>,
     },
     /// The command that asks a run to stop runs, or why it doesn't.
     Asking {
@@ -72,6 +74,8 @@ pub enum Spawned {
         /// The command's process.
         command: Result<(u32, OwnedFd), SpawnFailure>,
     },
+    /// What could not be recorded is now, or why not.
+    Recorded(Result<(), String>),
     /// There is no process.
     No {
         /// Which run.
@@ -178,7 +182,7 @@ impl Spawner {
                 run,
                 command: Err(failure),
             }),
-            Order::NoteEnded { .. } | Order::Forget(_) => {}
+            Order::Note(_) | Order::RecordAgain(_) | Order::Forget(_) => {}
         }
     }
 
@@ -276,13 +280,27 @@ impl Shared {
             Order::Forget(component) => {
                 let _ = std::fs::remove_file(self.creator.locks.join(component.as_str()));
             }
-            Order::NoteEnded { component, run } => self.creator.journal.ended(&component, run),
+            // If it fails, the next daemon looks for a run that isn't there, or asks one to end once more.
+            Order::Note(words) => {
+                let _ = self.creator.journal.note(&[words]);
+                self.shorten();
+            }
+            Order::RecordAgain(lines) => {
+                let journal = &self.creator.journal;
+                let begun = if journal.is_kept() {
+                    Ok(())
+                } else {
+                    journal.begin_again()
+                };
+                let recorded = begun.and_then(|()| journal.append(&lines));
+                return Done::Result(Spawned::Recorded(recorded.map_err(|error| error.to_string())));
+            }
             Order::Ask { run, plan } => {
                 let command = self.creator.create_asking(run, &plan, stack);
                 return Done::Result(Spawned::Asking { run, command });
             }
-            Order::Create { run, plan } => {
-                let ready = self.creator.prepare(run, plan);
+            Order::Create { run, plan, tally } => {
+                let ready = self.creator.prepare(run, plan, tally);
                 // Every order to create something has a number.
                 return Done::Ready(
                     number.unwrap_or(0),
@@ -299,15 +317,29 @@ impl Shared {
             Err((run, failure)) => return Spawned::No { run, failure },
         };
         let (run, component) = (prepared.run, prepared.plan.id.clone());
-        match self.creator.create(prepared, stack) {
-            Ok((pid, pidfd, record_errno)) => Spawned::Yes {
+        let created = self.creator.create(prepared, stack);
+        self.shorten();
+        match created {
+            Ok(Created {
+                pid,
+                pidfd,
+                record,
+                unrecorded,
+            }) => Spawned::Yes {
                 run,
                 component,
                 pid,
                 pidfd,
-                record_errno,
+                record,
+                unrecorded,
             },
             Err(failure) => Spawned::No { run, failure },
+        }
+    }
+
+    fn shorten(&self) {
+        if let Err(error) = self.creator.journal.shorten() {
+            log::warn!("writing the record of runs anew: {error}; it goes on growing until that is possible");
         }
     }
 }

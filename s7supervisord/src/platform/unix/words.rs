@@ -18,6 +18,20 @@ pub fn exit_of(status: &WaitIdStatus) -> Exit {
     }
 }
 
+/// The same from a number as wait(2) gives it.
+pub fn exit_of_wait(status: i32) -> Exit {
+    if libc::WIFEXITED(status) {
+        Exit::Code(libc::WEXITSTATUS(status))
+    } else if libc::WIFSIGNALED(status) {
+        Exit::Signal {
+            name: signal_name(libc::WTERMSIG(status)),
+            core: libc::WCOREDUMP(status),
+        }
+    } else {
+        Exit::Unknown
+    }
+}
+
 /// The name of a signal as people know it.
 #[must_use]
 pub fn signal_name(number: i32) -> String {

@@ -236,7 +236,7 @@ impl Court {
                 }
                 parts
             }
-            Command::Boot(remembered) => {
+            Command::Boot(remembered, _) => {
                 let wish = |slot: &Slot| {
                     remembered
                         .iter()

@@ -97,6 +97,7 @@ impl Court {
                     "I8: one reply, after all parts"
                 );
             }
+            Effect::RememberAll(_) => {}
             Effect::Remember(remembered) => {
                 let wish = self.model(remembered.slot).wish;
                 assert_eq!(

@@ -118,7 +118,7 @@ impl Judge {
                 let targets: Vec<Slot> = known.into_iter().filter(there).collect();
                 self.start_in_tiers(daemon, host, &targets);
             }
-            Command::Boot(remembered) => {
+            Command::Boot(remembered, _) => {
                 let wish = |slot: &Slot| {
                     remembered
                         .iter()
@@ -259,7 +259,7 @@ impl Judge {
                 self.out_of_reach.insert(run.slot);
                 self.ordered.remove(&run.slot);
             }
-            Effect::Remember(_) | Effect::Unremember(_) => {}
+            Effect::Remember(_) | Effect::Unremember(_) | Effect::RememberAll(_) => {}
             Effect::Refuse(_) => assert!(self.shutting_down, "a refusal without a reason"),
             Effect::Forget(slot) => {
                 assert!(

@@ -7,7 +7,7 @@ use super::judge::Judge;
 use super::stack::Stack;
 use super::trace::Trace;
 use crate::driver::operations::Kind;
-use crate::machine::input::{Command, Event, Remembered, RunId, Slot, Stamp};
+use crate::machine::input::{Command, Event, Fate, Legacy, Remembered, RunId, Slot, Stamp};
 use crate::machine::moment::Moment;
 use s7proto::name::ComponentName;
 use s7proto::request::Selection;
@@ -46,7 +46,7 @@ pub fn play(seed: u64, trace: &Trace) -> usize {
         steps: 0,
         remembered: BTreeMap::new(),
     };
-    story.step(Input::Command(None, Command::Boot(Vec::new())));
+    story.step(Input::Command(None, Command::Boot(Vec::new(), None)));
     for _ in 0..story.dice.between(5, 40) {
         let pause = story
             .dice
@@ -214,7 +214,18 @@ impl Story<'_> {
             .line(self.host.now, || format!("another daemon takes over {left:?}"));
         for run in left {
             let mut effects = Vec::new();
-            self.daemon.fleet.take_over(self.stamp(), run, 4, &mut effects);
+            let legacy = Legacy {
+                run: run.run,
+                restarts: 0,
+                crashes: 0,
+                last_exit: None,
+                started: self.host.now,
+                marked: false,
+                fate: Fate::Lives { pid: 4, asked: None },
+            };
+            self.daemon
+                .fleet
+                .inherit(self.stamp(), run.slot, legacy, &mut effects);
             self.carry_out(&Input::Tick, effects);
         }
         let known = self
@@ -228,7 +239,7 @@ impl Story<'_> {
             at_ms: 0,
         });
         let remembered = remembered.collect();
-        self.step(Input::Command(None, Command::Boot(remembered)));
+        self.step(Input::Command(None, Command::Boot(remembered, None)));
     }
 
     // ---- time

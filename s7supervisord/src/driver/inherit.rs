@@ -1,0 +1,226 @@
+//! Carrying on where an earlier daemon has stopped: its runs are adopted before anything is started, and who is not in its
+//! record is looked for before anybody is heard.
+
+use super::Driver;
+use super::background::Found;
+use crate::machine::input::{Fate, Legacy, RunId, Slot};
+use crate::machine::moment::Moment;
+use crate::platform::leftovers;
+use crate::registry::fingerprint;
+use crate::state::known::{Known, Recorded, StartedRun, Stays, Tally};
+use crate::state::line;
+use s7proto::event::Happening;
+use s7proto::name::ComponentName;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::time::Duration;
+
+/// How long the look at all processes of the machine may take: it may hang with one of them.
+const LOOKING: Duration = Duration::from_secs(5);
+/// From one try to record what could not be recorded to the next.
+const RECORD_RETRY: Duration = Duration::from_secs(10);
+
+/// What came from an earlier daemon.
+#[derive(Debug, Default)]
+pub struct Inheritance {
+    /// The last recorded run of each component.
+    recorded: HashMap<ComponentName, u64>,
+    /// Runs that live on under this daemon.
+    pub adopted: HashSet<RunId>,
+    instance: String,
+}
+
+impl Driver {
+    /// Carries on with what an earlier daemon has known.
+    ///
+    /// # Errors
+    /// Nobody can look after what isn't a child of this process.
+    pub fn take_over(&mut self, known: BTreeMap<ComponentName, Known>, instance: String) -> io::Result<()> {
+        self.inheritance.instance = instance;
+        for (component, known) in known {
+            self.inheritance.recorded.insert(component.clone(), known.run);
+            match self.roster.slot(&component) {
+                Some(slot) => self.inherit(slot, &component, known)?,
+                None => {
+                    if let Some(started) = known.started(&component) {
+                        self.end_alone(started)?;
+                    }
+                }
+            }
+        }
+        let adopted = u32::try_from(self.inheritance.adopted.len()).unwrap_or(u32::MAX);
+        if adopted > 0 {
+            log::info!(target: "lifecycle", "carries on where an earlier supervisor stopped: {adopted} runs adopted");
+            let took_over = Happening::TookOver {
+                replaced: None,
+                adopted,
+            };
+            self.history.note(self.clock.stamp().wall_ms, None, took_over);
+        }
+        Ok(())
+    }
+
+    fn inherit(&mut self, slot: Slot, component: &ComponentName, known: Known) -> io::Result<()> {
+        let stamp = self.clock.stamp();
+        let run = RunId { slot, run: known.run };
+        let fate = match known.started(component) {
+            Some(started) => {
+                let pid = started.process.pid;
+                let record: String = known
+                    .words(component)
+                    .iter()
+                    .map(|words| line::sealed(words))
+                    .collect();
+                if self.host.adopt(run, started, record.into_bytes())? {
+                    self.adopted(run, component, pid);
+                    Fate::Lives {
+                        pid,
+                        asked: known.asked_ns.map(since_boot),
+                    }
+                } else {
+                    Fate::Unseen { pid }
+                }
+            }
+            None => match known.stays {
+                Some(Stays::Exited) => Fate::Exited,
+                Some(Stays::Fatal) => Fate::Fatal,
+                None => Fate::Over,
+            },
+        };
+        let plan = self.roster.plan(slot);
+        let lives = matches!(fate, Fate::Lives { .. });
+        let present = plan.map(|plan| fingerprint::of(plan));
+        let Tally {
+            restarts,
+            crashes,
+            last_exit,
+        } = known.tally;
+        let legacy = Legacy {
+            run: known.run,
+            restarts,
+            crashes,
+            last_exit,
+            // A run that was found by its environment alone began when nobody knows; now at the latest.
+            started: since_boot(known.began_ns).min(stamp.now),
+            marked: lives && known.made_of.is_some() && known.made_of != present,
+            fate,
+        };
+        self.fleet.inherit(stamp, slot, legacy, &mut self.effects);
+        Ok(())
+    }
+
+    fn adopted(&mut self, run: RunId, component: &ComponentName, pid: u32) {
+        log::info!(target: "lifecycle", "{component}: run {} goes on, pid {pid}", run.run);
+        self.inheritance.adopted.insert(run);
+        let about = Some((run.slot, component.clone()));
+        let adopted = Happening::Adopted { run: run.run, pid };
+        self.history.note(self.clock.stamp().wall_ms, about, adopted);
+    }
+
+    fn end_alone(&mut self, started: StartedRun) -> io::Result<()> {
+        let (component, run) = (&started.component, started.run);
+        log::warn!(
+            "{component}: run {run} was left by an earlier supervisor and is no longer wanted, ending it"
+        );
+        self.host.end_alone(started)
+    }
+
+    /// Looks for runs that aren't in the record; the boot comes after it.
+    pub(super) fn begin(&mut self) {
+        let recorded = self.inheritance.recorded.clone();
+        let instance = self.inheritance.instance.clone();
+        let looking = tokio::task::spawn_blocking(move || leftovers::unrecorded(&recorded, &instance));
+        let tell = self.background.teller();
+        tokio::spawn(async move {
+            let found = tokio::time::timeout(LOOKING, looking).await;
+            let _ = tell.send(Found::Unrecorded(found.ok().and_then(Result::ok)));
+        });
+    }
+
+    /// Who lives without a record is adopted like the others, and then everything else begins.
+    pub(super) fn found_unrecorded(&mut self, found: Option<Vec<StartedRun>>) {
+        let found = found.unwrap_or_else(|| {
+            log::error!(
+                "looking for what an earlier supervisor left takes too long; only its record is believed"
+            );
+            Vec::new()
+        });
+        for started in found {
+            if let Err(error) = self.adopt_unrecorded(started) {
+                log::error!("looking after what an earlier supervisor left: {error}");
+            }
+        }
+        self.boot();
+    }
+
+    fn adopt_unrecorded(&mut self, started: StartedRun) -> io::Result<()> {
+        let component = started.component.clone();
+        let slot = self.roster.slot(&component);
+        let newest = slot.and_then(|slot| self.fleet.view(slot, self.clock.now()));
+        let newest = newest.map_or(0, |view| view.run);
+        let Some(slot) = slot.filter(|_| started.run > newest) else {
+            // What this daemon has begun itself meanwhile isn't left over.
+            let is_present = slot.is_some() && started.run == newest;
+            return if is_present {
+                Ok(())
+            } else {
+                self.end_alone(started)
+            };
+        };
+        log::warn!(
+            "{component}: run {} isn't in the record and was found by its environment",
+            started.run
+        );
+        let run = started.run;
+        let Recorded { pid, inode } = started.process;
+        self.capture_again(slot, run);
+        self.inherit(
+            slot,
+            &component,
+            Known {
+                run,
+                process: Some(Recorded { pid, inode }),
+                began_ns: started.began_ns,
+                ..Known::default()
+            },
+        )
+    }
+
+    fn capture_again(&self, slot: Slot, run: u64) {
+        let Some(plan) = self.roster.plan(slot).cloned() else {
+            return;
+        };
+        let capture = self.capture.clone();
+        // The log is on a disk.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = capture.reattach(&plan.id, run, &plan.log) {
+                log::warn!("{error}: what it still writes is lost");
+            }
+        });
+    }
+
+    /// Has it tried again, after a while, to record what could not be recorded.
+    pub(super) fn look_at_record(&mut self) {
+        if self.host.recorded_again() {
+            log::info!("what runs is recorded again");
+            self.wish_fault = None;
+        }
+        if self.host.record_fault().is_none() {
+            self.record_at = None;
+        } else if self.record_at.is_none() {
+            self.record_at = Some(self.clock.now() + RECORD_RETRY);
+        }
+    }
+
+    /// Records everything anew.
+    pub(super) fn record_again(&mut self) {
+        self.record_at = Some(self.clock.now() + RECORD_RETRY);
+        let wished = self.wished();
+        self.host.record_again(&wished);
+    }
+}
+
+/// A point in time as the record has it.
+fn since_boot(ns: u64) -> Moment {
+    Moment::from_micros(ns / 1000)
+}

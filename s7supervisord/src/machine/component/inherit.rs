@@ -1,0 +1,115 @@
+//! Going on where an earlier daemon has stopped.
+
+use super::{Component, Step};
+use crate::machine::input::{Fate, Legacy};
+use crate::machine::life::{Cause, Ending, Life, Phase};
+use crate::machine::restart;
+use s7proto::status::{EndCause, Exit, ExitReport, Wish};
+
+impl Component {
+    /// It is as an earlier daemon has left it. What is wished of it comes with the boot; until then it is to go on.
+    pub(in crate::machine) fn inherit(&mut self, step: &mut Step<'_>, legacy: Legacy) {
+        let Legacy {
+            run,
+            restarts,
+            crashes,
+            last_exit,
+            started,
+            marked,
+            fate,
+        } = legacy;
+        self.run = run;
+        self.restarts = restarts;
+        self.crashes = crashes;
+        self.last_exit = last_exit;
+        self.started = started;
+        self.marked = marked;
+        self.wish = Wish::Up;
+        match fate {
+            Fate::Lives { pid, asked } => {
+                self.pid = Some(pid);
+                match asked {
+                    // What is left of its time is what it has.
+                    Some(asked) => {
+                        self.life = Life::Ending(Ending {
+                            cause: Cause::Asked,
+                            was_ready: true,
+                            again: true,
+                            report: None,
+                            phase: Phase::Asked {
+                                kill_at: asked + self.policy.stop_timeout,
+                            },
+                            survivors: 0,
+                        });
+                    }
+                    None => self.goes_on(step),
+                }
+            }
+            Fate::Unseen { pid } => {
+                self.pid = Some(pid);
+                // Its turn comes with its tier, when its tree is gone.
+                self.parked = true;
+                let report = ExitReport {
+                    exit: Exit::Unknown,
+                    cause: EndCause::Unseen,
+                    at_ms: step.stamp.wall_ms,
+                    lasted_us: step.stamp.now.micros_since(started),
+                };
+                self.life = Life::Ending(Ending {
+                    cause: Cause::Unseen,
+                    was_ready: true,
+                    again: false,
+                    report: Some(report),
+                    phase: Phase::Asked {
+                        kill_at: step.stamp.now,
+                    },
+                    survivors: 0,
+                });
+                self.kill(step, 1);
+            }
+            Fate::Over => {
+                let waits = self
+                    .last_exit
+                    .as_ref()
+                    .is_some_and(|exit| matches!(exit.cause, EndCause::Crashed | EndCause::OutOfMemory));
+                let until = restart::next_start(step.stamp.now, started, crashes, step.jitter);
+                if waits && until > step.stamp.now {
+                    self.life = Life::Backoff { until };
+                } else {
+                    self.wish = Wish::Down;
+                }
+            }
+            Fate::Exited => self.life = Life::Exited,
+            Fate::Fatal => self.life = Life::Fatal,
+        }
+    }
+
+    /// Its run lives: what it has lived already counts.
+    fn goes_on(&mut self, step: &Step<'_>) {
+        let now = step.stamp.now;
+        let ready_at = self.policy.ready_after.map(|after| self.started + after);
+        self.life = match ready_at {
+            Some(since) if since <= now => Life::Running {
+                since,
+                stable_at: Some(since + restart::STABLE_AFTER),
+            },
+            ready_at => Life::Starting { ready_at },
+        };
+        self.end_row_if_stable(step);
+    }
+
+    /// The tree of a run that has ended unseen is gone. That is no crash: nobody knows that it was one (reliability E3).
+    pub(super) fn ended_unseen(&mut self, step: &mut Step<'_>, again: bool) {
+        if self.policy.stays_ended(false) && !again {
+            self.parked = false;
+            self.life = Life::Exited;
+            return;
+        }
+        let until = restart::next_start(step.stamp.now, self.started, self.crashes, step.jitter);
+        if until > step.stamp.now {
+            self.life = Life::Backoff { until };
+        } else {
+            self.want_begin(step);
+        }
+    }
+}

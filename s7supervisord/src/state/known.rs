@@ -1,0 +1,274 @@
+//! What the record knows of one component, and the words it is written in.
+//!
+//! `start <component> <run> <pid> <nanoseconds since boot>` and `end <component> <run>`, each followed by fields
+//! `<name>=<value>`. A field that this version doesn't know is kept as it is, for the version that does.
+
+use s7proto::name::ComponentName;
+use s7proto::status::{EndCause, Exit, ExitReport};
+use std::fmt::Write as _;
+
+/// A process as it was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its process id.
+    pub pid: u32,
+    /// The number that the kernel gives to this process alone (since Linux 6.9); `None` where it gives none.
+    pub inode: Option<u64>,
+}
+
+/// A run of which something may live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartedRun {
+    /// Whose run.
+    pub component: ComponentName,
+    /// Its number.
+    pub run: u64,
+    /// Its first process.
+    pub process: Recorded,
+    /// When it began, in nanoseconds since the machine's boot.
+    pub began_ns: u64,
+}
+
+/// What is carried on from one run to the next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Starts that followed a crash.
+    pub restarts: u64,
+    /// Crashes in a row.
+    pub crashes: u32,
+    /// How the run before has ended.
+    pub last_exit: Option<ExitReport>,
+}
+
+/// Why a run that is over isn't followed by another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stays {
+    /// Its policy says so.
+    Exited,
+    /// It was given up.
+    Fatal,
+}
+
+/// One component.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The number of the last run.
+    pub run: u64,
+    /// Its first process; `None` once the run is over, tree and all.
+    pub process: Option<Recorded>,
+    /// When it began, in nanoseconds since the machine's boot.
+    pub began_ns: u64,
+    /// When it was asked to end, in nanoseconds since the machine's boot.
+    pub asked_ns: Option<u64>,
+    /// What is carried on.
+    pub tally: Tally,
+    /// Why there is no next one, where there is none.
+    pub stays: Option<Stays>,
+    /// What the run was made of, as a fingerprint ([`crate::registry::fingerprint`]).
+    pub made_of: Option<u64>,
+    /// Fields of a newer version.
+    pub others: Vec<String>,
+}
+
+/// Digits of the widest u64.
+pub const DIGITS: usize = 20;
+
+/// The places of a `start` line that are filled in by the new process itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holes {
+    /// Where its process id begins, [`DIGITS`] wide.
+    pub pid: usize,
+    /// Where the time begins, [`DIGITS`] wide.
+    pub time: usize,
+    /// Where its inode number begins, [`DIGITS`] wide; 0 stands for none.
+    pub inode: usize,
+    /// What the seal is over begins here, after the newline.
+    pub from: usize,
+    /// And it ends here.
+    pub to: usize,
+    /// Where the seal begins, [`super::line::SEAL`] wide.
+    pub seal: usize,
+}
+
+/// A `start` line with holes.
+#[must_use]
+pub fn start_with_holes(
+    component: &ComponentName,
+    run: u64,
+    made_of: u64,
+    tally: &Tally,
+) -> (Vec<u8>, Holes) {
+    let zeros = "0".repeat(DIGITS);
+    let mut text = format!("\nstart {component} {run} ");
+    let pid = text.len();
+    let _ = write!(text, "{zeros} ");
+    let time = text.len();
+    let _ = write!(text, "{zeros} ino=");
+    let inode = text.len();
+    let _ = write!(text, "{zeros} of={made_of:x}");
+    tally.write(&mut text);
+    let to = text.len();
+    text.push_str(" ~");
+    let seal = text.len();
+    let _ = writeln!(text, "{:0width$}", 0, width = super::line::SEAL);
+    let holes = Holes {
+        pid,
+        time,
+        inode,
+        from: 1,
+        to,
+        seal,
+    };
+    (text.into_bytes(), holes)
+}
+
+/// The words of an `end` line.
+#[must_use]
+pub fn end_words(component: &ComponentName, run: u64, tally: &Tally, stays: Option<Stays>) -> String {
+    let mut text = format!("end {component} {run}");
+    tally.write(&mut text);
+    match stays {
+        Some(Stays::Exited) => text.push_str(" stays=exited"),
+        Some(Stays::Fatal) => text.push_str(" stays=fatal"),
+        None => {}
+    }
+    text
+}
+
+/// The words of a line that says when a run was asked to end.
+#[must_use]
+pub fn asked_words(component: &ComponentName, run: u64, at_ns: u64) -> String {
+    format!("asked {component} {run} {at_ns}")
+}
+
+impl Known {
+    /// The run, if it isn't over.
+    #[must_use]
+    pub fn started(&self, component: &ComponentName) -> Option<StartedRun> {
+        Some(StartedRun {
+            component: component.clone(),
+            run: self.run,
+            process: self.process?,
+            began_ns: self.began_ns,
+        })
+    }
+
+    /// The words of the lines that say all this.
+    #[must_use]
+    pub fn words(&self, component: &ComponentName) -> Vec<String> {
+        let run = self.run;
+        let mut first = match self.process {
+            Some(Recorded { pid, inode }) => {
+                let mut text = format!("start {component} {run} {pid} {}", self.began_ns);
+                let _ = write!(text, " ino={}", inode.unwrap_or(0));
+                if let Some(made_of) = self.made_of {
+                    let _ = write!(text, " of={made_of:x}");
+                }
+                self.tally.write(&mut text);
+                text
+            }
+            None => {
+                let mut text = end_words(component, run, &self.tally, self.stays);
+                let _ = write!(text, " began={}", self.began_ns);
+                text
+            }
+        };
+        for other in &self.others {
+            first.push(' ');
+            first.push_str(other);
+        }
+        let asked = self.asked_ns.filter(|_| self.process.is_some());
+        let asked = asked.map(|at| asked_words(component, run, at));
+        std::iter::once(first).chain(asked).collect()
+    }
+
+    /// Takes in the fields of a line.
+    pub(super) fn take<'a>(&mut self, fields: impl Iterator<Item = &'a str>) {
+        for field in fields {
+            let Some((name, value)) = field.split_once('=') else {
+                self.others.push(field.to_owned());
+                continue;
+            };
+            match name {
+                "ino" => {
+                    let inode = value.parse().ok().filter(|inode| *inode != 0);
+                    if let Some(process) = &mut self.process {
+                        process.inode = inode;
+                    }
+                }
+                "of" => self.made_of = u64::from_str_radix(value, 16).ok(),
+                "began" => self.began_ns = value.parse().unwrap_or(0),
+                "restarts" => self.tally.restarts = value.parse().unwrap_or(0),
+                "crashes" => self.tally.crashes = value.parse().unwrap_or(0),
+                "last" => self.tally.last_exit = read_exit(value),
+                "stays" => {
+                    self.stays = match value {
+                        "exited" => Some(Stays::Exited),
+                        "fatal" => Some(Stays::Fatal),
+                        _ => None,
+                    };
+                }
+                _ => self.others.push(field.to_owned()),
+            }
+        }
+    }
+}
+
+impl Tally {
+    fn write(&self, text: &mut String) {
+        let _ = write!(text, " restarts={} crashes={}", self.restarts, self.crashes);
+        if let Some(report) = &self.last_exit {
+            let _ = write!(text, " last={}", exit_words(report));
+        }
+    }
+}
+
+/// `<exit>,<cause>,<at>,<lasted>`, without a space.
+fn exit_words(report: &ExitReport) -> String {
+    let exit = match &report.exit {
+        Exit::Code(code) => format!("code:{code}"),
+        Exit::Signal { name, core } => {
+            let kind = if *core { "core" } else { "signal" };
+            format!("{kind}:{}", name.replace(' ', "_"))
+        }
+        Exit::Unknown => "unknown:".to_owned(),
+    };
+    let cause = match report.cause {
+        EndCause::Finished => "finished",
+        EndCause::Crashed => "crashed",
+        EndCause::Requested => "requested",
+        EndCause::KilledAfterTimeout => "killed",
+        EndCause::Unseen => "unseen",
+        EndCause::OutOfMemory => "memory",
+    };
+    format!("{exit},{cause},{},{}", report.at_ms, report.lasted_us)
+}
+
+fn read_exit(text: &str) -> Option<ExitReport> {
+    let mut words = text.split(',');
+    let exit = match words.next()?.split_once(':')? {
+        ("code", code) => Exit::Code(code.parse().ok()?),
+        (kind @ ("signal" | "core"), name) => Exit::Signal {
+            name: name.replace('_', " "),
+            core: kind == "core",
+        },
+        ("unknown", _) => Exit::Unknown,
+        _ => return None,
+    };
+    let cause = match words.next()? {
+        "finished" => EndCause::Finished,
+        "crashed" => EndCause::Crashed,
+        "requested" => EndCause::Requested,
+        "killed" => EndCause::KilledAfterTimeout,
+        "unseen" => EndCause::Unseen,
+        "memory" => EndCause::OutOfMemory,
+        _ => return None,
+    };
+    let (at_ms, lasted_us) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some(ExitReport {
+        exit,
+        cause,
+        at_ms,
+        lasted_us,
+    })
+}
