@@ -11,7 +11,7 @@ use crate::platform::output::Capture;
 use crate::platform::signals::{self, Signals};
 use crate::platform::{Inherited, leftovers, process};
 use crate::registry::plan::Plan;
-use crate::registry::{self, LoadOptions, Os, places, trust};
+use crate::registry::{self, LoadFailure, LoadOptions, Os, Sources, kept, places, trust};
 use crate::state::journal::Journal;
 use crate::state::known::Known;
 use crate::state::record::Left;
@@ -61,9 +61,6 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     process::raise_descriptor_limit();
     process::can_supervise().map_err(|why| Failure::new(exit::INTERNAL, why))?;
     let load = load_options(options.registry.as_deref(), &options.common)?;
-    trust::check_obeyed(&load.file, &load.install_folder)
-        .map_err(|why| Failure::new(exit::PERMISSION, why.to_string()))?;
-    let plan = registry::load(&load).map_err(|failure| Failure::new(exit::REGISTRY, failure.to_string()))?;
     let groups = Groups::find(options.observe_group.as_deref(), options.control_group.as_deref())
         .map_err(|why| Failure::new(exit::USAGE, why))?;
     let endpoint = Endpoint::of_daemon(
@@ -72,10 +69,13 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
         &Surroundings::of_this_process(),
     )
     .map_err(|error| Failure::new(exit::USAGE, error.to_string()))?;
-    let runtime_dir = runtime_dir(options.runtime_dir, &endpoint)?;
+    let folder = runtime_folder(options.runtime_dir, &endpoint)?;
+    let registry = load_registry(&load, &folder)?;
+    let runtime_dir = prepare_runtime_dir(&folder, &endpoint)?;
+    let plan = registry.plan();
     let lock = take_lock(&runtime_dir)?;
-    prepare_folders(&plan)?;
-    let log = start_log(&plan)?;
+    prepare_folders(plan)?;
+    let log = start_log(plan)?;
     for warning in &plan.warnings {
         log::warn!(
             "{}:{}:{}: {}",
@@ -90,7 +90,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
         .build()
         .map_err(|error| Failure::new(exit::INTERNAL, format!("starting the runtime: {error}")))?;
     let begin = Begin {
-        plan,
+        registry,
         load,
         endpoint,
         runtime_dir,
@@ -117,7 +117,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
 }
 
 struct Begin {
-    plan: Plan,
+    registry: Loaded,
     load: LoadOptions,
     endpoint: Endpoint,
     runtime_dir: PathBuf,
@@ -128,7 +128,7 @@ struct Begin {
 
 async fn supervise(begin: Begin) -> Result<End, Failure> {
     let Begin {
-        plan,
+        registry,
         load,
         endpoint,
         runtime_dir,
@@ -136,6 +136,7 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         inherited,
         log,
     } = begin;
+    let (plan, found) = registry.take();
     let cannot =
         |what: &str, error: std::io::Error| Failure::new(exit::CANNOT_CREATE, format!("{what}: {error}"));
     let signals = Signals::listen().map_err(|error| cannot("listening to signals", error))?;
@@ -209,6 +210,10 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
     driver
         .take_over(left.known, instance)
         .map_err(|error| cannot("looking after what an earlier supervisor left", error))?;
+    match found {
+        Ok(sources) => driver.keep_registry(sources),
+        Err(failure) => driver.is_stale(failure),
+    }
     let (end, alive) = driver.run().await;
     // Dropping the listener removes the socket; whoever waits for an answer gets it before the daemon goes.
     accepting.abort();
@@ -283,7 +288,65 @@ fn load_options(file: Option<&Path>, common: &cli::Registry) -> Result<LoadOptio
     })
 }
 
-fn runtime_dir(option: Option<PathBuf>, endpoint: &Endpoint) -> Result<PathBuf, Failure> {
+/// The registry as it was found.
+enum Loaded {
+    /// It could be loaded.
+    Present(Plan, Sources),
+    /// It could not, and the last one that could is in force.
+    Kept(Plan, LoadFailure),
+}
+
+impl Loaded {
+    fn plan(&self) -> &Plan {
+        match self {
+            Self::Present(plan, _) | Self::Kept(plan, _) => plan,
+        }
+    }
+
+    fn take(self) -> (Plan, Result<Sources, LoadFailure>) {
+        match self {
+            Self::Present(plan, sources) => (plan, Ok(sources)),
+            Self::Kept(plan, failure) => (plan, Err(failure)),
+        }
+    }
+}
+
+/// Loads the registry; where it is broken and components live that an earlier supervisor has started, the one that was kept
+/// (DESIGN 10).
+fn load_registry(load: &LoadOptions, runtime_dir: &Path) -> Result<Loaded, Failure> {
+    let trusted = trust::check_obeyed(&load.file, &load.install_folder);
+    let code = if trusted.is_err() {
+        exit::PERMISSION
+    } else {
+        exit::REGISTRY
+    };
+    let failure = match registry::load_trusted(load) {
+        Ok((plan, sources)) => return Ok(Loaded::Present(plan, sources)),
+        Err(failure) => failure,
+    };
+    let refused = match &trusted {
+        Err(why) => why.to_string(),
+        Ok(()) => failure.to_string(),
+    };
+    let left = Journal::read(runtime_dir, &leftovers::boot_id()).unwrap_or_default();
+    let mut started = left.known.iter().filter_map(|(name, known)| known.started(name));
+    if !started.any(|run| leftovers::lives(&run)) {
+        return Err(Failure::new(code, refused));
+    }
+    match kept::load(runtime_dir, load) {
+        Ok(Some(plan)) => Ok(Loaded::Kept(plan, failure)),
+        Ok(None) => Err(Failure::new(
+            code,
+            format!("{refused}\nand none is kept that what runs could go on with"),
+        )),
+        Err(why) => Err(Failure::new(
+            code,
+            format!("{refused}\nand the one that was kept is of no use either: {why}"),
+        )),
+    }
+}
+
+fn runtime_folder(option: Option<PathBuf>, endpoint: &Endpoint) -> Result<PathBuf, Failure> {
     let folder = option
         .or_else(|| endpoint.runtime_dir().map(Path::to_owned))
         .ok_or_else(|| {
@@ -292,9 +355,12 @@ fn runtime_dir(option: Option<PathBuf>, endpoint: &Endpoint) -> Result<PathBuf, 
                 "no runtime folder is known; name one with --runtime-dir",
             )
         })?;
-    let folder = std::path::absolute(&folder)
-        .map_err(|error| Failure::new(exit::USAGE, format!("{}: {error}", folder.display())))?;
-    let mut needed = vec![folder.as_path()];
+    std::path::absolute(&folder)
+        .map_err(|error| Failure::new(exit::USAGE, format!("{}: {error}", folder.display())))
+}
+
+fn prepare_runtime_dir(folder: &Path, endpoint: &Endpoint) -> Result<PathBuf, Failure> {
+    let mut needed = vec![folder];
     needed.extend(endpoint.runtime_dir().filter(|of_socket| *of_socket != folder));
     for folder in needed {
         endpoint::prepare_folder(folder).map_err(|error| {
@@ -310,7 +376,7 @@ fn runtime_dir(option: Option<PathBuf>, endpoint: &Endpoint) -> Result<PathBuf, 
         })?;
     }
     // Without symbolic links: processes are told by the files that they hold open, and the kernel names those so.
-    std::fs::canonicalize(&folder).map_err(|error| {
+    std::fs::canonicalize(folder).map_err(|error| {
         Failure::new(
             exit::CANNOT_CREATE,
             format!("finding the runtime folder {}: {error}", folder.display()),

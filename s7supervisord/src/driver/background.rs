@@ -3,8 +3,8 @@
 use super::reload::Loads;
 use crate::machine::input::RunId;
 use crate::platform::host::Usage;
-use crate::registry::LoadFailure;
 use crate::registry::plan::Plan;
+use crate::registry::{LoadFailure, Sources};
 use crate::state::known::StartedRun;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 /// What came of a piece of work.
 pub enum Found {
     /// The registry was read.
-    Loaded(Box<Result<Plan, LoadFailure>>),
+    Loaded(Box<Result<(Plan, Sources), LoadFailure>>),
     /// Whether somebody has removed the record of runs.
     JournalGone(bool),
     /// Runs of this supervisor that live and aren't recorded; `None` where looking for them has taken too long.

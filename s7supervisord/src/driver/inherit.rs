@@ -11,6 +11,7 @@ use crate::state::known::{Known, Recorded, StartedRun, Stays, Tally};
 use crate::state::line;
 use s7proto::event::Happening;
 use s7proto::name::ComponentName;
+use s7proto::overview::SupervisorFact;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub struct Inheritance {
     recorded: HashMap<ComponentName, u64>,
     /// Runs that live on under this daemon.
     pub adopted: HashSet<RunId>,
+    /// That it was so, for the status.
+    pub took_over: Option<SupervisorFact>,
     instance: String,
 }
 
@@ -55,7 +58,13 @@ impl Driver {
                 replaced: None,
                 adopted,
             };
-            self.history.note(self.clock.stamp().wall_ms, None, took_over);
+            let at_ms = self.clock.stamp().wall_ms;
+            self.history.note(at_ms, None, took_over);
+            self.inheritance.took_over = Some(SupervisorFact::TookOver {
+                replaced: None,
+                at_ms,
+                adopted,
+            });
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ mod overview;
 mod perform;
 mod reload;
 pub mod roster;
+mod stale;
 mod statistics;
 mod streams;
 mod waits;
@@ -30,8 +31,8 @@ use crate::machine::moment::Moment;
 use crate::platform::host::Host;
 use crate::platform::output::Capture;
 use crate::platform::signals::{Asked, Signals};
-use crate::registry::LoadOptions;
 use crate::registry::plan::{Plan, SupervisorPlan};
+use crate::registry::{LoadFailure, LoadOptions};
 use crate::state;
 use crate::state::journal::Journal;
 use background::{Background, Found};
@@ -61,6 +62,8 @@ pub struct Driver {
     statistics: Statistics,
     history: History,
     inheritance: Inheritance,
+    /// Why the registry can't be loaded, while the last one that could is in force.
+    stale: Option<LoadFailure>,
     /// The boot was ordered: before, nobody is heard.
     booted: bool,
     /// When it is tried again to record what could not be.
@@ -162,6 +165,7 @@ impl Driver {
             statistics,
             history: History::default(),
             inheritance: Inheritance::default(),
+            stale: None,
             booted: false,
             record_at: None,
             waits: Waits::default(),

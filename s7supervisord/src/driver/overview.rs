@@ -1,7 +1,7 @@
 //! The long form of the status: facts about the daemon and about each component.
 
 use super::Driver;
-use crate::machine::input::Slot;
+use crate::machine::input::{RunId, Slot};
 use s7proto::overview::{ComponentFact, ComponentFacts, Overview, SupervisorFact};
 use s7proto::reply::Done;
 
@@ -32,11 +32,17 @@ impl Driver {
     }
 
     fn supervisor_facts(&self) -> Vec<SupervisorFact> {
-        Vec::new()
+        let took_over = self.inheritance.took_over.clone();
+        self.stale_fact().into_iter().chain(took_over).collect()
     }
 
     fn component_facts(&self, slot: Slot) -> Option<ComponentFacts> {
-        let facts: Vec<ComponentFact> = Vec::new();
+        let mut facts = Vec::new();
+        let view = self.fleet.view(slot, self.clock.now())?;
+        let run = RunId { slot, run: view.run };
+        if view.pid.is_some() && self.inheritance.adopted.contains(&run) {
+            facts.push(ComponentFact::Adopted);
+        }
         Some(ComponentFacts {
             id: self.roster.name(slot)?.clone(),
             facts,

@@ -7,7 +7,7 @@ use crate::control::call::Answer;
 use crate::machine::input::{Change, Command};
 use crate::registry::diff::{self, ChangeKind};
 use crate::registry::plan::Plan;
-use crate::registry::{self, LoadFailure, LoadFailureKind, LoadOptions, trust};
+use crate::registry::{self, LoadFailure, LoadOptions, Sources};
 use s7proto::event::Happening;
 use s7proto::name::ComponentName;
 use s7proto::refusal::Refusal;
@@ -74,7 +74,7 @@ impl Driver {
         };
         let mut options = self.load.clone();
         options.strict |= *strict;
-        let broken_off = failure(
+        let broken_off = registry::failure(
             &options,
             "the supervisor failed while it was read; its log has more".to_owned(),
         );
@@ -90,16 +90,19 @@ impl Driver {
     }
 
     /// A load has come back.
-    pub(super) fn loaded(&mut self, loaded: Result<Plan, LoadFailure>) {
+    pub(super) fn loaded(&mut self, loaded: Result<(Plan, Sources), LoadFailure>) {
         if let Some((purpose, _)) = self.background.loads.0.pop_front() {
             self.use_load(purpose, loaded);
         }
         self.load_next();
     }
 
-    fn use_load(&mut self, purpose: Purpose, loaded: Result<Plan, LoadFailure>) {
+    fn use_load(&mut self, purpose: Purpose, loaded: Result<(Plan, Sources), LoadFailure>) {
         match (purpose, loaded) {
-            (Purpose::Check { answer }, loaded) => answer.reply(Ok(Done::Check(self.check_report(loaded)))),
+            (Purpose::Check { answer }, loaded) => {
+                let report = self.check_report(loaded.map(|(plan, _)| plan));
+                answer.reply(Ok(Done::Check(report)));
+            }
             (purpose, Err(failure)) => {
                 log::error!("the registry can't be loaded, nothing is changed:\n{failure}");
                 self.note_refused(&failure);
@@ -124,8 +127,13 @@ impl Driver {
                     dry_run,
                     restart,
                 },
-                Ok(plan),
-            ) => self.reload(asker, dry_run, restart, plan),
+                Ok((plan, sources)),
+            ) => {
+                self.reload(asker, dry_run, restart, plan);
+                if !dry_run {
+                    self.keep_registry(sources);
+                }
+            }
         }
     }
 
@@ -263,33 +271,12 @@ impl Driver {
 
 /// Loads the registry, if nobody can have written it who must not. If it `applies`, the folders that it names are made,
 /// so that what can't be made is known before anything is stopped.
-fn load(options: &LoadOptions, applies: bool) -> Result<Plan, LoadFailure> {
-    trust::check_obeyed(&options.file, &options.install_folder)
-        .map_err(|why| failure(options, why.to_string()))?;
-    let plan = registry::load(options)?;
+fn load(options: &LoadOptions, applies: bool) -> Result<(Plan, Sources), LoadFailure> {
+    let (plan, sources) = registry::load_trusted(options)?;
     if applies {
-        crate::run::prepare_folders(&plan).map_err(|why| failure(options, why.message))?;
+        crate::run::prepare_folders(&plan).map_err(|why| registry::failure(options, why.message))?;
     }
-    Ok(plan)
-}
-
-/// A failure about the whole file.
-fn failure(options: &LoadOptions, message: String) -> LoadFailure {
-    let file = options.file.display().to_string();
-    let diagnostic = Diagnostic {
-        severity: Severity::Error,
-        rendered: format!("{file}: {message}"),
-        file,
-        line: 0,
-        column: 0,
-        message,
-        hint: None,
-    };
-    LoadFailure {
-        diagnostics: vec![diagnostic],
-        file: options.file.clone(),
-        kind: LoadFailureKind::Invalid,
-    }
+    Ok((plan, sources))
 }
 
 fn words(action: ReloadAction) -> &'static str {

@@ -77,6 +77,23 @@ impl std::error::Error for LoadFailure {}
 /// # Errors
 /// [`LoadFailure`] has all that is wrong. Nothing is started, created or changed either way.
 pub fn load(options: &LoadOptions) -> Result<Plan, LoadFailure> {
+    load_with_sources(options).map(|(plan, _)| plan)
+}
+
+/// What a plan was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sources {
+    /// The bytes of the registry.
+    pub registry: Vec<u8>,
+    /// The profile files, in order.
+    pub profiles: Vec<(PathBuf, Vec<u8>)>,
+}
+
+/// As [`load`], with the files as they were read.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_sources(options: &LoadOptions) -> Result<(Plan, Sources), LoadFailure> {
     let bytes = match source::read(&options.file) {
         Ok(bytes) => bytes,
         Err(error) => return Err(unreadable(options, &options.file, "the registry", &error)),
@@ -84,7 +101,42 @@ pub fn load(options: &LoadOptions) -> Result<Plan, LoadFailure> {
     let profile_files = read_profile_files(options)?;
     // The file system can only be asked about the plan's programs where it is the plan's own.
     let here = options.os == Os::current();
-    assemble(&bytes, options, &profile_files, &|path| !here || path.is_file())
+    let plan = assemble(&bytes, options, &profile_files, &|path| !here || path.is_file())?;
+    let sources = Sources {
+        registry: bytes,
+        profiles: profile_files,
+    };
+    Ok((plan, sources))
+}
+
+/// A failure about the whole file.
+#[must_use]
+pub fn failure(options: &LoadOptions, message: String) -> LoadFailure {
+    let file = options.file.display().to_string();
+    let diagnostic = Diagnostic {
+        severity: Severity::Error,
+        rendered: format!("{file}: {message}"),
+        file,
+        line: 0,
+        column: 0,
+        message,
+        hint: None,
+    };
+    LoadFailure {
+        diagnostics: vec![diagnostic],
+        file: options.file.clone(),
+        kind: LoadFailureKind::Invalid,
+    }
+}
+
+/// Loads the registry, if nobody can have written it who must not.
+///
+/// # Errors
+/// As [`load`], or who else could write it.
+pub fn load_trusted(options: &LoadOptions) -> Result<(Plan, Sources), LoadFailure> {
+    super::trust::check_obeyed(&options.file, &options.install_folder)
+        .map_err(|why| failure(options, why.to_string()))?;
+    load_with_sources(options)
 }
 
 /// Makes a plan of a registry in memory: no file is read, and none is looked for.

@@ -2,7 +2,7 @@
 //!
 //! bytes → `source` → text → `tree` → elements → `reading`, `layer` → what is written, typed → `profiles`, `server`,
 //! `component`, `dependencies` → [`plan::Plan`]. Findings go to `diagnostic` from everywhere. Only [`load`],
-//! [`places`] and [`trust`] touch files.
+//! [`kept`], [`places`] and [`trust`] touch files.
 
 pub mod check;
 mod component;
@@ -11,6 +11,7 @@ mod diagnostic;
 pub mod diff;
 mod elements;
 pub mod fingerprint;
+pub mod kept;
 mod layer;
 mod load;
 mod paths;
@@ -26,7 +27,10 @@ mod tree;
 pub mod trust;
 mod values;
 
-pub use load::{LoadFailure, LoadFailureKind, LoadOptions, load, load_text, profile_folder};
+pub use load::{
+    LoadFailure, LoadFailureKind, LoadOptions, Sources, failure, load, load_text, load_trusted,
+    load_with_sources, profile_folder,
+};
 pub use paths::Os;
 
 #[cfg(test)]

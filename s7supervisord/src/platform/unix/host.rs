@@ -7,20 +7,19 @@ use super::inherited::Inherited;
 use super::leftovers::{self, Leftovers};
 pub use super::measure::{Meter, Usage};
 use super::output::Capture;
-use super::pidfd;
+use super::recording::Recording;
 use super::spawner::{Order, Spawned, Spawner};
 use super::sweeper::{Job, Leader, Leaders, Manner, Sweeper, Swept};
 use super::watch::Watch;
-use super::words::{asked_signal, exit_of, unix_signal};
+use super::words::asked_signal;
 
 use crate::machine::input::{Event, RunId, Slot};
-use crate::registry::plan::{ComponentPlan, StopPlan};
+use crate::registry::plan::ComponentPlan;
 use crate::state::journal::Journal;
-use crate::state::known::{StartedRun, Stays, Tally, asked_words, end_words};
-use crate::state::line;
-use rustix::process::{Signal, WaitId, WaitIdOptions};
+use crate::state::known::{Stays, Tally, end_words};
+
+use rustix::process::{WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
-use s7proto::status::SpawnFailure;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -28,6 +27,9 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::sync::mpsc;
+
+mod adoption;
+mod asking;
 
 /// What the threads tell the core loop. At most a few lie in the queue for each run, since each is answered before the
 /// next is ordered.
@@ -53,13 +55,7 @@ pub struct Host {
     told: mpsc::UnboundedReceiver<Told>,
     tell: mpsc::UnboundedSender<Told>,
     children: SignalStream,
-    /// Runs whose records could not be written, and why.
-    record_faults: HashMap<RunId, String>,
-    /// Why nothing can be recorded.
-    record_fault: Option<String>,
-    /// Of these runs the records are being written again.
-    recording: Vec<RunId>,
-    recorded_again: bool,
+    recording: Recording,
     instance: String,
     leftovers: Option<Leftovers>,
 }
@@ -120,58 +116,10 @@ impl Host {
             told,
             tell,
             children,
-            record_faults: HashMap::new(),
-            record_fault: None,
-            recording: Vec::new(),
-            recorded_again: false,
+            recording: Recording::default(),
             instance,
             leftovers: None,
         })
-    }
-
-    /// Takes charge of a run that an earlier daemon has begun; whether its first process is there, so that its end will be told.
-    ///
-    /// # Errors
-    /// The thread that looks after what isn't a child of this process can't be created.
-    pub fn adopt(&mut self, run: RunId, started: StartedRun, record: Vec<u8>) -> io::Result<bool> {
-        let pid = started.process.pid;
-        let pidfd = pidfd::open(pid).filter(|pidfd| leftovers::is_recorded(&started, pidfd.as_fd()));
-        let is_there = pidfd.is_some();
-        // After an upgrade in place it is a child as before.
-        let is_child = pidfd.as_ref().is_some_and(|pidfd| pidfd::is_child(pidfd.as_fd()));
-        if !is_child {
-            self.leftovers()?;
-        }
-        let component = started.component.clone();
-        let origin = if is_child {
-            Origin::Own
-        } else {
-            Origin::Left(started)
-        };
-        self.add(run, component, (pid, pidfd), origin, record);
-        Ok(is_there)
-    }
-
-    /// Ends a run that nobody knows any more, politely first.
-    ///
-    /// # Errors
-    /// As [`Host::adopt`].
-    pub fn end_alone(&mut self, started: StartedRun) -> io::Result<()> {
-        self.leftovers()?.order(leftovers::Job::EndAlone(started));
-        Ok(())
-    }
-
-    fn leftovers(&mut self) -> io::Result<&Leftovers> {
-        match &mut self.leftovers {
-            Some(leftovers) => Ok(leftovers),
-            none => {
-                let told = self.tell.clone();
-                let leftovers = Leftovers::start(self.instance.clone(), move |fact| {
-                    let _ = told.send(Told::Swept(fact));
-                })?;
-                Ok(none.insert(leftovers))
-            }
-        }
     }
 
     /// How trees are held together.
@@ -187,61 +135,31 @@ impl Host {
     /// Why the record can't be written, or that of a run that lives could not be, if so.
     #[must_use]
     pub fn record_fault(&self) -> Option<&str> {
-        let of_runs = self.record_faults.values().next();
-        self.record_fault.as_ref().or(of_runs).map(String::as_str)
+        self.recording.fault()
     }
 
     /// Nothing can be recorded, for this reason, until [`Host::record_again`] succeeds.
     pub fn record_is_lost(&mut self, why: String) {
-        self.record_fault = Some(why);
+        self.recording.is_lost(why);
     }
 
     /// Records everything that runs once more, and `others` (lines by their words). How that went is told by
     /// [`Host::recorded_again`].
     pub fn record_again(&mut self, others: &[String]) {
-        let mut lines: Vec<u8> = others
-            .iter()
-            .flat_map(|words| line::sealed(words).into_bytes())
-            .collect();
-        for process in self.runs.values() {
-            lines.extend_from_slice(&process.record);
-        }
-        self.recording = self.record_faults.keys().copied().collect();
+        let records = self.runs.values().map(|process| process.record.as_slice());
+        let lines = self.recording.again(records, others);
         self.spawner.submit(Order::RecordAgain(lines));
     }
 
     /// Whether everything could be recorded since this was asked last.
     pub fn recorded_again(&mut self) -> bool {
-        std::mem::take(&mut self.recorded_again)
+        self.recording.take_success()
     }
 
     /// Creates a run. Answered by `Spawned` or `SpawnFailed`. `tally` goes into its record.
     pub fn spawn(&mut self, run: RunId, plan: Arc<ComponentPlan>, tally: Tally) {
         self.coming.insert(run.slot);
         self.spawner.submit(Order::Create { run, plan, tally });
-    }
-
-    /// Asks the first process of a run to end, and wakes it should it be stopped.
-    pub fn ask(&mut self, run: RunId, plan: &ComponentPlan) {
-        let Some(process) = self.runs.get(&run) else {
-            return;
-        };
-        // So that a next daemon neither takes its end for a crash nor asks it once more.
-        let words = asked_words(&process.component, run.run, super::process::since_boot_ns());
-        self.spawner.submit(Order::Note(words));
-        match &plan.stop {
-            StopPlan::Signal(name) => process.send(unix_signal(*name)),
-            StopPlan::Console => process.send(Signal::INT),
-            StopPlan::Tcp { host, port, text } => {
-                super::ask::by_tcp(host.clone(), *port, text.clone(), self.cannot_ask(run));
-            }
-            StopPlan::Command { program, arguments } => {
-                let plan = Arc::new(super::ask::command_plan(plan, program, arguments));
-                self.spawner.submit(Order::Ask { run, plan });
-            }
-        }
-        // A stopped process would take the signal only after it is continued (reliability A2).
-        process.send(Signal::CONT);
     }
 
     /// Sends a signal to the first process of a run; `false` where it has ended.
@@ -257,13 +175,6 @@ impl Host {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::SRCH) => Ok(false),
             Err(error) => Err(error.into()),
-        }
-    }
-
-    fn cannot_ask(&self, run: RunId) -> impl FnOnce() + Send + 'static {
-        let tell = self.tell.clone();
-        move || {
-            let _ = tell.send(Told::CannotAsk(run));
         }
     }
 
@@ -283,7 +194,7 @@ impl Host {
             return;
         };
         self.keys.remove(&process.key);
-        self.record_faults.remove(&run);
+        self.recording.forget(run);
         if let Some(pidfd) = &process.pidfd {
             self.watch.remove(pidfd.as_fd());
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
@@ -345,23 +256,14 @@ impl Host {
                     unrecorded,
                 }) => {
                     if let Some(why) = unrecorded {
-                        let why = format!("writing the record of {component}, run {}: {why}", run.run);
-                        self.record_faults.insert(run, why);
+                        self.recording.has_missed(run, &component, &why);
                     }
                     self.coming.remove(&run.slot);
                     self.add(run, component, (pid, Some(pidfd)), Origin::Own, record);
                     (run, Event::Spawned { pid })
                 }
                 Told::Spawned(Spawned::Recorded(recorded)) => {
-                    match recorded {
-                        Ok(()) => {
-                            let recorded: HashSet<RunId> = self.recording.drain(..).collect();
-                            self.record_faults.retain(|run, _| !recorded.contains(run));
-                            self.record_fault = None;
-                            self.recorded_again = true;
-                        }
-                        Err(why) => self.record_fault = Some(format!("writing the record of runs: {why}")),
-                    }
+                    self.recording.is_done(recorded);
                     continue;
                 }
                 Told::Spawned(Spawned::No { run, failure }) => {
@@ -422,47 +324,6 @@ impl Host {
                 ended,
             },
         );
-    }
-
-    /// The command that asks a run to stop has begun, or has not.
-    fn asking(&mut self, run: RunId, command: Result<(u32, OwnedFd), SpawnFailure>) -> Option<Event> {
-        let (pid, pidfd) = match command {
-            Ok(command) => command,
-            Err(failure) => {
-                log::warn!("the stop command: {failure}");
-                return Some(Event::CannotAsk);
-            }
-        };
-        let key = self.next_key;
-        self.next_key += 1;
-        let mut command = Command {
-            pid,
-            pidfd,
-            run,
-            idle: false,
-        };
-        if let Err(error) = self.watch.add(command.pidfd.as_fd(), key) {
-            log::error!("watching the stop command, process {pid}: {error}");
-        }
-        // The run may have ended before its stop command has begun.
-        if !self.runs.contains_key(&run) {
-            command.kill();
-        }
-        self.commands.insert(key, command);
-        None
-    }
-
-    fn command_ended(&mut self, key: u64) -> Option<(RunId, Event)> {
-        let command = self.commands.remove(&key)?;
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let status = rustix::process::waitid(WaitId::PidFd(command.pidfd.as_fd()), options)
-            .ok()
-            .flatten()?;
-        if command.idle || status.exit_status() == Some(0) {
-            return None;
-        }
-        log::warn!("the stop command {}", exit_of(&status));
-        Some((command.run, Event::CannotAsk))
     }
 
     fn deaths(&mut self, keys: &[u64]) -> Vec<(RunId, Event)> {

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use s7proto::name::ComponentName;
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -232,6 +232,12 @@ pub fn is_recorded(run: &StartedRun, pidfd: BorrowedFd<'_>) -> bool {
         (Some(recorded), Some(present)) => recorded == present,
         _ => census::stat(run.process.pid).is_some_and(|stat| stat.started <= recorded_tick(run)),
     }
+}
+
+/// Whether the first process of a recorded run is there.
+#[must_use]
+pub fn lives(run: &StartedRun) -> bool {
+    pidfd::open(run.process.pid).is_some_and(|pidfd| is_recorded(run, pidfd.as_fd()))
 }
 
 /// Whether a process is of a recorded run: the recorded one itself (a foreign process on a recycled number is younger), or

@@ -18,6 +18,7 @@ mod pace;
 mod pidfd;
 mod places;
 mod pump;
+mod recording;
 mod sink;
 mod spawner;
 mod stream;
@@ -34,4 +35,4 @@ pub mod process;
 pub mod signals;
 
 pub use inherited::Inherited;
-pub use process::reserve;
+pub use process::{create_private, reserve};

@@ -67,6 +67,19 @@ pub fn since_boot_ns() -> u64 {
         .saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
 }
 
+/// Creates a file that nobody but the daemon's user can read.
+///
+/// # Errors
+/// It is there already, or can't be created.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
 /// Begins anew in the same process, with the same arguments. Comes back only if that fails.
 ///
 /// # Errors

@@ -4,7 +4,8 @@ use super::output::Capture;
 use super::process::{Inherited, unsupported};
 use crate::machine::input::{Event, RunId};
 use crate::registry::plan::ComponentPlan;
-use crate::state::journal::{Journal, StartedRun};
+use crate::state::journal::Journal;
+use crate::state::known::{StartedRun, Stays, Tally};
 use s7proto::name::ComponentName;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -30,15 +31,19 @@ impl Host {
         Err(unsupported("creating components"))
     }
 
-    /// Takes charge of runs that an earlier daemon has left.
+    /// Takes charge of a run that an earlier daemon has begun.
     ///
     /// # Errors
     /// None so far.
-    pub fn take_over(
-        &mut self,
-        _runs: Vec<(Option<RunId>, StartedRun)>,
-        _instance: String,
-    ) -> io::Result<Vec<(RunId, Event)>> {
+    pub fn adopt(&mut self, _run: RunId, _started: StartedRun, _record: Vec<u8>) -> io::Result<bool> {
+        match self.0 {}
+    }
+
+    /// Ends a run that nobody knows any more.
+    ///
+    /// # Errors
+    /// None so far.
+    pub fn end_alone(&mut self, _started: StartedRun) -> io::Result<()> {
         match self.0 {}
     }
 
@@ -54,8 +59,23 @@ impl Host {
         match self.0 {}
     }
 
+    /// Nothing can be recorded, for this reason.
+    pub fn record_is_lost(&mut self, _why: String) {
+        match self.0 {}
+    }
+
+    /// Records everything that runs once more, and `others`.
+    pub fn record_again(&mut self, _others: &[String]) {
+        match self.0 {}
+    }
+
+    /// Whether everything could be recorded since this was asked last.
+    pub fn recorded_again(&mut self) -> bool {
+        match self.0 {}
+    }
+
     /// Creates a run.
-    pub fn spawn(&mut self, _run: RunId, _plan: Arc<ComponentPlan>) {
+    pub fn spawn(&mut self, _run: RunId, _plan: Arc<ComponentPlan>, _tally: Tally) {
         match self.0 {}
     }
 
@@ -83,7 +103,7 @@ impl Host {
     }
 
     /// The run is over.
-    pub fn forget(&mut self, _run: RunId) {
+    pub fn forget(&mut self, _run: RunId, _tally: &Tally, _stays: Option<Stays>) {
         match self.0 {}
     }
 

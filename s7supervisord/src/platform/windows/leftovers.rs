@@ -1,6 +1,8 @@
 //! What is left of runs that no daemon watches any more.
 
-use crate::state::journal::StartedRun;
+use crate::state::known::StartedRun;
+use s7proto::name::ComponentName;
+use std::collections::HashMap;
 
 /// The machine's boot. Not told apart yet, so nothing recorded is taken for something of this boot.
 #[must_use]
@@ -8,8 +10,14 @@ pub fn boot_id() -> String {
     String::new()
 }
 
-/// Those of `runs` of which something lives. No daemon has run here yet.
+/// The runs of this supervisor that live and aren't recorded. No daemon has run here yet.
 #[must_use]
-pub fn living(_runs: Vec<StartedRun>, _instance: &str) -> Vec<StartedRun> {
+pub fn unrecorded(_recorded: &HashMap<ComponentName, u64>, _instance: &str) -> Vec<StartedRun> {
     Vec::new()
+}
+
+/// Whether the first process of a recorded run is there. No daemon has run here yet.
+#[must_use]
+pub fn lives(_run: &StartedRun) -> bool {
+    false
 }

@@ -9,4 +9,4 @@ pub mod output;
 pub mod process;
 pub mod signals;
 
-pub use process::{Inherited, reserve};
+pub use process::{Inherited, create_private, reserve};

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 /// What a component inherits from the world that the daemon was started in: on Windows nothing but what is named.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +51,22 @@ pub fn raise_descriptor_limit() {}
 #[must_use]
 pub fn descriptor_limit() -> usize {
     usize::MAX
+}
+
+/// Nanoseconds since the machine's boot.
+#[must_use]
+pub fn since_boot_ns() -> u64 {
+    // SAFETY: a plain system call without arguments.
+    let ms = unsafe { windows_sys::Win32::System::SystemInformation::GetTickCount64() };
+    ms.saturating_mul(1_000_000)
+}
+
+/// Creates a file; who may read it is inherited from its folder.
+///
+/// # Errors
+/// It is there already, or can't be created.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).open(path)
 }
 
 /// Windows reserves space as a file grows.

@@ -1,0 +1,57 @@
+//! Runs that another daemon has begun.
+
+use super::{Host, Told};
+use crate::machine::input::RunId;
+use crate::platform::leftovers::{self, Leftovers};
+use crate::platform::os::held::Origin;
+use crate::platform::os::pidfd;
+use crate::state::known::StartedRun;
+use std::io;
+use std::os::fd::AsFd;
+
+impl Host {
+    /// Takes charge of a run that an earlier daemon has begun; whether its first process is there, so that its end will be told.
+    ///
+    /// # Errors
+    /// The thread that looks after what isn't a child of this process can't be created.
+    pub fn adopt(&mut self, run: RunId, started: StartedRun, record: Vec<u8>) -> io::Result<bool> {
+        let pid = started.process.pid;
+        let pidfd = pidfd::open(pid).filter(|pidfd| leftovers::is_recorded(&started, pidfd.as_fd()));
+        let is_there = pidfd.is_some();
+        // After an upgrade in place it is a child as before.
+        let is_child = pidfd.as_ref().is_some_and(|pidfd| pidfd::is_child(pidfd.as_fd()));
+        if !is_child {
+            self.leftovers()?;
+        }
+        let component = started.component.clone();
+        let origin = if is_child {
+            Origin::Own
+        } else {
+            Origin::Left(started)
+        };
+        self.add(run, component, (pid, pidfd), origin, record);
+        Ok(is_there)
+    }
+
+    /// Ends a run that nobody knows any more, politely first.
+    ///
+    /// # Errors
+    /// As [`Host::adopt`].
+    pub fn end_alone(&mut self, started: StartedRun) -> io::Result<()> {
+        self.leftovers()?.order(leftovers::Job::EndAlone(started));
+        Ok(())
+    }
+
+    fn leftovers(&mut self) -> io::Result<&Leftovers> {
+        match &mut self.leftovers {
+            Some(leftovers) => Ok(leftovers),
+            none => {
+                let told = self.tell.clone();
+                let leftovers = Leftovers::start(self.instance.clone(), move |fact| {
+                    let _ = told.send(Told::Swept(fact));
+                })?;
+                Ok(none.insert(leftovers))
+            }
+        }
+    }
+}

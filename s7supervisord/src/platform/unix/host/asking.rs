@@ -1,0 +1,94 @@
+//! Asking a run politely to end: by a signal, a word on a socket, or a command.
+
+use super::{Host, Told};
+use crate::machine::input::{Event, RunId};
+use crate::platform::os::held::Command;
+use crate::platform::os::spawner::Order;
+use crate::platform::os::words::{exit_of, unix_signal};
+use crate::registry::plan::{ComponentPlan, StopPlan};
+use crate::state::known::asked_words;
+use rustix::process::{Signal, WaitId, WaitIdOptions};
+use s7proto::status::SpawnFailure;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+impl Host {
+    /// Asks the first process of a run to end, and wakes it should it be stopped.
+    pub fn ask(&mut self, run: RunId, plan: &ComponentPlan) {
+        let Some(process) = self.runs.get(&run) else {
+            return;
+        };
+        // So that a next daemon neither takes its end for a crash nor asks it once more.
+        let words = asked_words(
+            &process.component,
+            run.run,
+            crate::platform::process::since_boot_ns(),
+        );
+        self.spawner.submit(Order::Note(words));
+        match &plan.stop {
+            StopPlan::Signal(name) => process.send(unix_signal(*name)),
+            StopPlan::Console => process.send(Signal::INT),
+            StopPlan::Tcp { host, port, text } => {
+                crate::platform::os::ask::by_tcp(host.clone(), *port, text.clone(), self.cannot_ask(run));
+            }
+            StopPlan::Command { program, arguments } => {
+                let plan = Arc::new(crate::platform::os::ask::command_plan(plan, program, arguments));
+                self.spawner.submit(Order::Ask { run, plan });
+            }
+        }
+        // A stopped process would take the signal only after it is continued (reliability A2).
+        process.send(Signal::CONT);
+    }
+
+    fn cannot_ask(&self, run: RunId) -> impl FnOnce() + Send + 'static {
+        let tell = self.tell.clone();
+        move || {
+            let _ = tell.send(Told::CannotAsk(run));
+        }
+    }
+
+    /// The command that asks a run to stop has begun, or has not.
+    pub(super) fn asking(
+        &mut self,
+        run: RunId,
+        command: Result<(u32, OwnedFd), SpawnFailure>,
+    ) -> Option<Event> {
+        let (pid, pidfd) = match command {
+            Ok(command) => command,
+            Err(failure) => {
+                log::warn!("the stop command: {failure}");
+                return Some(Event::CannotAsk);
+            }
+        };
+        let key = self.next_key;
+        self.next_key += 1;
+        let mut command = Command {
+            pid,
+            pidfd,
+            run,
+            idle: false,
+        };
+        if let Err(error) = self.watch.add(command.pidfd.as_fd(), key) {
+            log::error!("watching the stop command, process {pid}: {error}");
+        }
+        // The run may have ended before its stop command has begun.
+        if !self.runs.contains_key(&run) {
+            command.kill();
+        }
+        self.commands.insert(key, command);
+        None
+    }
+
+    pub(super) fn command_ended(&mut self, key: u64) -> Option<(RunId, Event)> {
+        let command = self.commands.remove(&key)?;
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let status = rustix::process::waitid(WaitId::PidFd(command.pidfd.as_fd()), options)
+            .ok()
+            .flatten()?;
+        if command.idle || status.exit_status() == Some(0) {
+            return None;
+        }
+        log::warn!("the stop command {}", exit_of(&status));
+        Some((command.run, Event::CannotAsk))
+    }
+}

@@ -1,0 +1,71 @@
+//! What could not be put into the record, and putting it there later: a full disk gets free again.
+
+use crate::machine::input::RunId;
+use crate::state::line;
+use s7proto::name::ComponentName;
+use std::collections::{HashMap, HashSet};
+
+/// What is missing in the record.
+#[derive(Debug, Default)]
+pub struct Recording {
+    /// Runs whose lines could not be written, and why.
+    missed: HashMap<RunId, String>,
+    /// Why nothing can be recorded.
+    lost: Option<String>,
+    /// The lines of these are being written again.
+    again: Vec<RunId>,
+    success: bool,
+}
+
+impl Recording {
+    /// Why something is missing.
+    pub fn fault(&self) -> Option<&str> {
+        let of_runs = self.missed.values().next();
+        self.lost.as_ref().or(of_runs).map(String::as_str)
+    }
+
+    /// The line of a run could not be written.
+    pub fn has_missed(&mut self, run: RunId, component: &ComponentName, why: &str) {
+        let why = format!("writing the record of {component}, run {}: {why}", run.run);
+        self.missed.insert(run, why);
+    }
+
+    /// Nothing can be written.
+    pub fn is_lost(&mut self, why: String) {
+        self.lost = Some(why);
+    }
+
+    /// The run is over.
+    pub fn forget(&mut self, run: RunId) {
+        self.missed.remove(&run);
+    }
+
+    /// Everything that is to be in the record: the lines of all runs, and others by their words.
+    pub fn again<'a>(&mut self, records: impl Iterator<Item = &'a [u8]>, others: &[String]) -> Vec<u8> {
+        self.again = self.missed.keys().copied().collect();
+        let mut lines: Vec<u8> = others
+            .iter()
+            .flat_map(|words| line::sealed(words).into_bytes())
+            .collect();
+        records.for_each(|record| lines.extend_from_slice(record));
+        lines
+    }
+
+    /// What came of that.
+    pub fn is_done(&mut self, recorded: Result<(), String>) {
+        match recorded {
+            Ok(()) => {
+                let recorded: HashSet<RunId> = self.again.drain(..).collect();
+                self.missed.retain(|run, _| !recorded.contains(run));
+                self.lost = None;
+                self.success = true;
+            }
+            Err(why) => self.lost = Some(format!("writing the record of runs: {why}")),
+        }
+    }
+
+    /// Whether it has succeeded since this was asked last.
+    pub fn take_success(&mut self) -> bool {
+        std::mem::take(&mut self.success)
+    }
+}
