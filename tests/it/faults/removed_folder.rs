@@ -29,13 +29,23 @@ fn a_runtime_folder_that_is_removed_costs_no_restart_and_sighup_brings_the_socke
         )
     });
     daemon.wait_for("lasting", "RUNNING");
-    eventually("it is said that the record is gone", SOON, || {
+    eventually("the record is there again, with what runs", SOON, || {
         let status = daemon.status();
-        let fault = status["supervisor"]["state_not_persisted"].clone();
-        when(fault.as_str().is_some_and(|why| why.contains("removed")), || {
-            status.to_string()
+        let fault = &status["supervisor"]["state_not_persisted"];
+        let record = std::fs::read_to_string(sandbox.path("run/journal")).unwrap_or_default();
+        when(fault.is_null() && record.contains("start lasting 2 "), || {
+            format!("{status} {record}")
         })
     });
     let mut rival = sandbox.spawn_with(&[]);
     assert_eq!(rival.wait().code(), Some(69), "the lock is back too");
+    let second = pid(&daemon.component("lasting"));
+    daemon.kill();
+    let daemon = sandbox.start();
+    let adopted = pid(&daemon.wait_for("lasting", "RUNNING"));
+    assert_eq!(
+        (adopted, sandbox.starts("starts").len()),
+        (second, 2),
+        "it goes on"
+    );
 }

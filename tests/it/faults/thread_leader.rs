@@ -20,11 +20,12 @@ fn a_process_whose_first_thread_ended_is_not_overlooked_by_the_next_daemon() {
     });
     daemon.kill();
     let daemon = sandbox.start();
-    let after = daemon.wait_until("odd runs anew", "odd", SOON, |odd| {
-        odd["state"] == "RUNNING" && odd["pid"] != before
-    });
-    assert!(!is_alive(before), "it has made room for {after}");
-    assert_eq!(sandbox.starts("starts").len(), 2);
+    daemon.wait_for("odd", "RUNNING");
+    assert_eq!(daemon.pid_of("odd"), before, "it goes on");
+    assert_eq!(sandbox.starts("starts").len(), 1);
+    let stopped = sandbox.ctl(&["stop", "odd"]).exits(0);
+    assert!(!is_alive(before), "the stop was answered: {stopped}");
+    assert_eq!(daemon.component("odd")["last_exit"]["signal"], "SIGTERM");
 }
 
 #[test]
