@@ -23,11 +23,15 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 
 /// Set by `s7ctl start`: standard error is nobody's, so the log stays in its file.
 pub const DETACHED_VARIABLE: &str = "S7_DETACHED";
+/// How long a process that a dead supervisor was creating may take until it lets go of the lock; it takes microseconds.
+const LAST_CHILD: Duration = Duration::from_secs(5);
+/// From one look at the lock to the next.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// How long the last answers and the last output may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -400,7 +404,18 @@ pub(crate) fn take_lock(runtime_dir: &Path) -> Result<File, Failure> {
         .truncate(false)
         .open(&path)
         .map_err(|error| cannot(&error))?;
-    match file.try_lock() {
+    let began = Instant::now();
+    let mut locked = file.try_lock();
+    // A process that a supervisor was just creating when it was killed holds its lock until it has written its record: so
+    // nobody reads a record that somebody is still to write to.
+    while matches!(locked, Err(std::fs::TryLockError::WouldBlock))
+        && began.elapsed() < LAST_CHILD
+        && is_of_a_dead_supervisor(&path)
+    {
+        std::thread::sleep(LOOK_AGAIN);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {
             let holder = std::fs::read_to_string(&path).unwrap_or_default();
@@ -426,6 +441,15 @@ pub(crate) fn take_lock(runtime_dir: &Path) -> Result<File, Failure> {
         );
     }
     Ok(file)
+}
+
+/// Whether the supervisor that has written its process id into the lock is no longer there.
+fn is_of_a_dead_supervisor(lock: &Path) -> bool {
+    let holder = std::fs::read_to_string(lock).unwrap_or_default();
+    holder
+        .trim()
+        .parse()
+        .is_ok_and(|pid: u32| !process::is_there(pid))
 }
 
 /// Makes the folders for the log and for intermediate data.

@@ -43,6 +43,8 @@ impl Driver {
         if view.pid.is_some() && self.inheritance.adopted.contains(&run) {
             facts.push(ComponentFact::Adopted);
         }
+        let contained = self.host.contained(run).map(str::to_owned);
+        facts.extend(contained.map(ComponentFact::Containment));
         Some(ComponentFacts {
             id: self.roster.name(slot)?.clone(),
             facts,

@@ -87,9 +87,8 @@ impl Reading {
             }
             _ if !self.present => {}
             "start" | "end" | "asked" => {
-                if self.take_run(kind, &mut words).is_none() {
-                    self.left.damaged += 1;
-                }
+                let understood = self.take_run(kind, &mut words).is_some();
+                self.left.damaged += u32::from(!understood);
             }
             "wish" | "unwish" => wishes::take(kind, words, &mut self.left.wishes),
             "all" => self.left.all_down = wishes::take_all(words),

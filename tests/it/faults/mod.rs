@@ -12,14 +12,14 @@
 //! | 4 | hangs and answers nothing | not yet: nothing probes components before there are health checks |
 //! | 5 | ignores SIGTERM | `a_component_that_ignores_the_polite_stop_is_killed_after_its_time` |
 //! | 6 | stopped by SIGSTOP at stop time | `a_frozen_component_is_woken_to_hear_the_polite_stop` |
-//! | 7 | grandchild that left the group | `nothing_of_a_tree_survives_a_stop`, `nothing_of_a_tree_survives_a_crash_into_the_next_run`, `a_tree_that_changes_its_processes_all_the_time_is_emptied_all_the_same`, `a_tree_that_never_rests_holds_up_no_other_component` |
+//! | 7 | grandchild that left the group | `nothing_of_a_tree_survives_a_stop`, `nothing_of_a_tree_survives_a_crash_into_the_next_run`, `a_tree_that_changes_its_processes_all_the_time_is_emptied_all_the_same`, `a_tree_that_never_rests_holds_up_no_other_component`, `nothing_of_a_tree_in_a_cgroup_survives_a_stop_needs_root`, `nothing_of_a_tree_in_a_cgroup_survives_a_crash_into_the_next_run_needs_root`, `what_forks_while_it_is_killed_does_not_get_away_from_its_cgroup_needs_root`, `who_has_nothing_but_his_cgroup_is_ended_with_his_own_run_needs_root`, `who_leaves_his_cgroup_by_himself_is_found_as_elsewhere_needs_root` |
 //! | 8 | main exits, a descendant keeps the output open | `a_descendant_that_keeps_the_output_open_does_not_hide_an_exit`, `a_stranger_who_keeps_the_output_open_holds_up_neither_a_restart_nor_the_end` |
 //! | 9 | unkillable | `an_unkillable_component_is_stuck_and_holds_nobody_else_up_needs_root`, `a_shutdown_waits_for_an_unkillable_component_only_so_long_needs_root` |
 //! | 10 | thread leader ends, threads live | `a_process_whose_first_thread_ended_is_still_running`, `a_process_whose_first_thread_ended_is_not_overlooked_by_the_next_daemon` |
 //! | 11 | output flood, no newline, binary | `floods_leave_commands_answered_others_captured_and_memory_as_it_was`, `a_flood_from_one_component_slows_nobody_else`, `floods_of_several_components_stall_nobody_else` |
 //! | 12 | pid reused | `a_bystander_with_a_reused_pid_is_left_alone_needs_root` |
 //! | 13 | 500 children die at once | `five_hundred_deaths_at_once_are_each_counted_once` |
-//! | 14 | killed from outside, or by the kernel for its memory | `a_kill_from_outside_is_told_as_a_crash_by_a_signal_and_made_good`, `a_component_that_the_kernel_ends_for_its_memory_is_spaced_as_any_crash_needs_root` |
+//! | 14 | killed from outside, or by the kernel for its memory | `a_kill_from_outside_is_told_as_a_crash_by_a_signal_and_made_good`, `a_component_that_the_kernel_ends_for_its_memory_is_spaced_as_any_crash_needs_root`, `only_a_kill_for_want_of_memory_counts_as_one` |
 //! | 15 | dies between stop request and signal | `a_component_that_ends_while_it_is_stopped_stays_stopped` |
 //! | 16 | exits 0 or with an expected code | `what_follows_an_exit_is_what_the_policy_says` |
 //! | 17 | notifications from elsewhere, twice or late | not yet: components have no way to notify before there are health checks |

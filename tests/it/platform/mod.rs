@@ -1,5 +1,7 @@
 //! What needs other programs than ours.
 
+mod cgroups;
+mod cgroups_left;
 mod demo;
 mod first_process;
 mod real_servers;

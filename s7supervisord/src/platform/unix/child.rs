@@ -40,6 +40,9 @@ pub struct Plan<'a> {
     pub umask: libc::mode_t,
     pub inherited: &'a Inherited,
     pub failure: &'a Failure,
+    /// Where "0" is written to move into the run's cgroup; -1 for nowhere. In the daemon's table: it is used before the
+    /// child takes its own.
+    pub cgroup: c_int,
 }
 
 /// What went wrong, written by the child.
@@ -52,6 +55,8 @@ pub struct Failure {
     limit: AtomicU8,
     /// Why the record could not be written, or 0. That keeps nothing from running.
     record: AtomicI32,
+    /// Why it isn't in its cgroup, or 0. That keeps nothing from running.
+    cgroup: AtomicI32,
 }
 
 const STAGES: [SpawnStage; 7] = [
@@ -78,6 +83,16 @@ impl Failure {
     /// Why the record of the run could not be written.
     pub fn record_errno(&self) -> Option<i32> {
         Some(self.record.load(Ordering::Relaxed)).filter(|errno| *errno != 0)
+    }
+
+    /// Why the run isn't in its cgroup.
+    pub fn cgroup_errno(&self) -> Option<i32> {
+        Some(self.cgroup.load(Ordering::Relaxed)).filter(|errno| *errno != 0)
+    }
+
+    /// The way into the cgroup can't even be opened.
+    pub fn set_cgroup_errno(&self, errno: i32) {
+        self.cgroup.store(errno, Ordering::Relaxed);
     }
 
     fn set(&self, stage: usize, errno: i32) {
@@ -135,6 +150,10 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
     unsafe {
         if libc::setsid() < 0 {
             return 0;
+        }
+        // Before the record: from then on the next daemon looks for the run there.
+        if plan.cgroup >= 0 && libc::write(plan.cgroup, c"0".as_ptr().cast(), 1) != 1 {
+            plan.failure.set_cgroup_errno(errno());
         }
         append_record(plan);
         plan.recorded.store(true, Ordering::Release);

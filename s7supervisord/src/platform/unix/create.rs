@@ -1,6 +1,8 @@
 //! Creating one process: what its child needs is prepared first, and then there is one call.
 
-use super::child::{Failure, Plan, child_main};
+use super::cgroup::{self, Tree};
+use super::child::{Failure, Plan};
+use super::clone::clone_vfork;
 use super::identity::{self, Identity};
 use super::inherited::Inherited;
 use super::launch::Launch;
@@ -13,12 +15,11 @@ use crate::state::journal::{Journal, Lent};
 use crate::state::known::Tally;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use s7proto::status::{SpawnFailure, SpawnStage};
-use std::ffi::c_void;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32};
 use std::sync::{Arc, OnceLock};
 
 /// The child runs a handful of frames of plain system calls on this stack, before it executes.
@@ -55,6 +56,7 @@ pub struct Prepared {
     identity: Identity,
     output: ChildOutput,
     lock: Option<File>,
+    cgroup: Option<Tree>,
 }
 
 /// A new process.
@@ -65,6 +67,8 @@ pub struct Created {
     pub record: Vec<u8>,
     /// Why that could not be written, if so.
     pub unrecorded: Option<String>,
+    /// The cgroup that it lives in, if it has one of its own.
+    pub cgroup: Option<Tree>,
 }
 
 impl Creator {
@@ -107,6 +111,7 @@ impl Creator {
             .capture
             .attach(&plan.id, run.run, owner, &plan.log)
             .map_err(|error| io_failure(SpawnStage::PreparingOutput, plan.id.to_string(), &error))?;
+        let cgroup = self.cgroup(&plan, run);
         Ok(Prepared {
             run,
             plan,
@@ -115,7 +120,15 @@ impl Creator {
             identity,
             output,
             lock,
+            cgroup,
         })
+    }
+
+    /// The run's own cgroup. Without one its tree is held together as everywhere else, so that keeps nothing from running.
+    fn cgroup(&self, plan: &ComponentPlan, run: RunId) -> Option<Tree> {
+        let made = cgroup::home()?.make(&plan.id, run.run, &self.instance);
+        made.inspect_err(|error| log::warn!("{}: making a cgroup for run {}: {error}", plan.id, run.run))
+            .ok()
     }
 
     /// Who a component runs as. Who the daemon is itself is looked up once: it doesn't change.
@@ -141,6 +154,7 @@ impl Creator {
             identity,
             output,
             lock,
+            cgroup,
         } = prepared;
         let result = Place::with(Some(output.as_fd()), lock.as_ref().map(AsFd::as_fd))
             .map_err(|error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), &error))
@@ -149,10 +163,15 @@ impl Creator {
                 // What lies in the place is enough, and is let go of after the call.
                 drop((output, lock));
                 let given = (&place, has_lock, Some(&*self.journal));
-                let created = self.clone_child(&launch, &identity, given, stack, &plan);
+                let created = self.clone_child(&launch, &identity, given, stack, &plan, cgroup.clone());
                 place.give_back();
                 created
             });
+        let contained = result.as_ref().is_ok_and(|created| created.cgroup.is_some());
+        if let Some(cgroup) = cgroup.filter(|_| !contained) {
+            // What fails here is tried again when the daemon ends and when the next one begins.
+            let _ = cgroup.remove();
+        }
         if result.is_err() {
             self.journal.ended(&plan.id, run.run, &tally, None);
         }
@@ -170,7 +189,7 @@ impl Creator {
         let launch = Launch::new(plan, run.run, &identity, &self.instance, &Tally::default())?;
         let place = Place::with(None, None)
             .map_err(|error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), &error))?;
-        let created = self.clone_child(&launch, &identity, (&place, false, None), stack, plan);
+        let created = self.clone_child(&launch, &identity, (&place, false, None), stack, plan, None);
         place.give_back();
         let Created { pid, pidfd, .. } = created?;
         Ok((pid, pidfd))
@@ -183,6 +202,7 @@ impl Creator {
         (place, has_lock, journal): (&Place, bool, Option<&Journal>),
         stack: &mut Stack,
         component: &ComponentPlan,
+        cgroup: Option<Tree>,
     ) -> Result<Created, SpawnFailure> {
         let (argv, envp) = (launch.argv(), launch.envp());
         let failure = Failure::default();
@@ -190,7 +210,7 @@ impl Creator {
         // What is no run has no record.
         let lent = journal.map(|journal| journal.lend(launch.record.len()));
         let nobody = AtomicBool::new(false);
-        let plan = Plan {
+        let mut plan = Plan {
             program: launch.program.as_ptr(),
             argv: argv.as_ptr(),
             envp: envp.as_ptr(),
@@ -211,8 +231,9 @@ impl Creator {
             umask: launch.umask,
             inherited: &self.inherited,
             failure: &failure,
+            cgroup: -1,
         };
-        let (pid, pidfd) = clone_vfork(&plan, &mut stack.0)
+        let (pid, pidfd) = clone_into(&mut plan, stack, cgroup.as_ref())
             .map_err(|error| io_failure(SpawnStage::CreatingProcess, component.id.to_string(), &error))?;
         let Some((stage, errno, limit)) = failure.get() else {
             let errno = failure.record_errno().map(io::Error::from_raw_os_error);
@@ -221,11 +242,18 @@ impl Creator {
                 None if journal.is_some() && plan.journal < 0 => Some("there is no record".to_owned()),
                 None => None,
             };
+            let outside = failure.cgroup_errno();
+            if let Some(errno) = outside {
+                let error = io::Error::from_raw_os_error(errno);
+                let id = &component.id;
+                log::warn!("{id}: creating process {pid} in its cgroup: {error}; it runs outside of it");
+            }
             return Ok(Created {
                 pid,
                 pidfd,
                 record: launch.record.line(),
                 unrecorded,
+                cgroup: cgroup.filter(|_| outside.is_none()),
             });
         };
         // The child has ended or is about to; nobody else may be left with its remains.
@@ -281,34 +309,26 @@ fn rustix_words(code: i32, error: &io::Error) -> String {
         .to_owned()
 }
 
-/// Creates the child and waits until it has executed or failed.
-fn clone_vfork(plan: &Plan<'_>, stack: &mut [u8]) -> io::Result<(u32, OwnedFd)> {
-    let top = stack.as_mut_ptr_range().end.map_addr(|address| address & !0xf);
-    // SAFETY: all signals are blocked while parent and child share their memory, so that no handler of the daemon runs
-    // in the child; the stack is ours, as large as said, and in use by nobody until the call returns, which CLONE_VFORK
-    // delays until the child has executed or ended; `plan` lives until then.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        let pid = libc::clone(
-            child_entry,
-            top.cast::<c_void>(),
-            libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::SIGCHLD,
-            std::ptr::from_ref(plan).cast_mut().cast::<c_void>(),
-            plan.pidfd.as_ptr(),
-        );
-        let error = io::Error::last_os_error();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
-        match u32::try_from(pid) {
-            Ok(pid) => Ok((pid, OwnedFd::from_raw_fd(plan.pidfd.load(Ordering::Relaxed)))),
-            Err(_) => Err(error),
-        }
+/// Creates the child in its cgroup: it is born there, or else goes there itself before it executes.
+fn clone_into(plan: &mut Plan<'_>, stack: &mut Stack, cgroup: Option<&Tree>) -> io::Result<(u32, OwnedFd)> {
+    let Some(cgroup) = cgroup else {
+        return clone_vfork(plan, &mut stack.0, None);
+    };
+    let entrance = match cgroup.open() {
+        Ok(folder) => match clone_vfork(plan, &mut stack.0, Some(folder.as_fd())) {
+            // Not what the machine lacks, which another try would lack as well.
+            Err(error) if !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM)) => {
+                cgroup.entrance()
+            }
+            created => return created,
+        },
+        Err(error) => Err(error),
+    };
+    match &entrance {
+        Ok(entrance) => plan.cgroup = entrance.as_raw_fd(),
+        Err(error) => plan
+            .failure
+            .set_cgroup_errno(error.raw_os_error().unwrap_or(libc::EIO)),
     }
-}
-
-extern "C" fn child_entry(plan: *mut c_void) -> libc::c_int {
-    // SAFETY: `clone_vfork` passes a valid plan and stands still meanwhile.
-    unsafe { child_main(plan) }
+    clone_vfork(plan, &mut stack.0, None)
 }

@@ -1,5 +1,6 @@
 //! The processes that the host holds: by their descriptors, until their ends are seen.
 
+use super::cgroup::Tree;
 use super::pidfd;
 use super::words::exit_of;
 use crate::machine::input::RunId;
@@ -53,6 +54,8 @@ pub struct Process {
     pub key: u64,
     /// It has ended; its remains are kept until the tree is empty, so that its number stays its own.
     pub ended: bool,
+    /// The cgroup of its own that its tree lives in, if so.
+    pub cgroup: Option<Tree>,
 }
 
 impl Process {
@@ -67,6 +70,11 @@ impl Process {
         if let Some(pidfd) = &self.pidfd {
             let _ = rustix::process::pidfd_send_signal(pidfd, signal);
         }
+    }
+
+    /// Whether the system has killed some of it because there was no memory left, as far as its cgroup counts that.
+    pub fn ran_out_of_memory(&self) -> bool {
+        self.cgroup.as_ref().is_some_and(|cgroup| cgroup.oom_kills() > 0)
     }
 
     /// How it ended; its remains stay.

@@ -2,14 +2,15 @@
 
 use super::census::Orphans;
 pub use super::census::tree;
+use super::cgroup::{self, Tree};
 use super::held::{Command, Origin, Process};
 use super::inherited::Inherited;
-use super::leftovers::{self, Leftovers};
+use super::leftovers::Leftovers;
 pub use super::measure::{Meter, Usage};
 use super::output::Capture;
 use super::recording::Recording;
 use super::spawner::{Order, Spawned, Spawner};
-use super::sweeper::{Job, Leader, Leaders, Manner, Sweeper, Swept};
+use super::sweeper::{Job, Leader, Leaders, Sweeper, Swept};
 use super::watch::Watch;
 use super::words::asked_signal;
 
@@ -30,6 +31,7 @@ use tokio::sync::mpsc;
 
 mod adoption;
 mod asking;
+mod trees;
 
 /// What the threads tell the core loop. At most a few lie in the queue for each run, since each is answered before the
 /// next is ordered.
@@ -74,6 +76,8 @@ impl Host {
         journal: Arc<Journal>,
         inherited: Inherited,
     ) -> io::Result<Self> {
+        // Before the first thread and the first run: it moves all of this process.
+        cgroup::home();
         rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1))?;
         let children = signal(SignalKind::child())?;
         let (tell, told) = mpsc::unbounded_channel();
@@ -122,16 +126,6 @@ impl Host {
         })
     }
 
-    /// How trees are held together.
-    #[must_use]
-    pub fn containment(&self) -> &'static str {
-        if self.orphans.is_some() {
-            "group"
-        } else {
-            "group, without orphans"
-        }
-    }
-
     /// Why the record can't be written, or that of a run that lives could not be, if so.
     #[must_use]
     pub fn record_fault(&self) -> Option<&str> {
@@ -178,16 +172,6 @@ impl Host {
         }
     }
 
-    /// Asks what the first process has left. Answered by `Emptied` once nothing is left.
-    pub fn ask_rest(&mut self, run: RunId) {
-        self.empty(run, Manner::Ask);
-    }
-
-    /// Kills the tree of a run. Answered by `Emptied` once its first process has ended and nothing is left.
-    pub fn kill(&mut self, run: RunId) {
-        self.empty(run, Manner::Kill);
-    }
-
     /// The run is over: its number may be anybody's now. Called after `Emptied`. `tally` and `stays` go into the record.
     pub fn forget(&mut self, run: RunId, tally: &Tally, stays: Option<Stays>) {
         let Some(process) = self.runs.remove(&run) else {
@@ -206,6 +190,9 @@ impl Host {
             .remove(&process.pid);
         for command in self.commands.values_mut().filter(|command| command.run == run) {
             command.kill();
+        }
+        if let Some(cgroup) = process.cgroup {
+            self.spawner.submit(Order::Remove(cgroup));
         }
         // The record of the next run says it as well, and so does the note of a failure to create one.
         if !self.coming.contains(&run.slot) {
@@ -254,12 +241,13 @@ impl Host {
                     component,
                     record,
                     unrecorded,
+                    cgroup,
                 }) => {
                     if let Some(why) = unrecorded {
                         self.recording.has_missed(run, &component, &why);
                     }
                     self.coming.remove(&run.slot);
-                    self.add(run, component, (pid, Some(pidfd)), Origin::Own, record);
+                    self.add(run, component, (pid, Some(pidfd)), Origin::Own, (record, cgroup));
                     (run, Event::Spawned { pid })
                 }
                 Told::Spawned(Spawned::Recorded(recorded)) => {
@@ -288,7 +276,7 @@ impl Host {
         component: ComponentName,
         (pid, pidfd): (u32, Option<OwnedFd>),
         origin: Origin,
-        record: Vec<u8>,
+        (record, cgroup): (Vec<u8>, Option<Tree>),
     ) {
         let key = self.next_key;
         self.next_key += 1;
@@ -322,6 +310,7 @@ impl Host {
                 swept: false,
                 key,
                 ended,
+                cgroup,
             },
         );
     }
@@ -338,49 +327,12 @@ impl Host {
             };
             process.ended = true;
             let exit = process.exit();
+            if process.ran_out_of_memory() {
+                let (component, number) = (&process.component, run.run);
+                log::warn!("{component}: the system has killed of run {number} for want of memory");
+            }
             events.push((run, Event::Exited(exit)));
         }
         events
-    }
-
-    fn empty(&mut self, run: RunId, manner: Manner) {
-        let Some(process) = self.runs.get(&run) else {
-            return;
-        };
-        if let (Some(leftovers), Origin::Left(started)) = (&self.leftovers, &process.origin) {
-            return leftovers.order(leftovers::Job::Treat(run, started.clone(), manner));
-        }
-        // By the time its first process can be seen to have ended, the kernel has given us all that it left. If there is
-        // nothing, no thread need be asked: that is the way of every component that behaves.
-        if process.ended && !process.swept && !self.has_orphans() {
-            if self.orphans.is_none() {
-                // Without the kernel's list the group is all that is known of the tree; the number is still its own.
-                process.kill_group();
-            }
-            let _ = self.tell.send(Told::Swept(Swept::Empty(run)));
-            return;
-        }
-        self.sweeper.order(Job::Sweep {
-            run,
-            leader: process.pid,
-            manner,
-            leader_ended: process.ended,
-        });
-        if let Some(process) = self.runs.get_mut(&run) {
-            process.swept = true;
-        }
-    }
-
-    fn has_orphans(&self) -> bool {
-        let Some(orphans) = &self.orphans else {
-            return false;
-        };
-        let list = orphans.list();
-        if list.is_empty() {
-            return false;
-        }
-        // After an upgrade in place the first processes of the runs from before are in the list as well.
-        let leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
-        list.iter().any(|pid| !leaders.contains_key(pid))
     }
 }

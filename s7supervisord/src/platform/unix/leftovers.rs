@@ -4,6 +4,7 @@
 //! as long as something is to be ended.
 
 use super::census::{self, Stat};
+use super::cgroup::{self, Tree};
 use super::pidfd::{self, open};
 use super::sweeper::{Manner, Swept};
 use crate::machine::input::RunId;
@@ -71,7 +72,8 @@ impl Leftovers {
     }
 }
 
-/// The runs of this supervisor that live and aren't recorded: they are known by what their environment says. `recorded` gives
+/// The runs of this supervisor that live and aren't recorded: they are known by what their environment says, or by
+/// their cgroup. `recorded` gives
 /// the last run of each component that is. Looks at all processes of the machine.
 #[must_use]
 pub fn unrecorded(recorded: &HashMap<ComponentName, u64>, instance: &str) -> Vec<StartedRun> {
@@ -80,36 +82,54 @@ pub fn unrecorded(recorded: &HashMap<ComponentName, u64>, instance: &str) -> Vec
         let Some((component, run)) = census::marker(pid, instance) else {
             continue;
         };
-        let Ok(component) = ComponentName::parse(&component) else {
-            continue;
-        };
-        let Some(stat) = census::stat(pid).filter(|_| recorded.get(&component) != Some(&run)) else {
-            continue;
-        };
-        // Created now at the latest, so that no process is taken for too young to be it.
-        let candidate = StartedRun {
-            component,
-            run,
-            process: Recorded { pid, inode: None },
-            began_ns: u64::MAX,
-        };
-        let leads = stat.session == pid;
-        let same = |(_, known): &&mut (bool, StartedRun)| {
-            known.component == candidate.component && known.run == candidate.run
-        };
-        match found.iter_mut().find(same) {
-            Some(known) if leads && !known.0 => *known = (leads, candidate),
-            Some(_) => {}
-            None => found.push((leads, candidate)),
+        if let Ok(component) = ComponentName::parse(&component) {
+            note(&mut found, recorded, component, run, pid);
+        }
+    }
+    // Some write something else over their environment.
+    for (component, run, cgroup) in cgroup::living(instance) {
+        for pid in cgroup.members() {
+            note(&mut found, recorded, component.clone(), run, pid);
         }
     }
     found.into_iter().map(|(_, run)| run).collect()
+}
+
+/// A process says that it is of a run, which has the leader of its session for its first process.
+fn note(
+    found: &mut Vec<(bool, StartedRun)>,
+    recorded: &HashMap<ComponentName, u64>,
+    component: ComponentName,
+    run: u64,
+    pid: u32,
+) {
+    let Some(stat) = census::stat(pid).filter(|_| recorded.get(&component) != Some(&run)) else {
+        return;
+    };
+    // Created now at the latest, so that no process is taken for too young to be it.
+    let candidate = StartedRun {
+        component,
+        run,
+        process: Recorded { pid, inode: None },
+        began_ns: u64::MAX,
+    };
+    let leads = stat.session == pid;
+    let same = |(_, known): &&mut (bool, StartedRun)| {
+        known.component == candidate.component && known.run == candidate.run
+    };
+    match found.iter_mut().find(same) {
+        Some(known) if leads && !known.0 => *known = (leads, candidate),
+        Some(_) => {}
+        None => found.push((leads, candidate)),
+    }
 }
 
 struct Treatment {
     /// Whose; `None` for a run that nobody waits for.
     run: Option<RunId>,
     record: StartedRun,
+    /// The cgroup of its own that it lives in, if so.
+    cgroup: Option<Tree>,
     manner: Manner,
     began: Instant,
     asked: HashSet<u32>,
@@ -135,9 +155,11 @@ fn work(instance: &str, queue: &mpsc::Receiver<Job>, tell: &dyn Fn(Swept)) {
         };
         treated.retain(|treatment| run.is_none() || treatment.run != run);
         let (began, asked) = (Instant::now(), HashSet::new());
+        let cgroup = Tree::find(&record.component, record.run, instance);
         treated.push(Treatment {
             run,
             record,
+            cgroup,
             manner,
             began,
             asked,
@@ -147,27 +169,73 @@ fn work(instance: &str, queue: &mpsc::Receiver<Job>, tell: &dyn Fn(Swept)) {
 }
 
 fn look(treated: &mut Vec<Treatment>, instance: &str, tell: &dyn Fn(Swept)) {
-    let records: Vec<&StartedRun> = treated.iter().map(|treatment| &treatment.record).collect();
-    let members = members(&records, instance);
-    for (treatment, members) in treated.iter_mut().zip(members) {
-        treatment.empty_looks = if members.is_empty() {
-            treatment.empty_looks + 1
-        } else {
-            0
+    let elsewhere = treated.iter().filter(|treatment| treatment.cgroup.is_none());
+    let records: Vec<&StartedRun> = elsewhere.map(|treatment| &treatment.record).collect();
+    // Not all processes of the machine where cgroups tell.
+    let mut members = if records.is_empty() {
+        Vec::new()
+    } else {
+        members(&records, instance)
+    }
+    .into_iter();
+    for treatment in treated.iter_mut() {
+        let members = match &treatment.cgroup {
+            Some(cgroup) => treatment.has_left(cgroup),
+            None => members.next().unwrap_or_default(),
         };
+        let empty = members.is_empty() && treatment.cgroup.as_ref().is_none_or(Tree::is_empty);
+        treatment.empty_looks = if empty { treatment.empty_looks + 1 } else { 0 };
         if treatment.run.is_none() && treatment.began.elapsed() > PATIENCE {
             treatment.manner = Manner::Kill;
         }
+        treatment.treat_cgroup();
         treatment.signal(&members, instance);
     }
-    for treatment in treated.extract_if(.., |treatment| treatment.empty_looks >= EMPTY_LOOKS) {
-        if let Some(run) = treatment.run {
-            tell(Swept::Empty(run));
+    for treatment in treated.extract_if(.., |treatment| {
+        // A cgroup says it for certain.
+        treatment.empty_looks
+            >= if treatment.cgroup.is_some() {
+                1
+            } else {
+                EMPTY_LOOKS
+            }
+    }) {
+        match (treatment.run, &treatment.cgroup) {
+            (Some(run), _) => tell(Swept::Empty(run)),
+            (None, Some(cgroup)) => {
+                // What fails here is tried again when the daemon ends.
+                let _ = cgroup.remove();
+            }
+            (None, None) => {}
         }
     }
 }
 
 impl Treatment {
+    /// Its first process, if it has left its cgroup (which only root can): nobody else who did so is known.
+    fn has_left(&self, cgroup: &Tree) -> Vec<u32> {
+        let pid = self.record.process.pid;
+        let lives =
+            open(pid).is_some_and(|pidfd| is_recorded(&self.record, pidfd.as_fd())) && census::lives(pid);
+        let left = lives && !cgroup.members().contains(&pid);
+        Vec::from_iter(Some(pid).filter(|_| left))
+    }
+
+    fn treat_cgroup(&mut self) {
+        let Some(cgroup) = &self.cgroup else { return };
+        match self.manner {
+            Manner::Ask => {
+                let asked = &mut self.asked;
+                cgroup.signal(&[Signal::TERM, Signal::CONT], |pid| asked.insert(pid));
+            }
+            Manner::Kill => {
+                if let Err(error) = cgroup.kill() {
+                    log::warn!("killing all in {cgroup}: {error}");
+                }
+            }
+        }
+    }
+
     fn signal(&mut self, members: &[u32], instance: &str) {
         for pid in members {
             let signals = match self.manner {

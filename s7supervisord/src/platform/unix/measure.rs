@@ -5,6 +5,7 @@
 //! tells, and the files are left alone.
 
 use super::census;
+use super::cgroup;
 use crate::machine::input::RunId;
 use rustix::fs::{AtFlags, CWD};
 use std::collections::HashMap;
@@ -51,39 +52,66 @@ impl Meter {
         let page = rustix::param::page_size() as u64;
         let now = Instant::now();
         let mut sums = HashMap::with_capacity(pids.len());
+        let mut escaped = escaped(pids);
         for (run, pid) in pids {
             let mut sum = Usage::default();
-            census::walk(*pid, |member| {
-                // Before everything else that is read: what happens meanwhile shows in the next measurement.
-                let Some(cpu) = cpu_time(member) else {
-                    return Vec::new();
-                };
-                sum.cpu_us += u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
-                if let Some(leaf) = known.get(&member)
-                    && leaf.cpu == cpu
-                    && now.saturating_duration_since(leaf.read) < STALE
-                {
-                    sum.memory_bytes += leaf.memory_bytes;
-                    self.leaves.insert(member, *leaf);
-                    return Vec::new();
-                }
-                let memory_bytes = resident_pages(member).unwrap_or(0) * page;
-                sum.memory_bytes += memory_bytes;
-                let born = children(member);
-                if born.is_empty() {
-                    let leaf = Leaf {
-                        cpu,
-                        memory_bytes,
-                        read: now,
+            let roots = escaped.remove(run).unwrap_or_default();
+            for root in std::iter::once(*pid).chain(roots) {
+                census::walk(root, |member| {
+                    // Before everything else that is read: what happens meanwhile shows in the next measurement.
+                    let Some(cpu) = cpu_time(member) else {
+                        return Vec::new();
                     };
-                    self.leaves.insert(member, leaf);
-                }
-                born
-            });
+                    sum.cpu_us += u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
+                    if let Some(leaf) = known.get(&member)
+                        && leaf.cpu == cpu
+                        && now.saturating_duration_since(leaf.read) < STALE
+                    {
+                        sum.memory_bytes += leaf.memory_bytes;
+                        self.leaves.insert(member, *leaf);
+                        return Vec::new();
+                    }
+                    let memory_bytes = resident_pages(member).unwrap_or(0) * page;
+                    sum.memory_bytes += memory_bytes;
+                    let born = children(member);
+                    if born.is_empty() {
+                        let leaf = Leaf {
+                            cpu,
+                            memory_bytes,
+                            read: now,
+                        };
+                        self.leaves.insert(member, leaf);
+                    }
+                    born
+                });
+            }
             sums.insert(*run, sum);
         }
         sums
     }
+}
+
+/// The orphans that live in the cgroups of runs: nobody of their run's tree is their parent any more. Without cgroups nothing
+/// tells whose they are but what may wait for them.
+fn escaped(pids: &[(RunId, u32)]) -> HashMap<RunId, Vec<u32>> {
+    let mut found: HashMap<RunId, Vec<u32>> = HashMap::new();
+    if cgroup::home().is_none() {
+        return found;
+    }
+    let orphans = census::Orphans::open().map(|orphans| orphans.list());
+    for orphan in orphans.unwrap_or_default() {
+        let Some(home) = cgroup::run_of(orphan) else {
+            continue;
+        };
+        let own = pids.iter().find(|(run, pid)| {
+            // The number alone doesn't name a run, and rules out most of them.
+            run.run == home.1 && *pid != orphan && cgroup::run_of(*pid).as_ref() == Some(&home)
+        });
+        if let Some((run, _)) = own {
+            found.entry(*run).or_default().push(orphan);
+        }
+    }
+    found
 }
 
 /// What all threads of a process have used so far, those that have ended included; `None` if it is gone.

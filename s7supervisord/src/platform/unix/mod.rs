@@ -3,7 +3,10 @@
 mod appointments;
 mod ask;
 mod census;
+mod cgroup;
+mod cgroup_place;
 mod child;
+mod clone;
 mod create;
 mod fifo;
 mod held;

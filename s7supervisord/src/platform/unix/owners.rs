@@ -1,6 +1,7 @@
 //! Whose an orphan is: which run has left it.
 
 use super::census::{self, Stat};
+use super::cgroup;
 use super::sweeper::{Leader, Leaders};
 use crate::machine::input::RunId;
 use std::collections::{HashMap, HashSet};
@@ -46,7 +47,7 @@ impl Owners {
         self.known.retain(|key, _| present.contains(key));
     }
 
-    /// Whose run an orphan comes from (`ending` is the run that was last seen to end): by session or group, by the marker in its environment, by the run's output or lock
+    /// Whose run an orphan comes from (`ending` is the run that was last seen to end): by session or group, by its cgroup, by the marker in its environment, by the run's output or lock
     /// that it holds open. A stranger with none of these belongs to a run that lived when it was first seen: to the one
     /// that had just ended then, or else to the last of them that is left; but in a container, to nobody.
     pub fn of(&mut self, pid: u32, stat: &Stat, ending: Option<RunId>) -> Owner {
@@ -85,6 +86,7 @@ impl Owners {
             let leader = leaders.get(&stat.session).or_else(|| leaders.get(&stat.group))?;
             Some(leader.run)
         };
+        let by_cgroup = || cgroup::run_of(pid).and_then(|(component, run)| named(&component, Some(run)));
         let by_marker =
             || census::marker(pid, &self.instance).and_then(|(component, run)| named(&component, Some(run)));
         let by_files = || {
@@ -93,7 +95,11 @@ impl Owners {
                 named(&component, run)
             })
         };
-        if let Some(run) = by_session().or_else(by_marker).or_else(by_files) {
+        if let Some(run) = by_session()
+            .or_else(by_cgroup)
+            .or_else(by_marker)
+            .or_else(by_files)
+        {
             return Owner::Run(run);
         }
         if self.first {

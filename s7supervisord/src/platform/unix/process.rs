@@ -20,6 +20,12 @@ pub fn is_first() -> bool {
     std::process::id() == 1
 }
 
+/// Whether there is such a process, and not only its remains.
+#[must_use]
+pub fn is_there(pid: u32) -> bool {
+    super::census::lives(pid)
+}
+
 /// Whether this build can supervise at all on this system.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! Creating processes, on threads of their own: an exec from a slow disk or a look-up of a user stops only the thread
 //! that waits for it.
 
+use super::cgroup::Tree;
 use super::create::{Created, Creator, Prepared, Stack};
 use super::inherited::Inherited;
 use super::output::Capture;
@@ -44,6 +45,8 @@ pub enum Order {
     },
     /// The component has left the registry: remove its lock.
     Forget(ComponentName),
+    /// A run is over, tree and all: remove its cgroup.
+    Remove(Tree),
     /// Put this into the record, given by its words.
     Note(String),
     /// Begin the record again, which could not be written, and put these lines into it.
@@ -66,6 +69,8 @@ pub enum Spawned {
         record: Vec<u8>,
         /// Why that could not be written, if so.
         unrecorded: Option<String>,
+        /// The cgroup of its own that it lives in, if so.
+        cgroup: Option<Tree>,
     },
     /// The command that asks a run to stop runs, or why it doesn't.
     Asking {
@@ -182,7 +187,7 @@ impl Spawner {
                 run,
                 command: Err(failure),
             }),
-            Order::Note(_) | Order::RecordAgain(_) | Order::Forget(_) => {}
+            Order::Note(_) | Order::RecordAgain(_) | Order::Forget(_) | Order::Remove(_) => {}
         }
     }
 
@@ -280,6 +285,11 @@ impl Shared {
             Order::Forget(component) => {
                 let _ = std::fs::remove_file(self.creator.locks.join(component.as_str()));
             }
+            Order::Remove(cgroup) => {
+                if let Err(error) = cgroup.end() {
+                    log::warn!("removing {cgroup}: {error}; it is tried again when the supervisor ends");
+                }
+            }
             // If it fails, the next daemon looks for a run that isn't there, or asks one to end once more.
             Order::Note(words) => {
                 let _ = self.creator.journal.note(&[words]);
@@ -325,6 +335,7 @@ impl Shared {
                 pidfd,
                 record,
                 unrecorded,
+                cgroup,
             }) => Spawned::Yes {
                 run,
                 component,
@@ -332,6 +343,7 @@ impl Shared {
                 pidfd,
                 record,
                 unrecorded,
+                cgroup,
             },
             Err(failure) => Spawned::No { run, failure },
         }

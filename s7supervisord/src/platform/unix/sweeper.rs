@@ -4,14 +4,16 @@
 //! only when there is something to sweep; a run that leaves nothing never does.
 
 use super::census::{self, Orphans, Stat};
+use super::cgroup::Tree;
 use super::owners::{Owner, Owners};
 use crate::machine::input::RunId;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The thread allocates and reads small files; the deepest it goes is a directory listing.
 const STACK: usize = 256 * 1024;
@@ -19,6 +21,12 @@ const STACK: usize = 256 * 1024;
 /// Looks in a row without a member after which a tree is taken for empty, although strangers come and go. A process that
 /// hands its place on to a child is missed by one look if it ends within it, and not by so many in a row.
 const ENOUGH_LOOKS: u32 = 25;
+
+/// From one look at a cgroup that isn't empty to the next, at first: nothing tells of the moment. A process that has ended is
+/// reported before it has left its cgroup (Linux 6.18), and not at all where it wasn't a child of this daemon.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// Twice as long after each look, and never longer than this; a death that is reported begins anew.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// How the members of a tree are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +49,8 @@ pub enum Job {
         manner: Manner,
         /// Whether its first process has ended (and is kept unreaped until the tree is empty).
         leader_ended: bool,
+        /// The cgroup of its own that it lives in, if so.
+        cgroup: Option<Tree>,
     },
     /// Some child of the daemon has ended.
     Look,
@@ -102,8 +112,19 @@ impl Sweeper {
             .name("s7-sweep".to_owned())
             .stack_size(STACK)
             .spawn(move || {
-                while let Ok(first) = queue.recv() {
-                    for job in std::iter::once(first).chain(queue.try_iter()) {
+                let mut pause = FIRST_PAUSE;
+                loop {
+                    let first = if work.waits_for_a_cgroup() {
+                        queue.recv_timeout(pause)
+                    } else {
+                        queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+                    };
+                    pause = match first {
+                        Ok(_) => FIRST_PAUSE,
+                        Err(RecvTimeoutError::Timeout) => LONGEST_PAUSE.min(pause * 2),
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    };
+                    for job in first.into_iter().chain(queue.try_iter()) {
                         work.take(job);
                     }
                     // What ended while it was looked at may have left a child that wasn't.
@@ -145,15 +166,24 @@ struct Active {
     empty_looks: u32,
     /// A kill was ordered and what it left hasn't been told yet.
     count: bool,
+    cgroup: Option<Tree>,
 }
 
 impl Work {
+    /// Whether some tree is only waited for until its cgroup is empty.
+    fn waits_for_a_cgroup(&self) -> bool {
+        self.active
+            .values()
+            .any(|active| active.leader_ended && active.cgroup.is_some())
+    }
+
     fn take(&mut self, job: Job) {
         let Job::Sweep {
             run,
             leader,
             manner,
             leader_ended,
+            cgroup,
         } = job
         else {
             return;
@@ -176,6 +206,7 @@ impl Work {
                 asked,
                 empty_looks: 0,
                 count,
+                cgroup,
             },
         );
     }
@@ -220,7 +251,8 @@ impl Work {
                 continue;
             };
             let roots = owned.remove(&run).unwrap_or_default();
-            if active.leader_ended && roots.is_empty() {
+            let empty = roots.is_empty() && active.cgroup.as_ref().is_none_or(Tree::is_empty);
+            if active.leader_ended && empty {
                 active.empty_looks += 1;
                 let quiet = !unsettled && !unsettled_runs.contains(&run);
                 // Another component that never comes to rest must not hold this one up for ever.
@@ -280,31 +312,55 @@ impl Work {
 }
 
 impl Active {
-    /// Signals what is there, and says how many that was.
-    fn treat(&mut self, roots: &[u32]) -> u32 {
-        let mut members: BTreeSet<u32> = roots.iter().flat_map(|pid| census::tree(*pid)).collect();
-        if !self.leader_ended {
-            members.extend(census::tree(self.leader));
+    /// Signals all that is in its cgroup, and says who that was.
+    fn treat_cgroup(&mut self) -> BTreeSet<u32> {
+        let Some(cgroup) = &self.cgroup else {
+            return BTreeSet::new();
+        };
+        let members = cgroup.members().into_iter().collect();
+        match self.manner {
+            Manner::Kill => {
+                if let Err(error) = cgroup.kill() {
+                    log::warn!("killing all in {cgroup}: {error}");
+                }
+            }
+            Manner::Ask => {
+                let (leader, asked) = (self.leader, &mut self.asked);
+                cgroup.signal(&[Signal::TERM, Signal::CONT], |pid| {
+                    pid != leader && asked.insert(pid)
+                });
+            }
         }
+        members
+    }
+
+    /// Signals what is there, and says how many that was. Beside its cgroup there are only those that have left it, which
+    /// root alone can do.
+    fn treat(&mut self, roots: &[u32]) -> u32 {
+        let contained = self.treat_cgroup();
+        let leader = Some(self.leader).filter(|_| !self.leader_ended);
+        let known = roots.iter().copied().chain(leader);
+        let members: BTreeSet<u32> = known.flat_map(census::tree).collect();
+        let others = members.difference(&contained);
         match self.manner {
             Manner::Kill => {
                 // The leader isn't reaped yet, so nobody else can have its number as a group.
                 if let Some(group) = Pid::from_raw(i32::try_from(self.leader).unwrap_or(0)) {
                     let _ = rustix::process::kill_process_group(group, Signal::KILL);
                 }
-                for pid in &members {
+                for pid in others {
                     signal(*pid, &[Signal::KILL], &members);
                 }
             }
             Manner::Ask => {
-                for pid in &members {
+                for pid in others {
                     if *pid != self.leader && self.asked.insert(*pid) {
                         signal(*pid, &[Signal::TERM, Signal::CONT], &members);
                     }
                 }
             }
         }
-        u32::try_from(members.len()).unwrap_or(u32::MAX)
+        u32::try_from(members.union(&contained).count()).unwrap_or(u32::MAX)
     }
 }
 

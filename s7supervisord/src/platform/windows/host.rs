@@ -53,6 +53,12 @@ impl Host {
         match self.0 {}
     }
 
+    /// How the tree of one run is held together.
+    #[must_use]
+    pub fn contained(&self, _run: RunId) -> Option<&'static str> {
+        match self.0 {}
+    }
+
     /// Why the record of a run that lives could not be written, if so.
     #[must_use]
     pub fn record_fault(&self) -> Option<&str> {

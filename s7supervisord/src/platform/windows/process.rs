@@ -17,6 +17,12 @@ impl Inherited {
     }
 }
 
+/// Whether there is such a process. On Windows a lock goes with its holder, so nobody needs to know.
+#[must_use]
+pub fn is_there(_pid: u32) -> bool {
+    true
+}
+
 /// Whether this build can supervise at all on this system.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use super::{Host, Told};
 use crate::machine::input::RunId;
 use crate::platform::leftovers::{self, Leftovers};
+use crate::platform::os::cgroup::Tree;
 use crate::platform::os::held::Origin;
 use crate::platform::os::pidfd;
 use crate::state::known::StartedRun;
@@ -29,7 +30,8 @@ impl Host {
         } else {
             Origin::Left(started)
         };
-        self.add(run, component, (pid, pidfd), origin, record);
+        let cgroup = Tree::find(&component, run.run, &self.instance);
+        self.add(run, component, (pid, pidfd), origin, (record, cgroup));
         Ok(is_there)
     }
 

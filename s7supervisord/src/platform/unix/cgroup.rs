@@ -1,0 +1,381 @@
+//! A cgroup (v2) for each run: what is in it can't leave it, is killed at once, and says when nothing is left.
+//!
+//! Only where the daemon was given a cgroup to divide: systemd says so by an extended attribute (`Delegate=yes`). The daemon
+//! lives in the leaf [`LEAF`] below it and each run beside that, in `<component>.<run>`. `cgroup.subtree_control` is never
+//! written: with it a next daemon could not be started in the delegated cgroup while runs of this one live beside it (the
+//! kernel's rule of no internal processes; DESIGN 10, `reliability.md` E5).
+
+use super::cgroup_place as place;
+use super::pidfd;
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, XattrFlags};
+use rustix::io::Errno;
+use rustix::process::Signal;
+use s7proto::name::ComponentName;
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Where the daemon itself lives; the name that DESIGN 10's unit gives to `DelegateSubgroup=` as well.
+pub const LEAF: &str = "daemon";
+/// Says which supervisor has made a cgroup: its instance.
+const MAKER: &str = "user.s7supervisord";
+/// Longer than any path, which is what an instance is.
+const LONGEST_MAKER: usize = 4096;
+/// How often a cgroup is tried to be removed that the kernel still takes for busy: a process that has ended leaves it
+/// moments later (Linux 6.18).
+const REMOVALS: u32 = 8;
+/// Before the second try; twice as long before each next one, 127 ms in all.
+const FIRST_WAIT: Duration = Duration::from_millis(1);
+/// How long the delegated cgroup may be in use by another supervisor: one that was killed while it created a component lets
+/// go when that executes.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The delegated cgroup.
+#[derive(Debug)]
+pub struct Home {
+    folder: PathBuf,
+    /// The same in the words of `/proc/PID/cgroup`.
+    path: PathBuf,
+    /// Held as long as this daemon uses it, so that two daemons never mistake each other's runs.
+    _lock: OwnedFd,
+}
+
+/// The cgroup of one run.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    folder: PathBuf,
+}
+
+static HOME: OnceLock<Option<Home>> = OnceLock::new();
+
+/// Where runs get cgroups; `None` where they don't. The first call moves the daemon into its leaf, so that it comes before
+/// the first run.
+pub fn home() -> Option<&'static Home> {
+    HOME.get_or_init(|| {
+        let folder = place::delegated()?;
+        match Home::settle(&folder) {
+            Ok(home) => {
+                log::info!("each run has a cgroup of its own in {}", folder.display());
+                Some(home)
+            }
+            Err(error) => {
+                log::warn!("{error}: trees are held together by sessions and groups only");
+                None
+            }
+        }
+    })
+    .as_ref()
+}
+
+/// The runs of `instance` in whose cgroups somebody lives.
+pub fn living(instance: &str) -> Vec<(ComponentName, u64, Tree)> {
+    let Some(home) = home() else {
+        return Vec::new();
+    };
+    let entries = fs::read_dir(&home.folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let (component, run) = place::run_in_name(name.to_str()?)?;
+            let component = ComponentName::parse(component).ok()?;
+            let tree = home.tree(&component, run);
+            let lives = !tree.is_empty() && tree.is_made_by(instance);
+            lives.then_some((component, run, tree))
+        })
+        .collect()
+}
+
+/// The component and the run in whose cgroup `pid` lives; `None` where it lives elsewhere.
+pub fn run_of(pid: u32) -> Option<(String, u64)> {
+    let path = place::path_of(&pid.to_string())?;
+    let below = path.strip_prefix(&home()?.path).ok()?;
+    let (component, run) = place::run_in_name(below.iter().next()?.to_str()?)?;
+    Some((component.to_owned(), run))
+}
+
+/// The daemon ends: nothing is left of what it has made, as far as nobody lives in it.
+pub fn leave() {
+    let Some(Some(home)) = HOME.get() else {
+        return;
+    };
+    home.tidy();
+    // The unit's cgroup may have been given controllers by somebody, and then the kernel lets nobody into it.
+    let leaf = home.folder.join(LEAF);
+    if enter(&home.folder).is_ok() {
+        let _ = fs::remove_dir(leaf);
+    }
+}
+
+/// Moves this process, all threads of it.
+fn enter(folder: &Path) -> io::Result<()> {
+    fs::write(folder.join("cgroup.procs"), "0")
+}
+
+impl Home {
+    /// Takes `folder` for this daemon and moves into the leaf, if it isn't there already.
+    fn settle(folder: &Path) -> io::Result<Self> {
+        let told = |what: &str, error: io::Error| {
+            let why = format!("{what} the delegated cgroup {}: {error}", folder.display());
+            io::Error::new(error.kind(), why)
+        };
+        let mut home = Self::take(folder).map_err(|error| told("taking", error))?;
+        let leaf = folder.join(LEAF);
+        match fs::create_dir(&leaf) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(told("making a leaf in", error));
+            }
+            _ => {}
+        }
+        // Also where it is there already: so it is seen whether it can move anything here.
+        enter(&leaf).map_err(|error| told("moving into a leaf of", error))?;
+        let own = place::path_of("self").and_then(|own| Some(own.parent()?.to_owned()));
+        home.path = own.ok_or_else(|| told("finding the way from", io::ErrorKind::NotFound.into()))?;
+        home.tidy();
+        Ok(home)
+    }
+
+    fn take(folder: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let lock = rustix::fs::open(folder, flags, Mode::empty())?;
+        let began = Instant::now();
+        loop {
+            match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) if began.elapsed() < PATIENCE => std::thread::sleep(FIRST_WAIT),
+                Err(Errno::WOULDBLOCK) => return Err(io::Error::other("another supervisor uses it")),
+                locked => break locked?,
+            }
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            path: PathBuf::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Makes the cgroup of a run.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn make(&self, component: &ComponentName, run: u64, instance: &str) -> io::Result<Tree> {
+        let tree = self.tree(component, run);
+        match fs::create_dir(&tree.folder) {
+            // Of a daemon whose numbers are lost. Its counters aren't this run's; if somebody lives in it, it stays.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                tree.remove()?;
+                fs::create_dir(&tree.folder)?;
+            }
+            made => made?,
+        }
+        // Before Linux 5.7 cgroups have no such attributes, and then the name alone has to tell.
+        let _ = rustix::fs::setxattr(&tree.folder, MAKER, instance.as_bytes(), XattrFlags::empty());
+        Ok(tree)
+    }
+
+    fn tree(&self, component: &ComponentName, run: u64) -> Tree {
+        Tree {
+            folder: self.folder.join(format!("{component}.{run}")),
+        }
+    }
+
+    /// Removes the cgroups of runs in which nobody lives.
+    fn tidy(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().and_then(place::run_in_name).is_some() {
+                // Somebody lives in it: it is looked at by whoever takes that run over.
+                let _ = remove_below(&entry.path());
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Tree {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.folder.display().fmt(formatter)
+    }
+}
+
+impl Tree {
+    /// The cgroup that a run of `instance` has, whichever daemon made it.
+    #[must_use]
+    pub fn find(component: &ComponentName, run: u64, instance: &str) -> Option<Self> {
+        let tree = home()?.tree(component, run);
+        (tree.folder.is_dir() && tree.is_made_by(instance)).then_some(tree)
+    }
+
+    fn is_made_by(&self, instance: &str) -> bool {
+        let mut maker = [0; LONGEST_MAKER];
+        match rustix::fs::getxattr(&self.folder, MAKER, &mut maker) {
+            Ok(length) => maker.get(..length) == Some(instance.as_bytes()),
+            Err(_) => true,
+        }
+    }
+
+    /// A descriptor by which a process can be created in it.
+    ///
+    /// # Errors
+    /// It is gone, or there are no descriptors left.
+    pub fn open(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(CWD, &self.folder, flags, Mode::empty())?)
+    }
+
+    /// Whoever writes "0" here goes into it.
+    ///
+    /// # Errors
+    /// It is gone, or there are no descriptors left.
+    pub fn entrance(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(
+            CWD,
+            self.folder.join("cgroup.procs"),
+            flags,
+            Mode::empty(),
+        )?)
+    }
+
+    /// Kills all that is in it, also what is just being created.
+    ///
+    /// # Errors
+    /// The system doesn't let it be killed.
+    pub fn kill(&self) -> io::Result<()> {
+        match fs::write(self.folder.join("cgroup.kill"), "1") {
+            // Before Linux 5.14.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.kill_each(),
+            killed => killed,
+        }
+    }
+
+    /// Where the kernel can't kill a cgroup as a whole. Nobody in it can create anything once it is frozen, and what is
+    /// frozen can be killed (it isn't so in v1); what was created meanwhile is killed by the next call.
+    fn kill_each(&self) -> io::Result<()> {
+        if !self.folder.exists() {
+            return Ok(());
+        }
+        fs::write(self.folder.join("cgroup.freeze"), "1")?;
+        self.signal(&[Signal::KILL], |_| true);
+        Ok(())
+    }
+
+    /// Sends `signals` to those members that `wanted` says.
+    pub fn signal(&self, signals: &[Signal], mut wanted: impl FnMut(u32) -> bool) {
+        let held: Vec<(u32, OwnedFd)> = self
+            .members()
+            .into_iter()
+            .filter(|pid| wanted(*pid))
+            .filter_map(|pid| Some((pid, pidfd::open(pid)?)))
+            .collect();
+        if held.is_empty() {
+            return;
+        }
+        // Those that were somebody else's when they were opened aren't in it now, or are gone.
+        let still: HashSet<u32> = self.members().into_iter().collect();
+        for (_, held) in held.iter().filter(|(pid, _)| still.contains(pid)) {
+            for signal in signals {
+                let _ = rustix::process::pidfd_send_signal(held, *signal);
+            }
+        }
+    }
+
+    /// The processes in it, and in what they have made below it.
+    #[must_use]
+    pub fn members(&self) -> Vec<u32> {
+        let mut members = Vec::new();
+        for folder in with_those_below(&self.folder) {
+            let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+            // 0 stands for a process that this one's pid namespace doesn't know.
+            members.extend(
+                text.lines()
+                    .filter_map(|line| line.parse::<u32>().ok())
+                    .filter(|pid| *pid != 0),
+            );
+        }
+        members
+    }
+
+    /// Whether nobody lives in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match fs::read_to_string(self.folder.join("cgroup.events")) {
+            Ok(events) => place::counter(&events, "populated") == Some(0),
+            Err(error) => {
+                error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
+            }
+        }
+    }
+
+    /// How many of its processes the kernel has killed because there was no memory left; 0 where it doesn't say (the memory
+    /// controller isn't enabled for it).
+    #[must_use]
+    pub fn oom_kills(&self) -> u64 {
+        let events = fs::read_to_string(self.folder.join("memory.events")).unwrap_or_default();
+        place::counter(&events, "oom_kill").unwrap_or(0)
+    }
+
+    /// The run is over: removes it. Whoever still lives in it was no descendant of the run, or that would not be over, and has
+    /// come from outside; he is killed, so that nothing is left. It may wait for the kernel, so never on the core loop.
+    ///
+    /// # Errors
+    /// Somebody lives in it who can't be killed.
+    pub fn end(&self) -> io::Result<()> {
+        match self.remove() {
+            Err(_) if !self.is_empty() => {
+                log::warn!(
+                    "processes {:?} have come into {self} from outside, killing them",
+                    self.members()
+                );
+                self.kill()?;
+                self.remove()
+            }
+            removed => removed,
+        }
+    }
+
+    /// Removes it, and what was made below it. It may wait for the kernel, so never on the core loop.
+    ///
+    /// # Errors
+    /// Somebody lives in it.
+    pub fn remove(&self) -> io::Result<()> {
+        let mut wait = FIRST_WAIT;
+        for _ in 1..REMOVALS {
+            match remove_below(&self.folder) {
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                    std::thread::sleep(wait);
+                    wait *= 2;
+                }
+                removed => return removed,
+            }
+        }
+        remove_below(&self.folder)
+    }
+}
+
+fn remove_below(folder: &Path) -> io::Result<()> {
+    for folder in with_those_below(folder).iter().rev() {
+        match fs::remove_dir(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A cgroup and all below it, each before its own.
+fn with_those_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![folder.to_owned()];
+    let mut next = 0;
+    // A component may make what it likes; the rest is found when these are gone.
+    while next < found.len() && found.len() < 4096 {
+        let entries = fs::read_dir(&found[next]).into_iter().flatten().flatten();
+        let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        found.extend(below.map(|entry| entry.path()));
+        next += 1;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;
