@@ -15,7 +15,7 @@ use crate::registry::{self, LoadFailure, LoadOptions, Os, Sources, kept, places,
 use crate::state::journal::Journal;
 use crate::state::known::Known;
 use crate::state::record::Left;
-use crate::{Failure, exit};
+use crate::{Failure, exit, service};
 use s7proto::endpoint::{Endpoint, Surroundings};
 use s7proto::name::ComponentName;
 use std::collections::BTreeMap;
@@ -63,17 +63,20 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     let load = load_options(options.registry.as_deref(), &options.common)?;
     let groups = Groups::find(options.observe_group.as_deref(), options.control_group.as_deref())
         .map_err(|why| Failure::new(exit::USAGE, why))?;
-    let endpoint = Endpoint::of_daemon(
-        options.socket.as_deref(),
-        process::is_privileged(),
-        &Surroundings::of_this_process(),
-    )
-    .map_err(|error| Failure::new(exit::USAGE, error.to_string()))?;
+    let mut around = Surroundings::of_this_process();
+    let of_service = service::socket_of_service(process::is_privileged()).map(Into::into);
+    around.socket_variable = around.socket_variable.or(of_service);
+    let endpoint = Endpoint::of_daemon(options.socket.as_deref(), process::is_privileged(), &around)
+        .map_err(|error| Failure::new(exit::USAGE, error.to_string()))?;
     let folder = runtime_folder(options.runtime_dir, &endpoint)?;
     let registry = load_registry(&load, &folder)?;
     let runtime_dir = prepare_runtime_dir(&folder, &endpoint)?;
     let plan = registry.plan();
     let lock = take_lock(&runtime_dir)?;
+    if let Err(error) = service::mark::clear(&runtime_dir) {
+        // Then what a crash leaves is taken for left by a stop, which costs a promise, but no supervision.
+        eprintln!("s7supervisord: {error}");
+    }
     prepare_folders(plan)?;
     let log = start_log(plan)?;
     for warning in &plan.warnings {
@@ -276,7 +279,7 @@ fn take_up_output(capture: &Capture, known: &BTreeMap<ComponentName, Known>, pla
     }
 }
 
-fn load_options(file: Option<&Path>, common: &cli::Registry) -> Result<LoadOptions, Failure> {
+pub(crate) fn load_options(file: Option<&Path>, common: &cli::Registry) -> Result<LoadOptions, Failure> {
     let given = places::Given::new(common.install_folder.clone(), file.map(Path::to_owned));
     let places = places::find(&given).map_err(|why| Failure::new(exit::USAGE, why.to_string()))?;
     Ok(LoadOptions {

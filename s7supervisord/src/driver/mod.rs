@@ -15,6 +15,7 @@ mod overview;
 mod perform;
 mod reload;
 pub mod roster;
+mod service;
 mod stale;
 mod statistics;
 mod streams;
@@ -76,6 +77,7 @@ pub struct Driver {
     /// Dropped with the loop, which tells those who follow output.
     alive: watch::Sender<()>,
     signals: Signals,
+    service: service::Manager,
     inbox: mpsc::Receiver<Call>,
     refresh: Arc<Notify>,
     journal: Arc<Journal>,
@@ -174,6 +176,7 @@ impl Driver {
             wish_fault: None,
             alive: watch::Sender::new(()),
             signals: parts.signals,
+            service: service::Manager::from_environment(),
             inbox: parts.inbox,
             refresh: parts.refresh,
             journal: parts.journal,
@@ -191,10 +194,12 @@ impl Driver {
     pub async fn run(mut self) -> (End, watch::Sender<()>) {
         self.begin();
         self.perform();
+        self.tell_service_manager();
         loop {
             let wake = self.fleet.next_deadline().map(|at| self.clock.instant(at));
             let statistics = self.statistics.deadline().map(|at| self.clock.instant(at));
             let record = self.record_at.map(|at| self.clock.instant(at));
+            let service = self.service.deadline().map(|at| self.clock.instant(at));
             tokio::select! {
                 events = self.host.next() => {
                     let stamp = self.clock.stamp();
@@ -208,9 +213,12 @@ impl Driver {
                 () = at(wake) => self.fleet.tick(self.clock.stamp(), &mut self.effects),
                 () = at(statistics) => self.begin_statistics(),
                 () = at(record) => self.record_again(),
+                // What is due is told after each step.
+                () = at(service) => {}
             }
             self.perform();
             self.look_at_record();
+            self.tell_service_manager();
             if let Some(end) = self.end {
                 return (end, self.alive);
             }
