@@ -280,7 +280,7 @@ impl Plan {
     pub fn carry_out(&self, dry_run: bool) -> Result<(), Failure> {
         for step in &self.0 {
             if dry_run {
-                println!("{}", step.words("would "));
+                println!("{}", step.words("would ", ""));
             } else {
                 step.carry_out()?;
             }
@@ -290,13 +290,21 @@ impl Plan {
 }
 
 impl Step {
-    fn words(&self, would: &str) -> String {
+    /// What it does, after `how` and with this ending of the verb: "would write X", "writing X".
+    fn words(&self, how: &str, ending: &str) -> String {
+        let verb = |verb: &str, bare: &str| match ending {
+            "" => format!("{how}{verb}"),
+            _ => format!("{how}{bare}{ending}"),
+        };
         match self {
-            Self::Write { path, .. } => format!("{would}write {}", path.display()),
-            Self::Keep { from, to } => format!("{would}keep {} as {}", from.display(), to.display()),
-            Self::Remove(path) => format!("{would}remove {}", path.display()),
-            Self::Run(words) | Self::Try(words) => format!("{would}run {}", words.join(" ")),
-            Self::EndGroup => format!("{would}end what is left of the service"),
+            Self::Write { path, .. } => format!("{} {}", verb("write", "writ"), path.display()),
+            Self::Keep { from, to } => {
+                let keep = verb("keep", "keep");
+                format!("{keep} {} as {}", from.display(), to.display())
+            }
+            Self::Remove(path) => format!("{} {}", verb("remove", "remov"), path.display()),
+            Self::Run(words) | Self::Try(words) => format!("{} {}", verb("run", "runn"), words.join(" ")),
+            Self::EndGroup => format!("{} what is left of the service", verb("end", "end")),
             Self::Say(text) => text.clone(),
         }
     }
@@ -304,10 +312,10 @@ impl Step {
     fn carry_out(&self) -> Result<(), Failure> {
         match self {
             Self::EndGroup | Self::Try(_) => {}
-            _ => println!("{}", self.words("")),
+            _ => println!("{}", self.words("", "ing")),
         }
         let failed = |why: &dyn std::fmt::Display| {
-            let what = format!("{}: {why}", self.words("trying to "));
+            let what = format!("{}: {why}", self.words("", "ing"));
             Failure::new(exit::INTERNAL, what)
         };
         match self {

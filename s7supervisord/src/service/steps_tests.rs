@@ -18,7 +18,7 @@ fn lie_there(target: &Target, text: &str) {
 fn said(plan: &Plan) -> Vec<String> {
     let files = |step: &&Step| matches!(step, Step::Write { .. } | Step::Keep { .. } | Step::Remove(_));
     let words = |step: &Step| {
-        let text = step.words("");
+        let text = step.words("", "");
         text.split(' ').next().unwrap().to_owned()
     };
     plan.0.iter().filter(files).map(words).collect()
