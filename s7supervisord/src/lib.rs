@@ -7,6 +7,7 @@ pub mod demo;
 pub mod driver;
 pub mod machine;
 pub mod output;
+pub mod panics;
 pub mod platform;
 pub mod registry;
 pub mod run;

@@ -15,7 +15,7 @@ use crate::registry::{self, LoadFailure, LoadOptions, Os, Sources, kept, places,
 use crate::state::journal::Journal;
 use crate::state::known::Known;
 use crate::state::record::Left;
-use crate::{Failure, exit, service};
+use crate::{Failure, exit, panics, service};
 use s7proto::endpoint::{Endpoint, Surroundings};
 use s7proto::name::ComponentName;
 use std::collections::BTreeMap;
@@ -79,6 +79,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     }
     prepare_folders(plan)?;
     let log = start_log(plan)?;
+    panics::note_in(log.clone());
     for warning in &plan.warnings {
         log::warn!(
             "{}:{}:{}: {}",

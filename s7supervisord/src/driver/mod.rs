@@ -29,6 +29,7 @@ use crate::machine::effect::Effect;
 use crate::machine::fleet::Fleet;
 use crate::machine::input::{Command, Order, Slot};
 use crate::machine::moment::Moment;
+use crate::panics::Indispensable;
 use crate::platform::host::Host;
 use crate::platform::output::Capture;
 use crate::platform::signals::{Asked, Signals};
@@ -192,6 +193,7 @@ impl Driver {
 
     /// Runs until everything is stopped. Those who follow output are told by the sender that comes out, when it is dropped.
     pub async fn run(mut self) -> (End, watch::Sender<()>) {
+        let _indispensable = Indispensable;
         self.begin();
         self.perform();
         self.tell_service_manager();

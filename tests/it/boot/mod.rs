@@ -1,0 +1,5 @@
+//! The daemon as a service: under a real systemd in a machine of its own, and under init scripts.
+
+mod crash;
+mod install;
+mod stop;
