@@ -25,7 +25,9 @@ runtime_dir=@RUNTIME@
 
 prepare() { @PREPARE@; }
 run() { exec setsid @RUN@ </dev/null >/dev/null 2>&1; }
-reap() { @REAP@; }
+reap() { [ ! -d "$runtime_dir" ] || @REAP@; }
+# After a stop in order the lock file names nobody.
+forget() { [ ! -e "$runtime_dir/lock" ] || : >"$runtime_dir/lock"; }
 
 # The pid in the lock file, if it is the supervisor's.
 pid() {
@@ -55,12 +57,15 @@ start() {
 }
 
 stop() {
-  if ! pid; then reap; echo "imageserving does not run"; return 0; fi
+  # What a crash has left is to go, too.
+  [ ! -d "$runtime_dir" ] || : >"$runtime_dir/stop-requested"
+  if ! pid; then reap; forget; echo "imageserving does not run"; return 0; fi
   asked=$pid
   kill -TERM "$asked"
   # It knows itself how long its components may take, and ends for certain.
   while pid && [ "$pid" = "$asked" ]; do sleep 1; done
   reap
+  forget
   echo "imageserving stopped"
 }
 
@@ -72,7 +77,7 @@ case "$1" in
   try-restart) if pid; then stop && start; fi ;;
   status)
     if pid; then echo "imageserving runs (pid $pid)"; exit 0; fi
-    if [ -e "$runtime_dir/lock" ]; then echo "imageserving does not run, its lock file is there"; exit 1; fi
+    if [ -s "$runtime_dir/lock" ]; then echo "imageserving has ended without being stopped"; exit 1; fi
     echo "imageserving does not run"
     exit 3
     ;;

@@ -36,12 +36,12 @@ pub fn run(verb: ServiceVerb) -> Result<u8, Failure> {
             warn(&install.options, &daemon);
             let target = Target::new(kind, &install.options.root);
             let plan = steps::install(&target, &file(kind, &daemon), install.force)?;
-            carry_out(&plan, install.dry_run)
+            carry_out(&target, &plan, install.dry_run)
         }
         ServiceVerb::Uninstall(options) => {
             let target = Target::new(kind(&options.root)?, &options.root);
             let plan = steps::uninstall(&target, options.force)?;
-            carry_out(&plan, options.dry_run)
+            carry_out(&target, &plan, options.dry_run)
         }
         ServiceVerb::Start(options) => control("start", options.dry_run),
         ServiceVerb::Stop(options) => control("stop", options.dry_run),
@@ -65,11 +65,11 @@ fn kind(root: &Path) -> Result<Kind, Failure> {
 
 fn control(verb: &str, dry_run: bool) -> Result<u8, Failure> {
     let target = Target::new(kind(Path::new("/"))?, Path::new("/"));
-    carry_out(&steps::control(&target, verb)?, dry_run)
+    carry_out(&target, &steps::control(&target, verb)?, dry_run)
 }
 
-fn carry_out(plan: &Plan, dry_run: bool) -> Result<u8, Failure> {
-    if !dry_run && !service_manager::may_manage() {
+fn carry_out(target: &Target, plan: &Plan, dry_run: bool) -> Result<u8, Failure> {
+    if !dry_run && target.runs() && !service_manager::may_manage() {
         let what =
             "services are changed by root alone; run this with sudo, or see what it would do with --dry-run";
         return Err(Failure::new(exit::PERMISSION, what));

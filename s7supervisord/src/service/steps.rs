@@ -30,7 +30,9 @@ impl Target {
         }
     }
 
-    fn runs(&self) -> bool {
+    /// Whether it is the system that this process runs on, and not only its files.
+    #[must_use]
+    pub fn runs(&self) -> bool {
         self.root == Path::new("/")
     }
 
