@@ -48,6 +48,19 @@ fn a_stop_takes_the_time_that_its_components_need_and_leaves_nothing_needs_syste
     });
     assert_eq!(machine.property("Result"), "success");
     assert_eq!(machine.pids_of("s7supervisord"), [0; 0]);
+
+    // And its start is one of the service.
+    let _ = machine.run(&["s7ctl", "start"]).exits(0);
+    assert_eq!(machine.property("ActiveState"), "active");
+    assert_eq!(machine.pids_of("s7supervisord"), [machine.main_pid()]);
+    let _ = machine
+        .run(&["systemctl", "stop", "ImageServing.service"])
+        .exits(0);
+    machine.write_registry(&[Server::new("one", "wait").with("<nonsense")]);
+    let _ = machine
+        .run(&["s7ctl", "start"])
+        .exits(1)
+        .says("the service manager could not start the supervisor");
 }
 
 #[test]
