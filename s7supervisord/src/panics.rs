@@ -64,3 +64,83 @@ fn end() -> ! {
     }
     std::process::abort()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon_log::{self, LogOptions};
+    use std::path::Path;
+    use std::process::{Command, ExitStatus};
+
+    /// Where the process that is to panic has its log, and which of its places is to panic.
+    const VARIABLE: &str = "S7_TEST_PANICS";
+    /// How a test process ends in which a test has failed.
+    const TEST_FAILED: i32 = 101;
+
+    /// Runs this one test in a process of its own, which is to panic at `place`; how it ended, and its log.
+    fn process_that_panics_at(place: &str) -> (ExitStatus, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let own = std::env::current_exe().unwrap();
+        let output = Command::new(own)
+            .args([
+                "--exact",
+                "panics::tests::what_a_panic_ends_depends_on_where_it_is",
+            ])
+            .env(VARIABLE, format!("{place}:{}", folder.path().display()))
+            .output()
+            .unwrap();
+        let logs = std::fs::read_dir(folder.path()).unwrap().flatten();
+        let log = logs
+            .map(|entry| std::fs::read_to_string(entry.path()).unwrap())
+            .collect();
+        (output.status, log)
+    }
+
+    fn panic_at(place: &str, folder: &Path) {
+        let log = daemon_log::start(LogOptions {
+            file: folder.join("Supervisor.log"),
+            trace_level: 2,
+            also_stderr: false,
+            keep_days: 1,
+        });
+        note_in(log.unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            match place {
+                "client" => {
+                    let task = tokio::spawn(async { panic!("in a client's task") });
+                    assert!(task.await.unwrap_err().is_panic());
+                    let work = tokio::task::spawn_blocking(|| panic!("in work beside the loop"));
+                    assert!(work.await.unwrap_err().is_panic());
+                    log::logger().flush();
+                }
+                "core" => {
+                    let _indispensable = Indispensable;
+                    panic!("in the core");
+                }
+                _ => {
+                    let thread = std::thread::Builder::new().name("s7-test".to_owned());
+                    let _ = thread.spawn(|| panic!("in a thread")).unwrap().join();
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn what_a_panic_ends_depends_on_where_it_is() {
+        if let Ok(orders) = std::env::var(VARIABLE) {
+            let (place, folder) = orders.split_once(':').unwrap();
+            return panic_at(place, Path::new(folder));
+        }
+        let (status, log) = process_that_panics_at("client");
+        assert!(status.success(), "a client's panic ends nothing but its task");
+        assert!(log.contains("in a client's task"), "{log}");
+        for (place, said) in [("core", "in the core"), ("thread", "in a thread")] {
+            let (status, log) = process_that_panics_at(place);
+            // By a signal where there are signals, and then without a code.
+            let aborted = !status.success() && status.code() != Some(TEST_FAILED);
+            assert!(aborted, "{place}: {status}");
+            assert!(log.contains(said) && log.contains("ends at once"), "{log}");
+        }
+    }
+}
