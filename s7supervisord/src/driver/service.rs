@@ -57,8 +57,11 @@ impl Driver {
     /// Tells the service manager what is due. To be called after each step, so that a loop that makes none is missed.
     pub(super) fn tell_service_manager(&mut self) {
         let phase = self.phase();
+        if phase == Phase::Ready && !self.booted {
+            return;
+        }
         if phase == Phase::Stopping && !std::mem::replace(&mut self.service.marked, true) {
-            let journal = self.journal.clone();
+            let journal = self.journal.path().to_owned();
             // The disk is for other threads. If the daemon dies before it is written, its death was no stop.
             tokio::task::spawn_blocking(move || {
                 if let Some(Err(error)) = journal.parent().map(mark::set) {

@@ -1,7 +1,7 @@
 //! Ending what a requested stop has left: everything in the control group of the service, and what the record names.
 
 use super::leftovers;
-use super::locks::open;
+use super::pidfd::open;
 use crate::state::journal::Journal;
 use rustix::process::Signal;
 use std::collections::HashSet;
