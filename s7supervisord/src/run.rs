@@ -16,7 +16,7 @@ use crate::state::journal::Journal;
 use crate::state::known::Known;
 use crate::state::record::Left;
 use crate::{Failure, exit, panics, service};
-use s7proto::endpoint::{Endpoint, Surroundings};
+use s7proto::endpoint::Endpoint;
 use s7proto::name::ComponentName;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -63,20 +63,13 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     let load = load_options(options.registry.as_deref(), &options.common)?;
     let groups = Groups::find(options.observe_group.as_deref(), options.control_group.as_deref())
         .map_err(|why| Failure::new(exit::USAGE, why))?;
-    let mut around = Surroundings::of_this_process();
-    let of_service = service::socket_of_service(process::is_privileged()).map(Into::into);
-    around.socket_variable = around.socket_variable.or(of_service);
-    let endpoint = Endpoint::of_daemon(options.socket.as_deref(), process::is_privileged(), &around)
-        .map_err(|error| Failure::new(exit::USAGE, error.to_string()))?;
+    let endpoint = service::endpoint_of_daemon(options.socket.as_deref())?;
     let folder = runtime_folder(options.runtime_dir, &endpoint)?;
     let registry = load_registry(&load, &folder)?;
     let runtime_dir = prepare_runtime_dir(&folder, &endpoint)?;
     let plan = registry.plan();
     let lock = take_lock(&runtime_dir)?;
-    if let Err(error) = service::mark::clear(&runtime_dir) {
-        // Then what a crash leaves is taken for left by a stop, which costs a promise, but no supervision.
-        eprintln!("s7supervisord: {error}");
-    }
+    service::mark::clear_at_start(&runtime_dir);
     prepare_folders(plan)?;
     let log = start_log(plan)?;
     panics::note_in(log.clone());

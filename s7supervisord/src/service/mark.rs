@@ -40,6 +40,14 @@ pub fn clear(runtime_dir: &Path) -> io::Result<()> {
     }
 }
 
+/// Takes it away where a daemon begins, before there is a log.
+pub fn clear_at_start(runtime_dir: &Path) {
+    if let Err(error) = clear(runtime_dir) {
+        // Then what a crash leaves is taken for left by a stop, which costs a promise, but no supervision.
+        eprintln!("s7supervisord: {error}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,10 +12,12 @@ mod steps;
 mod unit;
 
 use crate::cli::{self, ServiceVerb};
+use crate::platform::process;
 use crate::platform::service_manager::{self, Kind};
 use crate::registry::{places, trust};
 use crate::{Failure, exit, run};
-use s7proto::endpoint::Endpoint;
+use s7proto::endpoint::{Endpoint, Surroundings};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use steps::{Plan, Target};
 
@@ -107,17 +109,22 @@ fn warn(options: &cli::Options, daemon: &Daemon) {
     }
 }
 
-/// The socket of a daemon that isn't root's and that a service manager has started: in the folder that was made for it.
-#[must_use]
-pub fn socket_of_service(privileged: bool) -> Option<PathBuf> {
-    // Several are separated by colons; the first is ours.
-    let folders = std::env::var_os(RUNTIME_VARIABLE).filter(|_| !privileged)?;
-    let first = folders
-        .to_str()?
-        .split(':')
-        .next()
-        .filter(|first| !first.is_empty())?;
-    Some(Path::new(first).join("control.sock"))
+/// Where a daemon listens: as [`Endpoint::of_daemon`] says, but where it isn't root's and a service manager has made a
+/// runtime folder for it, there.
+///
+/// # Errors
+/// What names the socket is no name of one.
+pub fn endpoint_of_daemon(option: Option<&OsStr>) -> Result<Endpoint, Failure> {
+    let privileged = process::is_privileged();
+    let mut around = Surroundings::of_this_process();
+    let folders = std::env::var_os(RUNTIME_VARIABLE).filter(|_| !privileged);
+    around.socket_variable = around.socket_variable.or(folders.and_then(|folders| {
+        // Several are separated by colons; the first is ours.
+        let first = folders.to_str()?.split(':').next()?;
+        (!first.is_empty()).then(|| Path::new(first).join("control.sock").into())
+    }));
+    Endpoint::of_daemon(option, privileged, &around)
+        .map_err(|error| Failure::new(exit::USAGE, error.to_string()))
 }
 
 /// The daemon of the service: what it is started with. All texts, since both kinds of files are texts.
