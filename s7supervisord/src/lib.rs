@@ -7,9 +7,11 @@ pub mod demo;
 pub mod driver;
 pub mod machine;
 pub mod output;
+pub mod panics;
 pub mod platform;
 pub mod registry;
 pub mod run;
+pub mod service;
 pub mod state;
 
 use clap::Parser;
@@ -48,6 +50,7 @@ pub fn main() -> ExitCode {
     let result = match cli.verb {
         Verb::Run(options) => run::run(options, inherited),
         Verb::Check(options) => run::check(&options),
+        Verb::Service(options) => service::run(options.verb),
         Verb::Demo(options) => demo::demo(options, inherited),
         Verb::DemoServer(options) => demo::serve(&options),
     };

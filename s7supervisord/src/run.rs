@@ -15,8 +15,8 @@ use crate::registry::{self, LoadFailure, LoadOptions, Os, Sources, kept, places,
 use crate::state::journal::Journal;
 use crate::state::known::Known;
 use crate::state::record::Left;
-use crate::{Failure, exit};
-use s7proto::endpoint::{Endpoint, Surroundings};
+use crate::{Failure, exit, panics, service};
+use s7proto::endpoint::Endpoint;
 use s7proto::name::ComponentName;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -67,19 +67,16 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     let load = load_options(options.registry.as_deref(), &options.common)?;
     let groups = Groups::find(options.observe_group.as_deref(), options.control_group.as_deref())
         .map_err(|why| Failure::new(exit::USAGE, why))?;
-    let endpoint = Endpoint::of_daemon(
-        options.socket.as_deref(),
-        process::is_privileged(),
-        &Surroundings::of_this_process(),
-    )
-    .map_err(|error| Failure::new(exit::USAGE, error.to_string()))?;
+    let endpoint = service::endpoint_of_daemon(options.socket.as_deref())?;
     let folder = runtime_folder(options.runtime_dir, &endpoint)?;
     let registry = load_registry(&load, &folder)?;
     let runtime_dir = prepare_runtime_dir(&folder, &endpoint)?;
     let plan = registry.plan();
     let lock = take_lock(&runtime_dir)?;
+    service::mark::clear_at_start(&runtime_dir);
     prepare_folders(plan)?;
     let log = start_log(plan)?;
+    panics::note_in(log.clone());
     for warning in &plan.warnings {
         log::warn!(
             "{}:{}:{}: {}",
@@ -280,7 +277,7 @@ fn take_up_output(capture: &Capture, known: &BTreeMap<ComponentName, Known>, pla
     }
 }
 
-fn load_options(file: Option<&Path>, common: &cli::Registry) -> Result<LoadOptions, Failure> {
+pub(crate) fn load_options(file: Option<&Path>, common: &cli::Registry) -> Result<LoadOptions, Failure> {
     let given = places::Given::new(common.install_folder.clone(), file.map(Path::to_owned));
     let places = places::find(&given).map_err(|why| Failure::new(exit::USAGE, why.to_string()))?;
     Ok(LoadOptions {

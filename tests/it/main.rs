@@ -1,9 +1,11 @@
 //! Whether the daemon and the client, together, with real processes, keep what is promised.
 //!
-//! `commands` has a file for each verb of the client, `lifecycle` what a component goes through, `faults` what goes
+//! `boot` has the daemon as a service of a machine with its own systemd, `commands` has a file for each verb of the client, `lifecycle` what a component goes through, `faults` what goes
 //! wrong (its table says which test answers for which row of the fault matrix), `fuzz` what the fuzzers have found,
 //! `platform` what one system alone has, `readme` what the README shows, and `tidy` what the tree itself promises.
 
+#[cfg(unix)]
+mod boot;
 #[cfg(unix)]
 mod commands;
 #[cfg(unix)]

@@ -22,6 +22,8 @@ pub mod sandbox;
 #[cfg(unix)]
 pub mod stream;
 #[cfg(unix)]
+pub mod systemd;
+#[cfg(unix)]
 pub mod usage;
 #[cfg(unix)]
 pub mod wire;

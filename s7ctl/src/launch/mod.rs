@@ -65,6 +65,14 @@ pub async fn supervisor(
     deadline: Deadline,
 ) -> Result<Daemon, CtlError> {
     let deadline = deadline.at_most(UNTIL_IT_ANSWERS);
+    // Whoever names the supervisor that is meant doesn't mean the machine's own.
+    let names_one = [PROGRAM_VARIABLE, INSTALL_FOLDER_VARIABLE].map(std::env::var_os);
+    if socket.is_none()
+        && names_one.iter().all(Option::is_none)
+        && let Some(command) = os::service()
+    {
+        return by_service_manager(command, candidates, deadline).await;
+    }
     let program = program()?;
     let cannot = |error: io::Error| {
         let message = format!("cannot start the supervisor {}", program.display());
@@ -91,6 +99,51 @@ pub async fn supervisor(
     os::detach(&mut command);
     let mut child = command.spawn().map_err(cannot)?;
     wait(&mut child, said, candidates, deadline).await
+}
+
+/// Has the service manager start the supervisor, and waits until it answers.
+async fn by_service_manager(
+    mut command: Command,
+    candidates: &[Endpoint],
+    deadline: Deadline,
+) -> Result<Daemon, CtlError> {
+    let cannot = |error: io::Error| {
+        CtlError::new(
+            Kind::Failed,
+            "cannot have the service manager start the supervisor",
+        )
+        .because(error)
+    };
+    let said = tempfile::tempfile().map_err(cannot)?;
+    command
+        .stdin(Stdio::null())
+        .stdout(said.try_clone().map_err(cannot)?)
+        .stderr(said.try_clone().map_err(cannot)?);
+    let mut child = command.spawn().map_err(cannot)?;
+    loop {
+        let ended = child.try_wait().unwrap_or(None);
+        let error = match connect::open(candidates, deadline).await {
+            Ok(daemon) => return Ok(daemon),
+            Err(error) => error,
+        };
+        match error.kind {
+            Kind::NoSupervisor | Kind::Connection => {}
+            _ => return Err(error),
+        }
+        if ended.is_some_and(|status| !status.success()) {
+            let said = tail(said).unwrap_or_default();
+            let message = format!("the service manager could not start the supervisor. It said:\n{said}");
+            return Err(CtlError::new(Kind::Failed, message).hint("see: s7supervisord service status"));
+        }
+        if deadline.passed() {
+            let within = quantity::seconds(deadline.within());
+            let message = format!("the service was started but does not answer within {within}");
+            return Err(CtlError::new(Kind::TimedOut, message)
+                .because(error)
+                .hint("see: s7supervisord service status"));
+        }
+        tokio::time::sleep(LOOK_AGAIN.min(deadline.remaining())).await;
+    }
 }
 
 async fn wait(

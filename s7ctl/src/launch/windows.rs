@@ -1,4 +1,4 @@
-//! Detaching a child: no console, a process group of its own.
+//! Detaching a child: no console, a process group of its own; and the service manager.
 
 use std::os::windows::process::CommandExt;
 use std::process::Command;
@@ -12,4 +12,10 @@ pub fn detach(command: &mut Command) {
     if let Some(root) = std::env::var_os("SystemRoot") {
         command.current_dir(root);
     }
+}
+
+/// The command that has the service manager start the supervisor: there is no service on Windows yet.
+#[must_use]
+pub fn service() -> Option<Command> {
+    None
 }

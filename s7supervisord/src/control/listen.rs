@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::connection;
+use crate::panics::Indispensable;
 use crate::platform::endpoint::{self, Groups};
 use crate::platform::process;
 use interprocess::local_socket::tokio::Listener;
@@ -71,6 +72,7 @@ pub async fn accept(
     let mut listener = Some(listener);
     let mut short = false;
     let mut lock = None;
+    let _indispensable = Indispensable;
     // The rest of the descriptors is for components, however many clients there are.
     let clients = CLIENTS.min(process::descriptor_limit() / CLIENTS_SHARE);
     let places = Arc::new(Semaphore::new(clients - clients / 2));

@@ -15,6 +15,7 @@ mod overview;
 mod perform;
 mod reload;
 pub mod roster;
+mod service;
 mod stale;
 mod statistics;
 mod streams;
@@ -28,6 +29,7 @@ use crate::machine::effect::Effect;
 use crate::machine::fleet::Fleet;
 use crate::machine::input::{Command, Order, Slot};
 use crate::machine::moment::Moment;
+use crate::panics::Indispensable;
 use crate::platform::host::Host;
 use crate::platform::output::Capture;
 use crate::platform::signals::{Asked, Signals};
@@ -76,6 +78,7 @@ pub struct Driver {
     /// Dropped with the loop, which tells those who follow output.
     alive: watch::Sender<()>,
     signals: Signals,
+    service: service::Manager,
     inbox: mpsc::Receiver<Call>,
     refresh: Arc<Notify>,
     journal: Arc<Journal>,
@@ -174,6 +177,7 @@ impl Driver {
             wish_fault: None,
             alive: watch::Sender::new(()),
             signals: parts.signals,
+            service: service::Manager::from_environment(),
             inbox: parts.inbox,
             refresh: parts.refresh,
             journal: parts.journal,
@@ -189,12 +193,15 @@ impl Driver {
 
     /// Runs until everything is stopped. Those who follow output are told by the sender that comes out, when it is dropped.
     pub async fn run(mut self) -> (End, watch::Sender<()>) {
+        let _indispensable = Indispensable;
         self.begin();
         self.perform();
+        self.tell_service_manager();
         loop {
             let wake = self.fleet.next_deadline().map(|at| self.clock.instant(at));
             let statistics = self.statistics.deadline().map(|at| self.clock.instant(at));
             let record = self.record_at.map(|at| self.clock.instant(at));
+            let service = self.service.deadline().map(|at| self.clock.instant(at));
             tokio::select! {
                 events = self.host.next() => {
                     let stamp = self.clock.stamp();
@@ -208,9 +215,12 @@ impl Driver {
                 () = at(wake) => self.fleet.tick(self.clock.stamp(), &mut self.effects),
                 () = at(statistics) => self.begin_statistics(),
                 () = at(record) => self.record_again(),
+                // What is due is told after each step.
+                () = at(service) => {}
             }
             self.perform();
             self.look_at_record();
+            self.tell_service_manager();
             if let Some(end) = self.end {
                 return (end, self.alive);
             }

@@ -150,6 +150,7 @@ impl Driver {
     }
 
     fn entered(&mut self, slot: Slot, state: State) {
+        self.service.changed();
         self.tell_entered(slot, state);
         let Some(view) = self.fleet.view(slot, self.clock.now()) else {
             return;

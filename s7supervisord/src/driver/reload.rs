@@ -38,6 +38,13 @@ pub enum Purpose {
 #[derive(Default)]
 pub struct Loads(VecDeque<(Purpose, bool)>);
 
+impl Loads {
+    /// Whether the one under way is to change something.
+    pub fn is_applying(&self) -> bool {
+        self.0.front().is_some_and(|(purpose, _)| purpose.applies())
+    }
+}
+
 impl Driver {
     pub(super) fn begin_reload(&mut self, asker: Option<(Actor, Answer)>, dry_run: bool, restart: bool) {
         self.queue_load(
@@ -78,11 +85,7 @@ impl Driver {
             &options,
             "the supervisor failed while it was read; its log has more".to_owned(),
         );
-        let applies = match purpose {
-            Purpose::Check { .. } => false,
-            Purpose::Reload { dry_run, .. } => !dry_run,
-            Purpose::Restart { .. } => true,
-        };
+        let applies = purpose.applies();
         self.background.run(
             move || Found::Loaded(Box::new(load(&options, applies))),
             Found::Loaded(Box::new(Err(broken_off))),
@@ -292,6 +295,15 @@ fn words(action: ReloadAction) -> &'static str {
 }
 
 impl Purpose {
+    /// Whether it is more than a look.
+    fn applies(&self) -> bool {
+        match self {
+            Self::Check { .. } => false,
+            Self::Reload { dry_run, .. } => !dry_run,
+            Self::Restart { .. } => true,
+        }
+    }
+
     fn refuse(self, refusal: Refusal) {
         match self {
             Self::Reload {

@@ -129,14 +129,32 @@ pub fn failure(options: &LoadOptions, message: String) -> LoadFailure {
     }
 }
 
-/// Loads the registry, if nobody can have written it who must not.
+/// Loads the registry for a daemon: if nobody can have written it who must not, and its components can be who they are to
+/// be.
 ///
 /// # Errors
-/// As [`load`], or who else could write it.
+/// As [`load`], or who else could write it, or which component can't be its user.
 pub fn load_trusted(options: &LoadOptions) -> Result<(Plan, Sources), LoadFailure> {
     super::trust::check_obeyed(&options.file, &options.install_folder)
         .map_err(|why| failure(options, why.to_string()))?;
-    load_with_sources(options)
+    let loaded = load_with_sources(options)?;
+    check_users(&loaded.0).map_err(|why| failure(options, why))?;
+    Ok(loaded)
+}
+
+/// Whether each component can be the user that it is to be: a daemon of root can become any, another one none but its own.
+fn check_users(plan: &Plan) -> Result<(), String> {
+    let stranger = plan.components.iter().find_map(|component| {
+        let user = component.run.user.as_deref()?;
+        (!crate::platform::process::can_become(user)).then_some((&component.id, user))
+    });
+    match stranger {
+        None => Ok(()),
+        Some((component, user)) => Err(format!(
+            "`{component}` has <user>{user}</user>, and this supervisor can't become another user; run it as root, or \
+             take the <user> away"
+        )),
+    }
 }
 
 /// Makes a plan of a registry in memory: no file is read, and none is looked for.

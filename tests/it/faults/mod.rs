@@ -25,8 +25,8 @@
 //! | 17 | notifications from elsewhere, twice or late | not yet: components have no way to notify before there are health checks |
 //! | 18 | health command hangs or forks | not yet: there are no health commands before there are health checks |
 //! | 19 | SIGKILL of the daemon | not yet: the next daemon ends and starts anew what it finds; rows 24 and 25 show that nothing is lost or doubled, the same pids come with adoption |
-//! | 20 | panic in one task | not yet: what follows a panic is decided together with adoption |
-//! | 21 | deadlock of the daemon | not yet: the watchdog comes with the installation as a service |
+//! | 20 | panic in one task | `what_a_panic_ends_depends_on_where_it_is` |
+//! | 21 | deadlock of the daemon | `a_supervisor_that_hangs_is_replaced_by_the_watchdog_needs_systemd` |
 //! | 22 | upgrade of the binary | not yet: it comes with adoption; a restart in place is tested beside the script of the client |
 //! | 23 | second daemon | `of_many_daemons_started_at_once_one_remains`, `a_second_daemon_with_another_folder_at_the_same_socket_leaves_with_69` |
 //! | 24 | stale socket | `a_socket_that_a_dead_daemon_left_is_taken_over` |

@@ -171,6 +171,7 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
             return 5;
         }
         plan.inherited.restore_limits();
+        plan.inherited.drop_protection();
         for (index, (resource, limit)) in plan.limits.iter().enumerate() {
             if libc::syscall(
                 libc::SYS_prlimit64,

@@ -66,12 +66,20 @@ fn mask_of(text: &str) -> Option<libc::sigset_t> {
     }
 }
 
+/// Whether the kernel is told to spare this process (proc_pid_oom_score_adj(5)).
+fn is_protected() -> bool {
+    let score = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+    score.trim().parse::<i32>().is_ok_and(|score| score < 0)
+}
+
 /// What a component inherits from the world that the daemon was started in.
 #[derive(Clone, Copy)]
 pub struct Inherited {
     ignored: u64,
     mask: libc::sigset_t,
     descriptors: Option<libc::rlimit64>,
+    /// The kernel spares this process when memory runs out.
+    protected: bool,
 }
 
 impl Inherited {
@@ -89,6 +97,7 @@ impl Inherited {
             ignored: IGNORED.load(Ordering::Relaxed),
             mask,
             descriptors: known.then_some(descriptors),
+            protected: is_protected(),
         }
     }
 
@@ -118,6 +127,28 @@ impl Inherited {
                     std::ptr::null::<libc::c_void>(),
                 )
             };
+        }
+    }
+
+    /// Gives up the daemon's protection from the kernel's choice of what to end when memory runs out (a negative score): it
+    /// is for the daemon alone. Only system calls; to be called in the child, of which `/proc/self` speaks there.
+    pub fn drop_protection(&self) {
+        if !self.protected {
+            return;
+        }
+        // A component that keeps the protection is no reason not to start it.
+        // SAFETY: plain system calls with a string that ends with a NUL and a buffer that is as long as said. The kernel
+        // changes the score of this process alone, although it shares the daemon's memory, because it was created by
+        // CLONE_VFORK.
+        unsafe {
+            let file = libc::open(
+                c"/proc/self/oom_score_adj".as_ptr(),
+                libc::O_WRONLY | libc::O_CLOEXEC,
+            );
+            if file >= 0 {
+                libc::write(file, c"0".as_ptr().cast(), 1);
+                libc::close(file);
+            }
         }
     }
 
@@ -169,6 +200,7 @@ mod tests {
                 ignored: 0,
                 mask: mask_of(text).unwrap(),
                 descriptors: None,
+                protected: false,
             };
             assert_eq!(inherited.hand_over(), (MASK, text.to_owned()));
         }

@@ -72,6 +72,16 @@ impl Leftovers {
     }
 }
 
+/// The processes of `runs`, and of the runs of this supervisor that aren't among them. Looks at all processes of the
+/// machine.
+#[must_use]
+pub fn everything_of(runs: &[StartedRun], instance: &str) -> Vec<u32> {
+    let recorded = runs.iter().map(|run| (run.component.clone(), run.run)).collect();
+    let mut all = runs.to_vec();
+    all.extend(unrecorded(&recorded, instance));
+    members(&all.iter().collect::<Vec<_>>(), instance).concat()
+}
+
 /// The runs of this supervisor that live and aren't recorded: they are known by what their environment says, or by
 /// their cgroup. `recorded` gives
 /// the last run of each component that is. Looks at all processes of the machine.

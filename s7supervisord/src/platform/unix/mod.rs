@@ -13,6 +13,7 @@ mod held;
 mod identity;
 mod inherited;
 mod launch;
+mod leftovers_of_service;
 mod locks;
 pub mod log_file;
 mod measure;
@@ -35,6 +36,7 @@ pub mod host;
 pub mod leftovers;
 pub mod output;
 pub mod process;
+pub mod service_manager;
 pub mod signals;
 
 pub use inherited::Inherited;

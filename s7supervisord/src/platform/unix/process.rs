@@ -14,6 +14,18 @@ pub fn is_privileged() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Whether components of the daemon can be run as `user` (a name or a number): all users by root, else its own alone.
+#[must_use]
+pub fn can_become(user: &str) -> bool {
+    let own = nix::unistd::geteuid();
+    let number = || match nix::unistd::User::from_name(user) {
+        Ok(found) => found.map(|found| found.uid.as_raw()),
+        // It can't be looked up now; whether there is such a user is found out when it is needed.
+        Err(_) => Some(own.as_raw()),
+    };
+    own.is_root() || user.parse().ok().or_else(number) == Some(own.as_raw())
+}
+
 /// Whether the daemon is the first process of a container (or of the machine): all that is left by others comes to it.
 #[must_use]
 pub fn is_first() -> bool {

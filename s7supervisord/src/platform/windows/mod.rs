@@ -7,6 +7,7 @@ pub mod host;
 pub mod leftovers;
 pub mod output;
 pub mod process;
+pub mod service_manager;
 pub mod signals;
 
 pub use process::{Inherited, create_private, reserve};

@@ -41,6 +41,12 @@ pub fn is_privileged() -> bool {
     true
 }
 
+/// Whether components of the daemon can be run as another user: that is told when one is started.
+#[must_use]
+pub fn can_become(_user: &str) -> bool {
+    true
+}
+
 /// Windows has no process that everything comes to.
 #[must_use]
 pub fn is_first() -> bool {

@@ -1,0 +1,149 @@
+//! The init script for a Linux without systemd (Linux Standard Base, "Init Script Actions").
+
+use super::Daemon;
+
+/// Where it lies.
+pub const FILE: &str = "etc/init.d/imageserving";
+/// Its name, as the tools that link it into the runlevels take it.
+pub const NAME: &str = "imageserving";
+
+/// The script, with holes for the two command lines and the runtime folder.
+const TEXT: &str = r#"#!/bin/sh
+# Scene7 Image Serving as an init script, written by `s7supervisord service install`; a changed one is not overwritten.
+### BEGIN INIT INFO
+# Provides:          imageserving
+# Required-Start:    $local_fs $remote_fs $network
+# Required-Stop:     $local_fs $remote_fs $network
+# Default-Start:     2 3 4 5
+# Default-Stop:      0 1 6
+# Short-Description: Scene7 Image Serving
+### END INIT INFO
+# Nobody brings the supervisor back here if it crashes: its components run on, and `start` goes on with them.
+
+program=@PROGRAM@
+runtime_dir=@RUNTIME@
+
+prepare() { @PREPARE@; }
+run() { exec setsid @RUN@ </dev/null >/dev/null 2>&1; }
+reap() { [ ! -d "$runtime_dir" ] || @REAP@; }
+# After a stop in order the lock file names nobody.
+forget() { [ ! -e "$runtime_dir/lock" ] || : >"$runtime_dir/lock"; }
+
+# The pid in the lock file, if it is the supervisor's.
+pid() {
+  pid=$(cat "$runtime_dir/lock" 2>/dev/null) && [ -n "$pid" ] || return 1
+  [ "$(readlink "/proc/$pid/exe" | sed 's/ (deleted)$//')" = "$program" ]
+}
+
+start() {
+  if pid; then echo "imageserving runs already (pid $pid)"; return 0; fi
+  prepare || return 1
+  S7_DETACHED=1; export S7_DETACHED
+  (run) &
+  started=$!
+  tries=0
+  while [ "$tries" -lt 60 ]; do
+    if pid && [ -S @SOCKET@ ]; then echo "imageserving started (pid $pid)"; return 0; fi
+    if ! kill -0 "$started" 2>/dev/null && ! pid; then
+      wait "$started"
+      echo "imageserving ended at once with exit code $?; see its log, or run: $program check" >&2
+      return 1
+    fi
+    sleep 1
+    tries=$((tries + 1))
+  done
+  echo "imageserving was started but does not listen after a minute" >&2
+  return 1
+}
+
+stop() {
+  # What a crash has left is to go, too.
+  [ ! -d "$runtime_dir" ] || : >"$runtime_dir/stop-requested"
+  if ! pid; then reap; forget; echo "imageserving does not run"; return 0; fi
+  asked=$pid
+  kill -TERM "$asked"
+  # It knows itself how long its components may take, and ends for certain.
+  while pid && [ "$pid" = "$asked" ]; do sleep 1; done
+  reap
+  forget
+  echo "imageserving stopped"
+}
+
+case "$1" in
+  start) start ;;
+  stop) stop ;;
+  restart | force-reload) stop && start ;;
+  reload) pid && kill -HUP "$pid" ;;
+  try-restart) if pid; then stop && start; fi ;;
+  status)
+    if pid; then echo "imageserving runs (pid $pid)"; exit 0; fi
+    if [ -s "$runtime_dir/lock" ]; then echo "imageserving has ended without being stopped"; exit 1; fi
+    echo "imageserving does not run"
+    exit 3
+    ;;
+  *)
+    echo "usage: $0 {start|stop|restart|try-restart|reload|force-reload|status}" >&2
+    exit 2
+    ;;
+esac
+"#;
+
+/// The script's text. The daemon's user, if one is named, is taken on by `setpriv` (package util-linux).
+#[must_use]
+pub fn text(daemon: &Daemon) -> String {
+    let line = |words: &[String]| words.iter().map(|text| word(text)).collect::<Vec<_>>().join(" ");
+    let (mut prepare, mut run) = ("true".to_owned(), line(&daemon.run()));
+    if let Some(user) = &daemon.user {
+        let (user, folder) = (word(user), word(&daemon.runtime_dir));
+        // The folder above belongs to root.
+        prepare = format!("install -d -m 0711 -o {user} {folder}");
+        run = format!("setpriv --reuid {user} --regid \"$(id -g {user})\" --init-groups -- {run}");
+    }
+    TEXT.replace("@PROGRAM@", &word(&daemon.program))
+        .replace("@RUNTIME@", &word(&daemon.runtime_dir))
+        .replace("@SOCKET@", &word(&daemon.socket))
+        .replace("@PREPARE@", &prepare)
+        .replace("@RUN@", &run)
+        .replace("@REAP@", &line(&daemon.reap()))
+}
+
+/// One word of a shell's command line.
+fn word(text: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "/._-+:=,@".contains(char);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::daemon;
+    use super::*;
+
+    #[test]
+    fn words_mean_themselves_to_a_shell() {
+        for (plain, written) in [
+            ("/opt/s7", "/opt/s7"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("$(reboot)", "'$(reboot)'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(word(plain), written);
+        }
+    }
+
+    #[test]
+    fn the_script_has_the_daemons_command_lines_and_no_hole() {
+        let mut daemon = daemon();
+        daemon.user = Some("s7".to_owned());
+        let text = text(&daemon);
+        assert!(!text.contains('@'), "{text}");
+        let run = "run() { exec setsid setpriv --reuid s7 --regid \"$(id -g s7)\" --init-groups -- '/opt/my \
+                   s7/s7supervisord' run --install-folder /srv/is --set SV::PsHeapSize=1g --socket /srv/run/c.sock \
+                   </dev/null >/dev/null 2>&1; }";
+        assert!(text.lines().any(|line| line == run), "{text}");
+    }
+}
