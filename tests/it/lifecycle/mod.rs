@@ -1,5 +1,6 @@
 //! What a component goes through when nothing is wrong with the machine.
 
+mod adoption;
 mod backoff;
 mod environment;
 mod exit_policy;
