@@ -98,7 +98,7 @@ fn one_name(links: u64) -> io::Result<()> {
     )))
 }
 
-fn split(file: &Path) -> io::Result<(&Path, &OsStr)> {
+pub(super) fn split(file: &Path) -> io::Result<(&Path, &OsStr)> {
     let name = file
         .file_name()
         .ok_or_else(|| refused("the path doesn't end in a file name".to_owned()))?;
@@ -108,7 +108,7 @@ fn split(file: &Path) -> io::Result<(&Path, &OsStr)> {
     }
 }
 
-fn open_folder(folder: &Path) -> io::Result<OwnedFd> {
+pub(super) fn open_folder(folder: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(rustix::fs::CWD, folder, flags, Mode::empty())?)
 }

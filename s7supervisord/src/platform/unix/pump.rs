@@ -5,10 +5,13 @@
 
 use super::appointments::{Appointments, Then};
 use super::fifo;
+use super::line_end::Glass;
 use super::pace::Pace;
+use super::sink::Tools;
 use super::stream::{Next, Pipe, Stream, fifo_name, lock};
 use crate::output::failure::doing;
 use crate::registry::plan::LogPlan;
+use jiff::tz::TimeZone;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
@@ -26,9 +29,9 @@ use std::time::{Duration, Instant};
 /// One thread may hang in a slow disk while the other goes on; more would only contend on a machine of few cores.
 pub(super) const THREADS: usize = 2;
 
-/// A turn needs two or three small frames and a formatted warning, some 10 KiB with a debug build. Only pages that were
+/// A turn needs two or three small frames, a formatted warning and a calendar, some 50 KiB with a debug build. Only pages that were
 /// touched cost memory; glibc's smallest stack is 16 KiB.
-const STACK: usize = 128 * 1024;
+const STACK: usize = 256 * 1024;
 
 /// How long an old run's pipe that still has a writer keeps the next run's output waiting. The next run only starts when
 /// the old tree is gone, so that writer is a stranger who was handed the pipe, and mustn't block the component.
@@ -42,6 +45,7 @@ pub(super) struct Pumps {
     epoll: OwnedFd,
     quit: OwnedFd,
     nowhere: OwnedFd,
+    zone: TimeZone,
     /// Where the pipes lie.
     path: PathBuf,
     folder: Mutex<OwnedFd>,
@@ -71,6 +75,7 @@ impl Pumps {
             epoll,
             quit,
             nowhere,
+            zone: TimeZone::system(),
             path: folder.to_owned(),
             folder: Mutex::new(fifo::folder(folder)?),
             next_key: AtomicU64::new(FIRST_PIPE),
@@ -85,11 +90,12 @@ impl Pumps {
     pub(super) fn start(self: &Arc<Self>) -> io::Result<()> {
         for number in 1..=THREADS {
             let pumps = Arc::clone(self);
+            let glass = Glass::new().map_err(|why| doing("making a pipe to look through", why))?;
             let thread = std::thread::Builder::new()
                 .name(format!("s7-output-{number}"))
                 .stack_size(STACK);
             thread
-                .spawn(move || pumps.run())
+                .spawn(move || pumps.run(&glass))
                 .map_err(|why| doing("starting an output thread", why))?;
         }
         Ok(())
@@ -226,8 +232,11 @@ impl Pumps {
         true
     }
 
-    fn run(&self) {
+    fn run(&self, glass: &Glass) {
         block_signals();
+        let nowhere = self.nowhere.as_fd();
+        let zone = &self.zone;
+        let tools = Tools { nowhere, glass, zone };
         let mut held: Option<Arc<Pipe>> = None;
         loop {
             // With a pipe in hand whose quantum is used up, one look is taken at who else is ready.
@@ -248,7 +257,7 @@ impl Pumps {
                 (None, None) => continue,
             };
             let started = Instant::now();
-            match pipe.turn(self.nowhere.as_fd()) {
+            match pipe.turn(&tools) {
                 Next::More => held = Some(pipe),
                 Next::Later(when) => self.appointments.make(when, pipe.key, Then::Turn),
                 Next::End => self.end(&pipe),

@@ -178,5 +178,9 @@ fn again(test: &str, wrapper: &mut Command, inside: &Path) {
         .unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{}: {text}",
+        output.status
+    );
 }

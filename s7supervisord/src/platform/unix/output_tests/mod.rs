@@ -13,6 +13,7 @@ use std::time::Instant;
 mod alone;
 mod faults;
 mod followed;
+mod rotation;
 mod taken_up;
 
 const LONG: Duration = Duration::from_secs(30);
