@@ -21,6 +21,12 @@ impl Day {
         }
         before < self.span.start
     }
+
+    /// When the day that was last asked for ends, in milliseconds since 1970.
+    #[must_use]
+    pub fn ends(&self) -> i64 {
+        self.span.end
+    }
 }
 
 /// From the first instant of the day of `now` to the first of the next one. Where the calendar ends, a day of 24 h.

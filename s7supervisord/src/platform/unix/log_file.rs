@@ -61,6 +61,15 @@ pub fn is_still_named(file: &File, path: &Path) -> bool {
     named.is_ok_and(|named| (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino))
 }
 
+/// What tells `file` from all others that exist at the same time, whatever they are called. A number may be given to
+/// another file once this one is gone and nobody has it open.
+///
+/// # Errors
+/// The file can't be asked.
+pub fn identity(file: &File) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(file)?.st_ino)
+}
+
 fn open_to_write(file: &Path, more: OFlags) -> io::Result<File> {
     let told = |why| doing(format_args!("opening {}", file.display()), why);
     let (folder, name) = split(file).map_err(told)?;

@@ -1,6 +1,7 @@
 //! Linux.
 
 mod appointments;
+mod archive;
 mod ask;
 mod census;
 mod cgroup;

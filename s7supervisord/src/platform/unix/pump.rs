@@ -4,6 +4,7 @@
 //! happens, both threads sleep in epoll_wait without a timeout.
 
 use super::appointments::{Appointments, Then};
+use super::archive::Archive;
 use super::fifo;
 use super::line_end::Glass;
 use super::pace::Pace;
@@ -29,8 +30,8 @@ use std::time::{Duration, Instant};
 /// One thread may hang in a slow disk while the other goes on; more would only contend on a machine of few cores.
 pub(super) const THREADS: usize = 2;
 
-/// A turn needs two or three small frames, a formatted warning and a calendar, some 50 KiB with a debug build. Only pages that were
-/// touched cost memory; glibc's smallest stack is 16 KiB.
+/// A turn needs two or three small frames, a formatted warning and a calendar. With a debug build that is more than 64 KiB.
+/// Only pages that were touched cost memory.
 const STACK: usize = 256 * 1024;
 
 /// How long an old run's pipe that still has a writer keeps the next run's output waiting. The next run only starts when
@@ -54,6 +55,7 @@ pub(super) struct Pumps {
     pipes: Mutex<HashMap<u64, Arc<Pipe>>>,
     ended: Condvar,
     appointments: Appointments,
+    archive: Arc<Archive>,
 }
 
 impl Pumps {
@@ -83,6 +85,7 @@ impl Pumps {
             pipes: Mutex::default(),
             ended: Condvar::new(),
             appointments,
+            archive: Arc::default(),
         })
     }
 
@@ -105,6 +108,7 @@ impl Pumps {
     pub(super) fn stop(&self) {
         // A new eventfd takes 1 without blocking, and more than once makes no difference.
         let _ = rustix::io::write(&self.quit, &1_u64.to_ne_bytes());
+        self.archive.stop();
     }
 
     /// Makes the pipe of a run and returns the component's end.
@@ -155,9 +159,10 @@ impl Pumps {
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
         let stream = {
             let mut components = lock(&self.components);
-            let stream = components
-                .entry(component.clone())
-                .or_insert_with(|| Arc::new(Stream::new(component.clone(), Arc::clone(&plan))));
+            let stream = components.entry(component.clone()).or_insert_with(|| {
+                let archive = Arc::clone(&self.archive);
+                Arc::new(Stream::new(component.clone(), Arc::clone(&plan), archive))
+            });
             let stream = Arc::clone(stream);
             // Under both locks, so that a stream can't be forgotten between being found and being used.
             let mut queue = lock(&stream.queue);
@@ -210,6 +215,7 @@ impl Pumps {
         let idle = queue.is_idle();
         drop(queue);
         if idle {
+            self.archive.forget(&lock(&stream.queue).plan.file);
             components.remove(component);
         }
     }
@@ -346,6 +352,7 @@ impl Pumps {
         drop(queue);
         if over {
             components.remove(&stream.component);
+            self.archive.forget(&lock(&stream.queue).plan.file);
         }
         drop(components);
         lock(&self.pipes).remove(&pipe.key);
@@ -408,7 +415,7 @@ impl Pumps {
 
 /// Signals are for other threads; above all SIGXFSZ, which a log that reaches the daemon's own file size limit would
 /// send to the thread that writes it, and which would end the daemon.
-fn block_signals() {
+pub(super) fn block_signals() {
     // SAFETY: sigfillset initialises the set it is given, and pthread_sigmask only reads it.
     unsafe {
         let mut all = MaybeUninit::<libc::sigset_t>::uninit();

@@ -36,7 +36,7 @@ pub(super) fn rotate(log: &Path, keep: u32) -> io::Result<()> {
     let moves = Moves { folder, names };
     if keep == 0 {
         let removed = rustix::fs::unlinkat(folder, name, AtFlags::empty());
-        return removed.map_err(|errno| told(errno.into()));
+        return gone_is_fine(removed).map_err(told);
     }
     let mut own = Vec::new();
     let mut free = None;
@@ -70,7 +70,17 @@ pub(super) fn rotate(log: &Path, keep: u32) -> io::Result<()> {
         moves.names.name(&newest),
         RenameFlags::NOREPLACE,
     );
-    renamed.map_err(|errno| told(errno.into()))
+    // Somebody else may have taken it away just now, which is as good.
+    gone_is_fine(renamed).map_err(told)
+}
+
+/// Whether `log` was rotated before: whether there is a newest old file.
+pub(super) fn has_rotated(log: &Path) -> bool {
+    let path = |packed| RotatedNames::of(log).map(|names| names.path(&Old { number: 1, packed }));
+    [false, true]
+        .into_iter()
+        .filter_map(path)
+        .any(|path| path.exists())
 }
 
 struct Moves<'a> {

@@ -4,10 +4,14 @@
 //! it behind a line, the pipe is looked at through a [`Glass`], and exactly the rest of the line goes to the old file. There
 //! is no moment at which a byte is in both files or in none, so there is none at which the daemon mustn't be killed.
 
+use super::archive::{Archive, Names};
 use super::line_end::{Glass, REACH};
+use super::stream::lock;
 use super::{fifo, log_file, rotate};
+use crate::output::chain::ms_since_1970;
 use crate::output::day::Day;
 use crate::output::failure::cause;
+use crate::output::times::{Point, Points};
 use crate::registry::plan::{LogPlan, OnFull};
 use jiff::tz::TimeZone;
 use rustix::io::Errno;
@@ -17,7 +21,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long a fault must last before output is dropped (DESIGN 6): until then the pipe pushes back.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -52,9 +56,14 @@ pub(super) struct Tools<'a> {
 /// A component's log file and what is wrong with it.
 pub(super) struct Sink {
     plan: Arc<LogPlan>,
+    archive: Arc<Archive>,
+    names: Names,
+    /// Whether what earlier daemons have left was given to the archive.
+    looked_back: bool,
     file: Option<Open>,
     fault: Option<Fault>,
     day: Day,
+    points: Points,
     /// Until when a log that can't be rotated just grows.
     unrotatable: Option<Instant>,
     /// Bytes dropped that no line in the file tells of yet.
@@ -63,6 +72,8 @@ pub(super) struct Sink {
 
 struct Open {
     file: File,
+    /// Which file it is.
+    identity: u64,
     checked: Instant,
     /// When it was last written, by the wall clock, in milliseconds since 1970.
     written: i64,
@@ -100,9 +111,13 @@ pub(super) enum Poured {
 }
 
 impl Sink {
-    pub(super) fn new(plan: Arc<LogPlan>) -> Self {
+    pub(super) fn new(plan: Arc<LogPlan>, archive: Arc<Archive>) -> Self {
         Self {
+            points: Points::of(&plan.file),
             plan,
+            archive,
+            names: Names::default(),
+            looked_back: false,
             file: None,
             fault: None,
             day: Day::default(),
@@ -153,6 +168,9 @@ impl Sink {
         if let Err(why) = self.opened(now).map(|_| ()) {
             self.failed(why, now, component);
         }
+        if !std::mem::replace(&mut self.looked_back, true) && rotate::has_rotated(&self.plan.file) {
+            self.archive.look_at(&self.plan, &self.names);
+        }
     }
 
     /// Takes over new settings.
@@ -161,6 +179,9 @@ impl Sink {
             self.file = None;
             self.fault = None;
             self.unrotatable = None;
+            self.points = Points::of(&plan.file);
+            self.names = Names::default();
+            self.archive.forget(&self.plan.file);
         }
         self.plan = plan;
     }
@@ -187,8 +208,19 @@ impl Sink {
         let wall = wall_ms();
         let Share { mut end, most } = self.share(pipe, tools, (now, wall), component)?;
         let open = self.opened(now)?;
-        open.written = wall;
-        match splice(pipe, open.file.as_fd(), Some(&mut end), most) {
+        let point = Point {
+            at: wall,
+            before: open.written,
+            file: open.identity,
+            offset: end,
+        };
+        self.points.note(now, point);
+        let open = self.opened(now)?;
+        let moved = splice(pipe, open.file.as_fd(), Some(&mut end), most);
+        if matches!(moved, Ok(1..)) {
+            open.written = wall;
+        }
+        match moved {
             Ok(0) if fifo::holds_bytes(pipe) => Err(io::ErrorKind::WriteZero.into()),
             Ok(0) => Ok(Poured::Ended),
             Ok(bytes) if bytes == most && most < CHUNK => Ok(Poured::Part(bytes)),
@@ -244,9 +276,14 @@ impl Sink {
     fn rotate(&mut self, now: Instant, component: &str) {
         let file = &self.plan.file;
         let named = |open: &Open| log_file::is_still_named(&open.file, file);
-        if self.file.as_ref().is_none_or(named)
-            && let Err(why) = rotate::rotate(file, self.plan.max_files)
-        {
+        let renamed = match &self.file {
+            Some(open) if named(open) => {
+                let _names = lock(&self.names);
+                rotate::rotate(file, self.plan.max_files)
+            }
+            _ => Ok(()),
+        };
+        if let Err(why) = renamed {
             if self.unrotatable.is_none() {
                 log::warn!(
                     "{component}: its log can't be rotated and grows, which is tried again each second: {why}"
@@ -259,6 +296,7 @@ impl Sink {
             log::info!("{component}: its log is rotated again");
         }
         self.file = None;
+        self.archive.look_at(&self.plan, &self.names);
     }
 
     /// The open file; opened again where it was renamed, deleted or replaced.
@@ -276,8 +314,10 @@ impl Sink {
             none => {
                 let file = log_file::open_to_place(&self.plan.file)?;
                 let written = ms_since_1970(file.metadata()?.modified()?);
+                let identity = log_file::identity(&file)?;
                 Ok(none.insert(Open {
                     file,
+                    identity,
                     checked: now,
                     written,
                     due: None,
@@ -364,11 +404,4 @@ fn ends_a_line(file: &File, end: u64) -> io::Result<bool> {
 
 fn wall_ms() -> i64 {
     ms_since_1970(SystemTime::now())
-}
-
-fn ms_since_1970(time: SystemTime) -> i64 {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
-    }
 }

@@ -1,5 +1,6 @@
 //! One component's output over all its runs: their pipes in a row, and the file that they end in.
 
+use super::archive::Archive;
 use super::pace::Pace;
 use super::sink::{CHUNK, Poured, Sink, Tools};
 use crate::registry::plan::LogPlan;
@@ -54,7 +55,7 @@ pub(super) enum Next {
 }
 
 impl Stream {
-    pub(super) fn new(component: ComponentName, plan: Arc<LogPlan>) -> Self {
+    pub(super) fn new(component: ComponentName, plan: Arc<LogPlan>, archive: Arc<Archive>) -> Self {
         let queue = Queue {
             plan: Arc::clone(&plan),
             head: None,
@@ -64,7 +65,7 @@ impl Stream {
         Self {
             component,
             dropped: AtomicU64::new(0),
-            sink: Mutex::new(Sink::new(plan)),
+            sink: Mutex::new(Sink::new(plan, archive)),
             queue: Mutex::new(queue),
         }
     }

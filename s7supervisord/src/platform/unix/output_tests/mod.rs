@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Instant;
 
 mod alone;
+mod archived;
 mod faults;
 mod followed;
 mod rotation;
