@@ -58,13 +58,21 @@ pub struct Place {
 
 /// Opens `log`, where it exists, and the files that it has left behind, the newest first.
 ///
-/// What can't be read among the old ones is left out.
+/// What can't be read among the old ones is left out. Where the log is rotated all the time, one may be missing.
 ///
 /// # Errors
 /// The log itself is there and can't be opened, or its folder can't be read.
 pub fn open(log: &Path) -> io::Result<Vec<Link>> {
+    Ok(open_at_once(log)?.0)
+}
+
+/// As [`open`], and whether all of them were there at the same moment.
+///
+/// # Errors
+/// As with [`open`].
+pub fn open_at_once(log: &Path) -> io::Result<(Vec<Link>, bool)> {
     let Some(names) = RotatedNames::of(log) else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), true));
     };
     let mut tries = 0;
     loop {
@@ -80,9 +88,10 @@ pub fn open(log: &Path) -> io::Result<Vec<Link>> {
         }
         // A rotation ends with the name of the log itself, so between two looks at the same names lies none.
         let same = |link: &Link| log_file::is_still_named(&link.file, &link.path);
-        if tries == TRIES || (links.iter().all(same) && names.list()? == listed && has_log(&links, log)) {
+        let whole = links.iter().all(same) && names.list()? == listed && has_log(&links, log);
+        if whole || tries == TRIES {
             links.dedup_by(|older, newer| is_the_same_twice(older, newer));
-            return Ok(links);
+            return Ok((links, whole));
         }
     }
 }

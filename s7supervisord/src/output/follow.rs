@@ -9,7 +9,7 @@ use crate::output::times;
 use crate::platform::log_file;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long a file that has lost its name, and has no other that is known, is still read after it was quiet: the writer
@@ -135,8 +135,12 @@ impl Follower {
             current.quiet = None;
             return Ok(bytes);
         }
-        let mut links = chain::open(&self.path)?;
-        let Some(next) = current.successor(&links, &self.path) else {
+        let (mut links, whole) = chain::open_at_once(&self.path)?;
+        if !whole {
+            // The next one may be missing, and mustn't be left out.
+            return Ok(Vec::new());
+        }
+        let Some(next) = current.successor(&links, &self.path)? else {
             return Ok(Vec::new());
         };
         if links[next.link].length == 0 {
@@ -221,9 +225,7 @@ impl Current {
         match &mut self.source {
             Source::Packed(unpacking) => unpacking.read(max_bytes),
             Source::Plain(file, at) => {
-                let metadata = file.metadata()?;
-                self.modified = ms_since_1970(metadata.modified()?);
-                let length = metadata.len();
+                let length = file.metadata()?.len();
                 if length < *at {
                     *at = if length + MARK >= *at { length } else { 0 };
                 }
@@ -234,7 +236,7 @@ impl Current {
         }
     }
 
-    fn has_name(&self, path: &std::path::Path) -> bool {
+    fn has_name(&self, path: &Path) -> bool {
         match &self.source {
             Source::Packed(_) => false,
             Source::Plain(file, _) => log_file::is_still_named(file, path),
@@ -242,25 +244,29 @@ impl Current {
     }
 
     /// Which link comes after this file, that has lost its name.
-    fn successor(&mut self, links: &[Link], path: &std::path::Path) -> Option<Next> {
+    fn successor(&mut self, links: &[Link], path: &Path) -> io::Result<Option<Next>> {
+        if let Source::Plain(file, _) = &self.source {
+            // It may have been written once more before it was rotated and compressed.
+            self.modified = ms_since_1970(file.metadata()?.modified()?);
+        }
         // It is open, so that its number is that of no other file, and what was compressed from it was that lately.
         let is_this =
             |link: &Link| link.own == self.own || (link.origin == self.own && link.modified == self.modified);
         if let Some(at) = links.iter().position(is_this) {
             self.quiet = None;
-            return at.checked_sub(1).map(|link| Next { link, missing: false });
+            return Ok(at.checked_sub(1).map(|link| Next { link, missing: false }));
         }
         let quiet = self.quiet.get_or_insert_with(Instant::now).elapsed();
         let newer = links.iter().rposition(|link| link.modified > self.modified);
-        match newer {
+        Ok(match newer {
             // It has been rotated, and then removed as the oldest.
             Some(link) if links[link].path != path => Some(Next { link, missing: true }),
             _ if quiet < FAREWELL => None,
-            _ => (links.first()?.path == path).then_some(Next {
+            _ => links.first().filter(|newest| newest.path == path).map(|_| Next {
                 link: 0,
                 missing: false,
             }),
-        }
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::output::chain::{self, Link, Place};
 use crate::output::failure::doing;
 use crate::output::joined::{Joined, ReadAt};
+use crate::output::times;
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
@@ -38,6 +39,31 @@ pub fn tail(file: &Path, lines: u32, max_bytes: usize) -> io::Result<Tail> {
     }
     tail_of(links, None, lines, max_bytes)
         .map_err(|why| doing(format_args!("reading the end of {}", file.display()), why))
+}
+
+/// The last `lines` lines of the log `file` that were written since `since`, in milliseconds since 1970, at most `max_bytes`
+/// bytes of them; and, where older ones may be among them, why that isn't known.
+///
+/// # Errors
+/// As with [`tail`].
+pub fn tail_since(
+    file: &Path,
+    since: i64,
+    lines: u32,
+    max_bytes: usize,
+) -> io::Result<(Tail, Option<String>)> {
+    let told = |why| {
+        doing(
+            format_args!("reading what was written to {}", file.display()),
+            why,
+        )
+    };
+    let links = chain::open(file)?;
+    let start = times::start(file, &links, since).map_err(told)?;
+    let tail = tail_of(links, Some(start.place), lines, max_bytes).map_err(told)?;
+    // Where the beginning isn't shown, there is no doubt about it.
+    let uncertain = start.uncertain.filter(|_| !tail.truncated);
+    Ok((tail, uncertain))
 }
 
 /// The last `lines` lines of files that follow each other, the newest first, at most `max_bytes` bytes of them; nothing

@@ -222,7 +222,7 @@ fn search(points: &[Point], links: &[Link], since: i64) -> Start {
             };
         }
         begin = at(index, 0);
-        known = own.first().is_some_and(|point| point.offset == 0);
+        known = link.length == 0 || own.first().is_some_and(|point| point.offset == 0);
     }
     let uncertain = (!known).then(|| {
         let file = links[begin.link].path.display();

@@ -3,6 +3,7 @@
 mod appointments;
 mod archive;
 mod ask;
+mod budget;
 mod census;
 mod cgroup;
 mod cgroup_place;

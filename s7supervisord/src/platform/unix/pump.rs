@@ -5,6 +5,7 @@
 
 use super::appointments::{Appointments, Then};
 use super::archive::Archive;
+use super::budget::Budget;
 use super::fifo;
 use super::line_end::Glass;
 use super::pace::Pace;
@@ -56,6 +57,7 @@ pub(super) struct Pumps {
     ended: Condvar,
     appointments: Appointments,
     archive: Arc<Archive>,
+    budget: Mutex<Budget>,
 }
 
 impl Pumps {
@@ -86,6 +88,7 @@ impl Pumps {
             ended: Condvar::new(),
             appointments,
             archive: Arc::default(),
+            budget: Mutex::new(Budget::of_this_user()),
         })
     }
 
@@ -120,7 +123,8 @@ impl Pumps {
         log: &LogPlan,
     ) -> io::Result<OwnedFd> {
         let name = fifo_name(component, run);
-        let made = fifo::make(lock(&self.folder).as_fd(), &name, owner);
+        let wanted = lock(&self.budget).next();
+        let made = fifo::make(lock(&self.folder).as_fd(), &name, owner, wanted);
         let ends = match made {
             // Somebody has removed the folder under us.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -129,7 +133,7 @@ impl Pumps {
                 }
                 *lock(&self.folder) = fifo::folder(&self.path)?;
                 log::warn!("{} was gone and is made again", self.path.display());
-                fifo::make(lock(&self.folder).as_fd(), &name, owner)?
+                fifo::make(lock(&self.folder).as_fd(), &name, owner, wanted)?
             }
             made => made?,
         };
@@ -155,6 +159,7 @@ impl Pumps {
 
     /// Has the pipe read, after those of earlier runs.
     fn queue(&self, component: &ComponentName, run: u64, read: OwnedFd, capacity: usize, log: &LogPlan) {
+        lock(&self.budget).take(capacity);
         let plan = Arc::new(log.clone());
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
         let stream = {
@@ -202,6 +207,14 @@ impl Pumps {
         lock(&self.components)
             .get(component)
             .map_or(0, |stream| stream.dropped.load(Ordering::Relaxed))
+    }
+
+    /// How many bytes the pipe of a component's latest run holds.
+    pub(super) fn pipe_bytes(&self, component: &ComponentName) -> Option<u64> {
+        let stream = lock(&self.components).get(component).cloned()?;
+        let queue = lock(&stream.queue);
+        let latest = queue.waiting.back().or(queue.head.as_ref())?;
+        Some(latest.capacity as u64)
     }
 
     /// Forgets a component as soon as its last pipe is drained.
@@ -355,7 +368,9 @@ impl Pumps {
             self.archive.forget(&lock(&stream.queue).plan.file);
         }
         drop(components);
-        lock(&self.pipes).remove(&pipe.key);
+        if lock(&self.pipes).remove(&pipe.key).is_some() {
+            lock(&self.budget).give_back(pipe.capacity);
+        }
         self.ended.notify_all();
     }
 

@@ -8,27 +8,33 @@ use crate::output::rotated::RotatedNames;
 use crate::output::tail::tail;
 use std::time::SystemTime;
 
-/// What is in the files of a log, oldest first, the present one last.
+/// What is in the files of a log, oldest first, the present one last; not while one of them is being compressed.
 fn contents(log: &Path) -> Vec<Vec<u8>> {
-    let names = RotatedNames::of(log).unwrap();
-    let old = names.list().unwrap();
-    let mut found: Vec<Vec<u8>> = old
-        .iter()
-        .rev()
-        .map(|old| {
-            let path = names.path(old);
-            if old.packed {
-                Unpacking::of(File::open(path).unwrap(), 0)
-                    .unwrap()
-                    .read(usize::MAX)
-                    .unwrap()
-            } else {
-                fs::read(path).unwrap()
-            }
-        })
-        .collect();
-    found.push(fs::read(log).unwrap());
-    found
+    let mut found = None;
+    eventually("no file is being compressed", || {
+        found = try_contents(log);
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+fn try_contents(log: &Path) -> Option<Vec<Vec<u8>>> {
+    let names = RotatedNames::of(log)?;
+    let listed = names.list().ok()?;
+    let mut found = Vec::new();
+    for old in listed.iter().rev() {
+        let path = names.path(old);
+        found.push(if old.packed {
+            Unpacking::of(File::open(path).ok()?, 0)
+                .ok()?
+                .read(usize::MAX)
+                .ok()?
+        } else {
+            fs::read(path).ok()?
+        });
+    }
+    found.push(fs::read(log).ok()?);
+    (names.list().ok()? == listed).then_some(found)
 }
 
 fn packed(log: &Path) -> (usize, usize) {
