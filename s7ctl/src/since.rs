@@ -25,6 +25,13 @@ fn at(now: &Zoned, text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
+    // A date first: the parser of a time takes that of a date and a time as well.
+    if text.get(4..5) == Some("-")
+        && let Ok(date) = text.parse::<Date>()
+    {
+        let time = text.parse::<DateTime>();
+        return local(time.unwrap_or_else(|_| date.to_datetime(Time::midnight()))).map_err(outside);
+    }
     if let Ok(time) = text.parse::<Time>() {
         let today = local(now.date().to_datetime(time)).map_err(outside)?;
         if today <= now.timestamp() {
@@ -32,14 +39,6 @@ fn at(now: &Zoned, text: &str) -> Result<Timestamp, String> {
         }
         let yesterday = now.date().yesterday().map_err(outside)?;
         return local(yesterday.to_datetime(time)).map_err(outside);
-    }
-    if text.starts_with(|first: char| first.is_ascii_digit())
-        && let Ok(date) = text.parse::<Date>()
-    {
-        let time = text
-            .parse::<DateTime>()
-            .unwrap_or_else(|_| date.to_datetime(Time::midnight()));
-        return local(time).map_err(outside);
     }
     let span: Option<Span> = match text.parse::<u32>() {
         // As everywhere, a bare number is seconds.

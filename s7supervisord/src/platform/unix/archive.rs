@@ -1,6 +1,6 @@
 //! What becomes of rotated logs: too many and too old ones are removed, the others compressed where that is asked for.
 //!
-//! One thread of the lowest priority for all components, so that one file at a time is compressed and never while somebody
+//! One thread of low priority for all components, so that one file at a time is compressed, and slowly where somebody else
 //! needs the processor. It is only started with the first log that is rotated, and sleeps until the next one is, or until
 //! midnight, when files become too old.
 
@@ -25,6 +25,9 @@ use std::time::{Duration, SystemTime};
 
 /// A compressor has its tables on the heap; a calendar and the folder's entries need the stack.
 const STACK: usize = 1024 * 1024;
+
+/// A tenth of what others get who want the processor: little, and enough not to keep a lock for long.
+const NICE: i32 = 10;
 
 /// Held while the names of one log's files are changed, or relied upon.
 pub(super) type Names = Arc<Mutex<()>>;
@@ -95,7 +98,7 @@ impl Archive {
     fn run(&self) {
         super::pump::block_signals();
         // 0 is the calling thread (setpriority(2), "C library/kernel differences"). Without it, it is only less polite.
-        let _ = rustix::process::setpriority_process(None, 19);
+        let _ = rustix::process::setpriority_process(None, NICE);
         let zone = TimeZone::system();
         let mut day = Day::default();
         let mut state = lock(&self.state);
@@ -214,33 +217,38 @@ fn next_plain(job: &Job, names: &RotatedNames, done: &[u64]) -> io::Result<Optio
 }
 
 /// Removes what is too old, and what was kept when more was to be kept.
+///
+/// The names are only locked where there is something to remove, because whoever rotates the log would have to wait for
+/// this thread, that gets little of the processor.
 fn prune(job: &Job, names: &RotatedNames, zone: &TimeZone) -> io::Result<()> {
+    if outdated(job, names, zone)?.is_empty() {
+        return Ok(());
+    }
     let _names = lock(&job.names);
-    let today = Timestamp::now().to_zoned(zone.clone()).date();
+    for path in outdated(job, names, zone)? {
+        fs::remove_file(&path)?;
+    }
+    Ok(())
+}
+
+fn outdated(job: &Job, names: &RotatedNames, zone: &TimeZone) -> io::Result<Vec<PathBuf>> {
+    let date = |time: Timestamp| time.to_zoned(zone.clone()).date();
+    let today = date(Timestamp::now());
     let mut kept = 0;
     let mut last = 0;
+    let mut found = Vec::new();
     for old in names.list()? {
         let path = names.path(&old);
-        let Ok(metadata) = fs::symlink_metadata(&path) else {
-            continue;
-        };
-        let written = metadata
-            .modified()
-            .ok()
-            .and_then(|time| Timestamp::try_from(time).ok());
-        let age = written.map_or(0, |time| {
-            today
-                .duration_since(time.to_zoned(zone.clone()).date())
-                .as_hours()
-                / 24
-        });
+        let modified = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
+        let written = modified.ok().and_then(|time| Timestamp::try_from(time).ok());
+        let age = written.map_or(0, |time| today.duration_since(date(time)).as_hours() / 24);
         if old.number != last {
             kept += 1;
             last = old.number;
         }
         if kept > job.plan.max_files || age > i64::from(job.plan.max_days) {
-            fs::remove_file(&path)?;
+            found.push(path);
         }
     }
-    Ok(())
+    Ok(found)
 }
