@@ -61,7 +61,7 @@ enum Source {
     /// A file, and up to where it was read.
     Plain(File, u64),
     /// A compressed one, to which nothing will be added.
-    Packed(Unpacking),
+    Packed(Box<Unpacking>),
 }
 
 impl Follower {
@@ -210,7 +210,7 @@ impl Current {
     fn of(link: Link, offset: u64) -> io::Result<Self> {
         let source = match link.packed {
             // What is in a compressed one is only known when it is read, so a place behind its end is its end.
-            true => Source::Packed(Unpacking::of(link.file, offset)?),
+            true => Source::Packed(Box::new(Unpacking::of(link.file, offset)?)),
             false => Source::Plain(link.file, offset),
         };
         Ok(Self {
