@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// looks each second whether its file has its name, and writes to the old one until then.
 pub const FAREWELL: Duration = Duration::from_millis(2500);
 
+/// How many files are held open that come after the one that is read.
+const AHEAD: usize = 16;
+
 /// A file may become shorter by this much without having been emptied: the writer takes back a mark that did not fit.
 const MARK: u64 = 4096;
 
@@ -26,6 +29,9 @@ pub struct Follower {
     begin: Begin,
     max_bytes: usize,
     reading: Reading,
+    /// What comes after the file that is read, the oldest last. They are open, so that whoever reads slowly doesn't lose
+    /// them, and needn't look for each of them anew.
+    ahead: Vec<Link>,
     /// What is to be told as soon as all is given that came before it.
     trouble: Option<io::Error>,
 }
@@ -86,6 +92,7 @@ impl Follower {
             begin,
             max_bytes,
             reading: Reading::NotBegun,
+            ahead: Vec::new(),
             trouble: None,
         }
     }
@@ -135,6 +142,9 @@ impl Follower {
             current.quiet = None;
             return Ok(bytes);
         }
+        if let Some(next) = self.ahead.pop() {
+            return self.go_on_with(next, max_bytes);
+        }
         let (mut links, whole) = chain::open_at_once(&self.path)?;
         if !whole {
             // The next one may be missing, and mustn't be left out.
@@ -157,12 +167,25 @@ impl Follower {
                 "files of the log were removed by rotation before they were read: output is missing here";
             self.trouble = Some(io::Error::other(why));
         }
-        let mut current = Current::of(links.swap_remove(next.link), 0)?;
-        let bytes = if next.missing {
-            Ok(Vec::new())
-        } else {
-            current.read(max_bytes)
+        // All but the newest were left by the writer; that one is as good as not there before it is written.
+        links.truncate(next.link + 1);
+        let Some(link) = links.pop() else {
+            return Ok(Vec::new());
         };
+        if links.first().is_some_and(|newest| newest.length == 0) {
+            links.remove(0);
+        }
+        self.ahead = links.split_off(links.len().saturating_sub(AHEAD));
+        if next.missing {
+            self.reading = Reading::Open(Current::of(link, 0)?);
+            return Ok(Vec::new());
+        }
+        self.go_on_with(link, max_bytes)
+    }
+
+    fn go_on_with(&mut self, next: Link, max_bytes: usize) -> io::Result<Vec<u8>> {
+        let mut current = Current::of(next, 0)?;
+        let bytes = current.read(max_bytes);
         self.reading = Reading::Open(current);
         bytes
     }
@@ -187,6 +210,7 @@ impl Follower {
         }
         if let Some(Place { link, offset }) = floor.filter(|_| self.begin.lines == u32::MAX) {
             self.reading = Reading::Open(Current::of(links.swap_remove(link), offset)?);
+            // What comes after it is looked for when it is at its end.
             return self.read(max_bytes);
         }
         // From one descriptor, so that what comes after the tail is what comes after it in the same file.
