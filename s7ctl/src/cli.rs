@@ -1,6 +1,7 @@
 //! The command line as typed. A malformed name never reaches the wire.
 
 use crate::duration;
+use crate::since;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use s7proto::LIMITS;
 use s7proto::name::ComponentName;
@@ -242,9 +243,13 @@ pub struct LogsArgs {
     /// Go on with what is written from now on, until Ctrl-C
     #[arg(short = 'f', long)]
     pub follow: bool,
-    /// Lines of each component; with -f also 0
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = lines())]
-    pub lines: u32,
+    /// Lines of each component; with -f also 0 [default: 20; with --since as many as there are]
+    #[arg(short = 'n', long, value_name = "N", value_parser = lines())]
+    pub lines: Option<u32>,
+    /// What was logged since then: how long ago (10m, 2h, 3d), a time (10:00), a day, or both (2026-11-22T10:00:00); to the
+    /// second within the last hour, to the minute within a day, to ten minutes before that, and never too little
+    #[arg(long, value_name = "TIME", value_parser = since::parse)]
+    pub since: Option<i64>,
     /// Whose output.
     #[command(flatten)]
     pub targets: Targets,
@@ -390,7 +395,7 @@ mod tests {
         };
         assert_eq!(
             (args.lines, args.targets.or_all()),
-            (20, Selection::Named(vec![name("is")]))
+            (None, Selection::Named(vec![name("is")]))
         );
     }
 }

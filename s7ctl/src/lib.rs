@@ -14,6 +14,7 @@ pub mod launch;
 pub mod minor;
 pub mod progress;
 pub mod render;
+pub mod since;
 pub mod stream;
 
 use crate::cli::{Cli, Verb};

@@ -13,39 +13,55 @@ use s7proto::reply::{Done, Notice};
 use s7proto::request::{Request, Selection};
 use std::collections::BTreeMap;
 
+/// Lines of each component, where nobody says how many.
+const LINES: u32 = 20;
+
 pub async fn run(args: &LogsArgs, context: &mut Context) -> Result<View, CtlError> {
-    let (which, lines) = (args.targets.or_all(), args.lines);
-    if args.follow {
-        return stream(which, lines, context).await;
-    }
-    if lines == 0 {
+    let which = args.targets.or_all();
+    let follow = args.follow;
+    if args.lines == Some(0) && !follow {
         let error = CtlError::new(Kind::Usage, "no lines of output are nothing to show");
         return Err(error.hint("-n 0 goes with -f: only what is written from now on"));
     }
+    let request = match args.since {
+        Some(since_ms) => Request::LogsFrom {
+            which: which.clone(),
+            since_ms,
+            lines: args.lines.unwrap_or(u32::MAX),
+            follow,
+        },
+        None => {
+            let (which, lines) = (which.clone(), args.lines.unwrap_or(LINES));
+            if follow {
+                Request::Follow { which, lines }
+            } else {
+                Request::Logs { which, lines }
+            }
+        }
+    };
+    if follow {
+        return stream(which, &request, context).await;
+    }
     let mut daemon = context.connect().await?;
-    match context
-        .question(&mut daemon, &Request::Logs { which, lines })
-        .await?
-    {
+    match context.question(&mut daemon, &request).await? {
         Done::Logs(tails) => Ok(View::Logs(tails)),
         _ => Err(unexpected(&daemon)),
     }
 }
 
-async fn stream(which: Selection, lines: u32, context: &mut Context) -> Result<View, CtlError> {
+async fn stream(which: Selection, request: &Request, context: &mut Context) -> Result<View, CtlError> {
     let mut daemon = context.connect().await?;
     // Who it is decides what the lines look like.
-    let who = Request::Status(which.clone());
+    let who = Request::Status(which);
     let Done::Status(report) = context.question(&mut daemon, &who).await? else {
         return Err(unexpected(&daemon));
     };
-    let request = Request::Follow { which, lines };
     let names = report.components.into_iter().map(|component| component.id);
     let mut tail = Tail {
         lines: Lines::new(names.collect(), context.json, context.colour()),
         unreadable: BTreeMap::new(),
     };
-    let end = follow(&mut daemon, &request, context.deadline, &mut tail).await;
+    let end = follow(&mut daemon, request, context.deadline, &mut tail).await;
     let rest = tail.lines.end();
     match (end, show(&rest)) {
         (End::Failed(error), Ok(())) => Err(error),

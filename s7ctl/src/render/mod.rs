@@ -148,8 +148,9 @@ fn not_running(component: &ComponentStatus) -> CtlError {
     CtlError::new(Kind::NotRunning, message).about(id)
 }
 
+/// What can't be read. Where there is something beside the error, that only says what isn't certain about it.
 fn unreadable(tail: &LogTail) -> Option<CtlError> {
-    let cause = tail.error.as_ref()?;
+    let cause = tail.error.as_ref().filter(|_| tail.bytes.is_empty())?;
     let message = format!("{}: cannot read {}", tail.component, tail.file);
     Some(
         CtlError::new(Kind::Failed, message)

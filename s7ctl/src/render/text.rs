@@ -207,10 +207,13 @@ fn reload(report: &ReloadReport, page: &Page) -> String {
 /// The bytes as they are: what a component wrote is not ours to change.
 fn logs(tails: &[LogTail]) -> Vec<u8> {
     let mut out = Vec::new();
-    for (at, tail) in tails.iter().filter(|tail| tail.error.is_none()).enumerate() {
+    for (at, tail) in tails.iter().filter(|tail| readable(tail)).enumerate() {
         if tails.len() > 1 {
             let gap = if at > 0 { "\n" } else { "" };
             out.extend_from_slice(format!("{gap}==> {} <==\n", tail.component).as_bytes());
+        }
+        if let Some(uncertain) = &tail.error {
+            out.extend_from_slice(format!("(... {uncertain})\n").as_bytes());
         }
         if tail.truncated {
             out.extend_from_slice(b"(... earlier lines are left out: more than fits into one answer)\n");
@@ -221,6 +224,11 @@ fn logs(tails: &[LogTail]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// Bytes beside an error were read.
+fn readable(tail: &LogTail) -> bool {
+    tail.error.is_none() || !tail.bytes.is_empty()
 }
 
 fn check(report: &CheckReport) -> String {

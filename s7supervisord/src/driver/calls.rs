@@ -8,13 +8,11 @@ use crate::control::audit::named;
 use crate::control::call::{Answer, Call};
 use crate::machine::input::{Command, RunId, Slot};
 use s7proto::event::Happening;
-use s7proto::name::ComponentName;
 use s7proto::refusal::Refusal;
-use s7proto::reply::{Done, LogTail, Outcome, Part, RunInfo, VersionInfo};
+use s7proto::reply::{Done, Outcome, Part, RunInfo, VersionInfo};
 use s7proto::request::{Request, Selection};
 use s7proto::signal::Signal;
 use s7proto::status::{Actor, SupervisorStatus};
-use std::path::Path;
 use tokio::sync::oneshot;
 
 impl Driver {
@@ -41,7 +39,7 @@ impl Driver {
                 self.begin_reload(Some((who, answer)), dry_run, restart);
             }
             Request::Logs { which, lines } => self.select(&which, answer, |driver, slots, answer| {
-                driver.logs(&slots, lines, answer);
+                driver.logs(&slots, None, lines, answer);
             }),
             Request::Check { strict } => self.begin_check(strict, answer),
             Request::Shutdown => {
@@ -71,24 +69,16 @@ impl Driver {
                 driver.wait(slots, until, answer);
             }),
             Request::Follow { which, lines } => self.select(&which, answer, |driver, slots, answer| {
-                driver.follow(&slots, lines, answer);
+                driver.follow(&slots, None, lines, answer);
             }),
-            // Until output is known by its time, all of it is as old as may be.
             Request::LogsFrom {
                 which,
+                since_ms,
                 lines,
-                follow: true,
-                ..
-            } => {
-                self.select(&which, answer, |driver, slots, answer| {
-                    driver.follow(&slots, lines, answer)
-                });
-            }
-            Request::LogsFrom { which, lines, .. } => {
-                self.select(&which, answer, |driver, slots, answer| {
-                    driver.logs(&slots, lines, answer)
-                });
-            }
+                follow,
+            } => self.select(&which, answer, |driver, slots, answer| {
+                driver.logs_since(&slots, since_ms, lines, follow, answer);
+            }),
             Request::FollowFrom(_) => answer.refuse(Refusal::Unsupported {
                 what: "going on with a stream of another supervisor".to_owned(),
             }),
@@ -187,24 +177,6 @@ impl Driver {
         answer.reply(Ok(Done::Operation(parts)));
     }
 
-    fn logs(&self, slots: &[Slot], lines: u32, answer: Answer) {
-        let files: Vec<_> = slots
-            .iter()
-            .filter_map(|slot| self.roster.plan(*slot))
-            .map(|plan| (plan.id.clone(), plan.log.file.clone()))
-            .collect();
-        // The disk is read beside the loop; the answer goes from there straight to the client.
-        tokio::task::spawn_blocking(move || {
-            let share = s7proto::LIMITS.log_bytes / files.len().max(1);
-            let lines = lines.min(s7proto::LIMITS.log_lines);
-            let tails = files
-                .into_iter()
-                .map(|(component, file)| tail_of(component, &file, lines, share))
-                .collect();
-            answer.reply(Ok(Done::Logs(tails)));
-        });
-    }
-
     /// The daemon as people see it.
     pub(super) fn supervisor(&self) -> SupervisorStatus {
         SupervisorStatus {
@@ -224,23 +196,6 @@ impl Driver {
     /// Tells a client that the daemon is on its way out.
     pub(super) fn shutting_down() -> Refusal {
         Refusal::ShuttingDown
-    }
-}
-
-/// The last lines of a component's output. Reads the disk.
-pub(super) fn tail_of(component: ComponentName, file: &Path, lines: u32, max_bytes: usize) -> LogTail {
-    let (bytes, truncated, error) = match crate::output::tail::tail(file, lines, max_bytes) {
-        Ok(tail) => (tail.bytes, tail.truncated, None),
-        // It has never run, or somebody has taken the file away: there is nothing to show.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Vec::new(), false, None),
-        Err(error) => (Vec::new(), false, Some(error.to_string())),
-    };
-    LogTail {
-        component,
-        file: file.display().to_string(),
-        bytes,
-        truncated,
-        error,
     }
 }
 

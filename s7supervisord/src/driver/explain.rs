@@ -41,7 +41,7 @@ impl Driver {
                 .into_iter()
                 .map(|(mut explanation, file)| {
                     let component = explanation.status.id.clone();
-                    explanation.output = super::calls::tail_of(component, &file, LINES, share);
+                    explanation.output = super::logs::tail_of(component, &file, None, LINES, share);
                     explanation
                 })
                 .collect();

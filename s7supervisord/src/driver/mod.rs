@@ -10,6 +10,7 @@ mod concern;
 mod explain;
 mod history;
 mod inherit;
+mod logs;
 pub mod operations;
 mod overview;
 mod perform;

@@ -1,23 +1,16 @@
-//! Answers that don't end: events as they happen, and output as it is written.
+//! Answers that don't end: events as they happen. Output as it is written is in [`super::logs`].
 
 use super::Driver;
 use super::concern::Concern;
 use super::history::Listening;
 use crate::control::call::Answer;
 use crate::machine::input::Slot;
-use crate::output::follow::Follower;
 use s7proto::LIMITS;
 use s7proto::event::Event;
-use s7proto::name::ComponentName;
 use s7proto::reply::{Done, Notice};
 use s7proto::request::Selection;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio::sync::watch;
-
-/// How often a log that is followed is looked at for something new. Only while somebody follows it.
-const LOOK: Duration = Duration::from_millis(100);
 
 impl Driver {
     /// Answers with what has happened, and goes on if `follow`.
@@ -61,23 +54,6 @@ impl Driver {
         });
         Concern::These(names.cloned().collect())
     }
-
-    /// Answers with the last lines of output, and with what is written from now on.
-    pub(super) fn follow(&mut self, slots: &[Slot], lines: u32, answer: Answer) {
-        let lines = lines.min(LIMITS.log_lines);
-        let share = LIMITS.log_bytes / slots.len().max(1);
-        let files: Vec<Followed> = slots
-            .iter()
-            .filter_map(|slot| self.roster.plan(*slot))
-            .map(|plan| Followed {
-                component: plan.id.clone(),
-                file: Follower::new(plan.log.file.clone(), lines, share),
-                trouble: None,
-            })
-            .collect();
-        let piece = share.min(LIMITS.output_bytes);
-        tokio::spawn(stream_output(answer, files, piece, self.alive.subscribe()));
-    }
 }
 
 async fn stream_events(
@@ -117,94 +93,5 @@ async fn stream_events(
     let events = listening.missed.swap(0, Ordering::Relaxed);
     if events == 0 || answer.stream(Notice::Missed { events }).await {
         answer.reply(Ok(Done::StreamEnded));
-    }
-}
-
-/// One component's output, as a client follows it.
-struct Followed {
-    component: ComponentName,
-    file: Follower,
-    /// What was last said about not being able to read it.
-    trouble: Option<String>,
-}
-
-/// What one look at all files came to.
-struct Look {
-    files: Vec<Followed>,
-    notices: Vec<Notice>,
-    /// Some file may hold more.
-    more: bool,
-}
-
-async fn stream_output(
-    answer: Answer,
-    mut files: Vec<Followed>,
-    piece: usize,
-    mut alive: watch::Receiver<()>,
-) {
-    let mut last = false;
-    loop {
-        // The disk is read beside the loop, and a client that is slow is waited for before more is read.
-        let look = move || read(files, piece);
-        let Ok(looked) = tokio::task::spawn_blocking(look).await else {
-            return;
-        };
-        files = looked.files;
-        for notice in looked.notices {
-            if !answer.stream(notice).await {
-                return;
-            }
-        }
-        if looked.more {
-            continue;
-        }
-        if last {
-            break;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            // The daemon ends: one more look for what came last.
-            _ = alive.changed() => last = true,
-            () = answer.gone() => return,
-        }
-    }
-    answer.reply(Ok(Done::StreamEnded));
-}
-
-/// One piece of each file: all of them together are no more than [`LIMITS`]`.log_bytes`, and a component that writes much
-/// doesn't keep the others from being heard.
-fn read(mut files: Vec<Followed>, piece: usize) -> Look {
-    let mut notices = Vec::new();
-    for followed in &mut files {
-        let read = followed.file.read(piece);
-        followed.tell(read, &mut notices);
-    }
-    let more = notices
-        .iter()
-        .any(|notice| matches!(notice, Notice::Output { bytes, .. } if bytes.len() >= piece));
-    Look { files, notices, more }
-}
-
-impl Followed {
-    fn tell(&mut self, read: std::io::Result<Vec<u8>>, notices: &mut Vec<Notice>) {
-        match read {
-            Ok(bytes) => {
-                self.trouble = None;
-                notices.extend(bytes.chunks(LIMITS.output_bytes).map(|piece| Notice::Output {
-                    component: self.component.clone(),
-                    bytes: piece.to_vec(),
-                }));
-            }
-            Err(error) => {
-                let why = error.to_string();
-                if self.trouble.as_deref() != Some(why.as_str()) {
-                    self.trouble = Some(why.clone());
-                    notices.push(Notice::OutputUnreadable {
-                        component: self.component.clone(),
-                        why,
-                    });
-                }
-            }
-        }
     }
 }

@@ -1,6 +1,12 @@
 //! What is portable about output and log files: reading their end, their dated names, errors that say what was done.
 
+pub mod chain;
 pub mod dated;
+pub mod day;
 pub mod failure;
 pub mod follow;
+pub mod joined;
+pub mod packed;
+pub mod rotated;
 pub mod tail;
+pub mod times;

@@ -1,10 +1,11 @@
-//! The last lines of a file, read from its end.
+//! The last lines of a log, read from its end; also of what it has left behind, where the present file is short.
 
+use crate::output::chain::{self, Link, Place};
 use crate::output::failure::doing;
-use crate::platform::log_file;
+use crate::output::joined::{Joined, ReadAt};
+use crate::output::times;
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 
 /// How much is read at a time: large enough that a usual request is one read.
@@ -20,7 +21,7 @@ pub struct Tail {
     pub truncated: bool,
 }
 
-/// Reads the last `lines` lines of `file`, at most `max_bytes` bytes of them. What follows the last newline counts as
+/// Reads the last `lines` lines of the log `file`, at most `max_bytes` bytes of them. What follows the last newline counts as
 /// a line.
 ///
 /// At most `max_bytes` and one block are held in memory, however large the file is.
@@ -28,17 +29,73 @@ pub struct Tail {
 /// # Errors
 /// The file can't be opened or read, or isn't a regular file: a link could point to anything.
 pub fn tail(file: &Path, lines: u32, max_bytes: usize) -> io::Result<Tail> {
-    let mut open = log_file::open_to_read(file)?;
-    let end = open.seek(SeekFrom::End(0))?;
-    tail_before(&mut open, end, lines, max_bytes)
+    let links = chain::open(file)?;
+    if links.is_empty() {
+        let why = doing(
+            format_args!("opening {}", file.display()),
+            io::ErrorKind::NotFound.into(),
+        );
+        return Err(why);
+    }
+    tail_of(links, None, lines, max_bytes)
         .map_err(|why| doing(format_args!("reading the end of {}", file.display()), why))
 }
 
-/// The last `lines` lines of `file` before the byte `size`, at most `max_bytes` bytes of them.
+/// The last `lines` lines of the log `file` that were written since `since`, in milliseconds since 1970, at most `max_bytes`
+/// bytes of them; and, where older ones may be among them, why that isn't known.
 ///
 /// # Errors
-/// The file can't be read.
-pub fn tail_before(file: &mut File, size: u64, lines: u32, max_bytes: usize) -> io::Result<Tail> {
+/// As with [`tail`].
+pub fn tail_since(
+    file: &Path,
+    since: i64,
+    lines: u32,
+    max_bytes: usize,
+) -> io::Result<(Tail, Option<String>)> {
+    let told = |why| {
+        doing(
+            format_args!("reading what was written to {}", file.display()),
+            why,
+        )
+    };
+    let links = chain::open(file)?;
+    let start = times::start(file, &links, since).map_err(told)?;
+    let tail = tail_of(links, Some(start.place), lines, max_bytes).map_err(told)?;
+    // Where the beginning isn't shown, there is no doubt about it.
+    let uncertain = start.uncertain.filter(|_| !tail.truncated);
+    Ok((tail, uncertain))
+}
+
+/// The last `lines` lines of files that follow each other, the newest first, at most `max_bytes` bytes of them; nothing
+/// before `floor`, where that is given. Older files are only read where the newer ones are too short.
+///
+/// # Errors
+/// A file can't be read.
+pub fn tail_of(links: Vec<Link>, floor: Option<Place>, lines: u32, max_bytes: usize) -> io::Result<Tail> {
+    let mut joined = Joined::default();
+    let mut tail = Tail {
+        bytes: Vec::new(),
+        truncated: false,
+    };
+    for (at, link) in links.into_iter().enumerate() {
+        let begins = match floor {
+            Some(floor) if floor.link < at => break,
+            Some(floor) if floor.link == at => floor.offset,
+            _ => 0,
+        };
+        // One more byte than is given tells whether a line begins with the first.
+        joined.put_before(link, begins, max_bytes.saturating_add(1))?;
+        let size = joined.length();
+        tail = tail_before(&mut joined, size, lines, max_bytes)?;
+        if lines == 0 || tail.truncated || (tail.bytes.len() as u64) < size {
+            break;
+        }
+    }
+    Ok(tail)
+}
+
+/// The last `lines` lines of `file` before the byte `size`, at most `max_bytes` bytes of them.
+fn tail_before(file: &mut impl ReadAt, size: u64, lines: u32, max_bytes: usize) -> io::Result<Tail> {
     if lines == 0 || size == 0 {
         return Ok(Tail {
             bytes: Vec::new(),
@@ -55,7 +112,7 @@ pub fn tail_before(file: &mut File, size: u64, lines: u32, max_bytes: usize) -> 
             .min(max_bytes - held)
             .min(usize::try_from(start).unwrap_or(BLOCK));
         start -= length as u64;
-        let mut block = read_at(file, start, length)?;
+        let mut block = file.read_at(start, length)?;
         // The newline at the very end closes the last line and doesn't begin another.
         let searched = if held == 0 && block.last() == Some(&b'\n') {
             block.len() - 1
@@ -106,16 +163,8 @@ pub fn tail_before(file: &mut File, size: u64, lines: u32, max_bytes: usize) -> 
     })
 }
 
-fn starts_a_line(file: &mut File, at: u64) -> io::Result<bool> {
-    Ok(read_at(file, at - 1, 1)?.first() == Some(&b'\n'))
-}
-
-/// Reads up to `length` bytes at `at`: fewer where the file was cut meanwhile.
-pub(super) fn read_at(file: &mut File, at: u64, length: usize) -> io::Result<Vec<u8>> {
-    file.seek(SeekFrom::Start(at))?;
-    let mut block = Vec::with_capacity(length);
-    file.take(length as u64).read_to_end(&mut block)?;
-    Ok(block)
+fn starts_a_line(file: &mut impl ReadAt, at: u64) -> io::Result<bool> {
+    Ok(file.read_at(at - 1, 1)?.first() == Some(&b'\n'))
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub fn rows(options: &Options) -> io::Result<Vec<Row>> {
         format!(
             "<server id=\"flood\"><executable>{}</executable><arguments><argument>flood</argument>\
              <argument>{BYTES}</argument><argument>{}</argument></arguments>\
-             <autoStart>false</autoStart><restart policy=\"never\"/></server>",
+             <autoStart>false</autoStart><restart policy=\"never\"/><log maxSize=\"1GB\"/></server>",
             talker.display(),
             starts.path().display()
         )

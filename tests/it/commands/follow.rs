@@ -114,3 +114,22 @@ fn following_begins_with_as_many_lines_as_were_asked_for() {
     assert_eq!(said.stdout, "", "{said}");
     sandbox.ctl(&["logs", "-f", "nobody"]).exits(4);
 }
+
+#[test]
+fn following_goes_on_over_rotations_and_shows_every_line_once() {
+    let sandbox = Sandbox::with(&[
+        Server::new("one", "tick 1").with("<log maxSize=\"4096\" maxFiles=\"1000\" compress=\"true\"/>")
+    ]);
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    let mut command = sandbox.ctl_command();
+    let follows = Stream::start(command.args(["logs", "-f", "--since", "1h", "one"]));
+    // 14 bytes a line: 293 lines are a file.
+    let lines = follows.shows("the lines of ten files", |lines| {
+        (lines.len() > 3000).then(|| lines.to_vec())
+    });
+    for (number, line) in lines.iter().enumerate() {
+        assert_eq!(line, &format!("line {number:08}"));
+    }
+    assert!(sandbox.path("logs/one.log.1").exists() || sandbox.path("logs/one.log.1.gz").exists());
+}

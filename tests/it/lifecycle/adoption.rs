@@ -83,7 +83,7 @@ fn the_end_of_an_adopted_run_is_noticed_with_its_exit_and_made_good() {
     let before = daemon.wait_for("one", "RUNNING");
     let daemon = kill_and_start(&sandbox, daemon);
     assert_eq!(daemon.wait_for("one", "RUNNING")["pid"], before["pid"]);
-    sandbox.write("go", "");
+    sandbox.write("go", "now");
     let after = daemon.wait_until("its end is told", "one", SOON, |seen| {
         !seen["last_exit"].is_null()
     });
@@ -107,7 +107,7 @@ fn the_end_of_an_adopted_run_is_noticed_with_its_exit_and_made_good() {
 fn what_has_died_meanwhile_is_started_again_and_that_is_no_crash() {
     let sandbox = Sandbox::with(&[
         Server::new("one", "record starts wait").with(r#"<restart policy="always" maxRetries="1"/>"#),
-        Server::new("parent", "record parents fork-in-group wait").stop_timeout("1"),
+        Server::new("parent", "record parents fork-in-group child wait").stop_timeout("1"),
         Server::new("later", "record later wait").tier(2),
     ]);
     let daemon = sandbox.start();

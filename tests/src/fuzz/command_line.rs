@@ -65,7 +65,8 @@ fn understood(cli: &Cli) {
             });
         }
         Verb::Logs(logs) => {
-            assert!(logs.lines <= LIMITS.log_lines, "{} lines", logs.lines);
+            let lines = logs.lines.unwrap_or_default();
+            assert!(lines <= LIMITS.log_lines, "{lines} lines");
             selected(&logs.targets);
         }
         Verb::Events(events) => {

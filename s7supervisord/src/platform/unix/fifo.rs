@@ -1,5 +1,6 @@
 //! The output pipe of one run: a FIFO with a name, so that the next daemon finds it again (reliability E3).
 
+use super::budget::LEAST;
 use crate::output::failure::doing;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -7,13 +8,6 @@ use rustix::process::{Gid, Uid};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-
-/// What a pipe holds where the kernel allows (DESIGN 6); 1 MiB is also the kernel's own default for the most that an
-/// unprivileged user may ask for (`/proc/sys/fs/pipe-max-size`).
-const CAPACITY: usize = 1024 * 1024;
-
-/// What a pipe holds by default: 16 pages (pipe(7)).
-const DEFAULT_CAPACITY: usize = 64 * 1024;
 
 /// Both ends of a new pipe.
 pub(super) struct Ends {
@@ -25,10 +19,16 @@ pub(super) struct Ends {
     pub(super) capacity: usize,
 }
 
-/// Makes and opens the FIFO `name` in `folder`, owned by `owner` (uid, gid) where given.
+/// Makes and opens the FIFO `name` in `folder`, owned by `owner` (uid, gid) where given, for `wanted` bytes where the kernel
+/// allows.
 ///
 /// A leftover of that name is replaced: a process that still has it open keeps it, without a name.
-pub(super) fn make(folder: BorrowedFd<'_>, name: &str, owner: Option<(u32, u32)>) -> io::Result<Ends> {
+pub(super) fn make(
+    folder: BorrowedFd<'_>,
+    name: &str,
+    owner: Option<(u32, u32)>,
+    wanted: usize,
+) -> io::Result<Ends> {
     let mode = Mode::RUSR | Mode::WUSR;
     match rustix::fs::mkfifoat(folder, name, mode) {
         Err(rustix::io::Errno::EXIST) => {
@@ -37,13 +37,13 @@ pub(super) fn make(folder: BorrowedFd<'_>, name: &str, owner: Option<(u32, u32)>
         }
         made => made?,
     }
-    open(folder, name, owner).inspect_err(|_| {
+    open(folder, name, owner, wanted).inspect_err(|_| {
         // The pipe is of no use to anybody, and the error that counts is the one being returned.
         let _ = rustix::fs::unlinkat(folder, name, AtFlags::empty());
     })
 }
 
-fn open(folder: BorrowedFd<'_>, name: &str, owner: Option<(u32, u32)>) -> io::Result<Ends> {
+fn open(folder: BorrowedFd<'_>, name: &str, owner: Option<(u32, u32)>, wanted: usize) -> io::Result<Ends> {
     let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;
     let read = rustix::fs::openat(
         folder,
@@ -66,10 +66,10 @@ fn open(folder: BorrowedFd<'_>, name: &str, owner: Option<(u32, u32)>) -> io::Re
             .map_err(|errno| doing(format_args!("giving it to uid {uid}, gid {gid}"), errno.into()))?;
     }
     // Past the user's share (pipe-user-pages-soft) the kernel says no, and the pipe stays as it is.
-    let asked = rustix::pipe::fcntl_setpipe_size(&read, CAPACITY);
+    let asked = rustix::pipe::fcntl_setpipe_size(&read, wanted);
     let capacity = asked
         .or_else(|_| rustix::pipe::fcntl_getpipe_size(&read))
-        .unwrap_or(DEFAULT_CAPACITY);
+        .unwrap_or(LEAST);
     Ok(Ends {
         read,
         child,
@@ -96,7 +96,7 @@ pub(super) fn find(folder: BorrowedFd<'_>, name: &str) -> io::Result<Option<(Own
         OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW,
         Mode::empty(),
     )?);
-    let capacity = rustix::pipe::fcntl_getpipe_size(&read).unwrap_or(DEFAULT_CAPACITY);
+    let capacity = rustix::pipe::fcntl_getpipe_size(&read).unwrap_or(LEAST);
     Ok(Some((read, capacity)))
 }
 

@@ -61,6 +61,15 @@ pub fn is_still_named(file: &File, path: &Path) -> bool {
     named.is_ok_and(|named| (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino))
 }
 
+/// What tells `file` from all others that exist at the same time, whatever they are called. A number may be given to
+/// another file once this one is gone and nobody has it open.
+///
+/// # Errors
+/// The file can't be asked.
+pub fn identity(file: &File) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(file)?.st_ino)
+}
+
 fn open_to_write(file: &Path, more: OFlags) -> io::Result<File> {
     let told = |why| doing(format_args!("opening {}", file.display()), why);
     let (folder, name) = split(file).map_err(told)?;
@@ -98,7 +107,7 @@ fn one_name(links: u64) -> io::Result<()> {
     )))
 }
 
-fn split(file: &Path) -> io::Result<(&Path, &OsStr)> {
+pub(super) fn split(file: &Path) -> io::Result<(&Path, &OsStr)> {
     let name = file
         .file_name()
         .ok_or_else(|| refused("the path doesn't end in a file name".to_owned()))?;
@@ -108,7 +117,7 @@ fn split(file: &Path) -> io::Result<(&Path, &OsStr)> {
     }
 }
 
-fn open_folder(folder: &Path) -> io::Result<OwnedFd> {
+pub(super) fn open_folder(folder: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(rustix::fs::CWD, folder, flags, Mode::empty())?)
 }

@@ -1,7 +1,9 @@
 //! Linux.
 
 mod appointments;
+mod archive;
 mod ask;
+mod budget;
 mod census;
 mod cgroup;
 mod cgroup_place;
@@ -14,6 +16,7 @@ mod identity;
 mod inherited;
 mod launch;
 mod leftovers_of_service;
+mod line_end;
 mod locks;
 pub mod log_file;
 mod measure;
@@ -23,6 +26,7 @@ mod pidfd;
 mod places;
 mod pump;
 mod recording;
+mod rotate;
 mod sink;
 mod spawner;
 mod stream;

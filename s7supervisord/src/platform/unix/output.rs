@@ -123,6 +123,15 @@ impl Capture {
         self.0.pumps.dropped_bytes(component)
     }
 
+    /// How many bytes the output pipe of `component`'s latest run holds; `None` where it has none. Never waits for a disk.
+    ///
+    /// It is 1 MiB where the kernel allows. Of a daemon that isn't root all pipes together stay below half of what the
+    /// kernel gives its user (`pipe-user-pages-soft`), so that later ones are smaller, down to 64 KiB.
+    #[must_use]
+    pub fn pipe_bytes(&self, component: &ComponentName) -> Option<u64> {
+        self.0.pumps.pipe_bytes(component)
+    }
+
     /// Lets go of a component that left the registry, once its last pipe is empty.
     pub fn forget(&self, component: &ComponentName) {
         self.0.pumps.forget(component);

@@ -4,11 +4,16 @@
 //! happens, both threads sleep in epoll_wait without a timeout.
 
 use super::appointments::{Appointments, Then};
+use super::archive::Archive;
+use super::budget::Budget;
 use super::fifo;
+use super::line_end::Glass;
 use super::pace::Pace;
+use super::sink::Tools;
 use super::stream::{Next, Pipe, Stream, fifo_name, lock};
 use crate::output::failure::doing;
 use crate::registry::plan::LogPlan;
+use jiff::tz::TimeZone;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
@@ -26,9 +31,9 @@ use std::time::{Duration, Instant};
 /// One thread may hang in a slow disk while the other goes on; more would only contend on a machine of few cores.
 pub(super) const THREADS: usize = 2;
 
-/// A turn needs two or three small frames and a formatted warning, some 10 KiB with a debug build. Only pages that were
-/// touched cost memory; glibc's smallest stack is 16 KiB.
-const STACK: usize = 128 * 1024;
+/// A turn needs two or three small frames, a formatted warning and a calendar. With a debug build that is more than 64 KiB.
+/// Only pages that were touched cost memory.
+const STACK: usize = 256 * 1024;
 
 /// How long an old run's pipe that still has a writer keeps the next run's output waiting. The next run only starts when
 /// the old tree is gone, so that writer is a stranger who was handed the pipe, and mustn't block the component.
@@ -42,6 +47,7 @@ pub(super) struct Pumps {
     epoll: OwnedFd,
     quit: OwnedFd,
     nowhere: OwnedFd,
+    zone: TimeZone,
     /// Where the pipes lie.
     path: PathBuf,
     folder: Mutex<OwnedFd>,
@@ -50,6 +56,8 @@ pub(super) struct Pumps {
     pipes: Mutex<HashMap<u64, Arc<Pipe>>>,
     ended: Condvar,
     appointments: Appointments,
+    archive: Arc<Archive>,
+    budget: Mutex<Budget>,
 }
 
 impl Pumps {
@@ -71,6 +79,7 @@ impl Pumps {
             epoll,
             quit,
             nowhere,
+            zone: TimeZone::system(),
             path: folder.to_owned(),
             folder: Mutex::new(fifo::folder(folder)?),
             next_key: AtomicU64::new(FIRST_PIPE),
@@ -78,6 +87,8 @@ impl Pumps {
             pipes: Mutex::default(),
             ended: Condvar::new(),
             appointments,
+            archive: Arc::default(),
+            budget: Mutex::new(Budget::of_this_user()),
         })
     }
 
@@ -85,11 +96,12 @@ impl Pumps {
     pub(super) fn start(self: &Arc<Self>) -> io::Result<()> {
         for number in 1..=THREADS {
             let pumps = Arc::clone(self);
+            let glass = Glass::new().map_err(|why| doing("making a pipe to look through", why))?;
             let thread = std::thread::Builder::new()
                 .name(format!("s7-output-{number}"))
                 .stack_size(STACK);
             thread
-                .spawn(move || pumps.run())
+                .spawn(move || pumps.run(&glass))
                 .map_err(|why| doing("starting an output thread", why))?;
         }
         Ok(())
@@ -99,6 +111,7 @@ impl Pumps {
     pub(super) fn stop(&self) {
         // A new eventfd takes 1 without blocking, and more than once makes no difference.
         let _ = rustix::io::write(&self.quit, &1_u64.to_ne_bytes());
+        self.archive.stop();
     }
 
     /// Makes the pipe of a run and returns the component's end.
@@ -110,7 +123,8 @@ impl Pumps {
         log: &LogPlan,
     ) -> io::Result<OwnedFd> {
         let name = fifo_name(component, run);
-        let made = fifo::make(lock(&self.folder).as_fd(), &name, owner);
+        let wanted = lock(&self.budget).next();
+        let made = fifo::make(lock(&self.folder).as_fd(), &name, owner, wanted);
         let ends = match made {
             // Somebody has removed the folder under us.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -119,7 +133,7 @@ impl Pumps {
                 }
                 *lock(&self.folder) = fifo::folder(&self.path)?;
                 log::warn!("{} was gone and is made again", self.path.display());
-                fifo::make(lock(&self.folder).as_fd(), &name, owner)?
+                fifo::make(lock(&self.folder).as_fd(), &name, owner, wanted)?
             }
             made => made?,
         };
@@ -145,13 +159,15 @@ impl Pumps {
 
     /// Has the pipe read, after those of earlier runs.
     fn queue(&self, component: &ComponentName, run: u64, read: OwnedFd, capacity: usize, log: &LogPlan) {
+        lock(&self.budget).take(capacity);
         let plan = Arc::new(log.clone());
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
         let stream = {
             let mut components = lock(&self.components);
-            let stream = components
-                .entry(component.clone())
-                .or_insert_with(|| Arc::new(Stream::new(component.clone(), Arc::clone(&plan))));
+            let stream = components.entry(component.clone()).or_insert_with(|| {
+                let archive = Arc::clone(&self.archive);
+                Arc::new(Stream::new(component.clone(), Arc::clone(&plan), archive))
+            });
             let stream = Arc::clone(stream);
             // Under both locks, so that a stream can't be forgotten between being found and being used.
             let mut queue = lock(&stream.queue);
@@ -193,6 +209,14 @@ impl Pumps {
             .map_or(0, |stream| stream.dropped.load(Ordering::Relaxed))
     }
 
+    /// How many bytes the pipe of a component's latest run holds.
+    pub(super) fn pipe_bytes(&self, component: &ComponentName) -> Option<u64> {
+        let stream = lock(&self.components).get(component).cloned()?;
+        let queue = lock(&stream.queue);
+        let latest = queue.waiting.back().or(queue.head.as_ref())?;
+        Some(latest.capacity as u64)
+    }
+
     /// Forgets a component as soon as its last pipe is drained.
     pub(super) fn forget(&self, component: &ComponentName) {
         let mut components = lock(&self.components);
@@ -204,6 +228,7 @@ impl Pumps {
         let idle = queue.is_idle();
         drop(queue);
         if idle {
+            self.archive.forget(&lock(&stream.queue).plan.file);
             components.remove(component);
         }
     }
@@ -226,8 +251,11 @@ impl Pumps {
         true
     }
 
-    fn run(&self) {
+    fn run(&self, glass: &Glass) {
         block_signals();
+        let nowhere = self.nowhere.as_fd();
+        let zone = &self.zone;
+        let tools = Tools { nowhere, glass, zone };
         let mut held: Option<Arc<Pipe>> = None;
         loop {
             // With a pipe in hand whose quantum is used up, one look is taken at who else is ready.
@@ -248,7 +276,7 @@ impl Pumps {
                 (None, None) => continue,
             };
             let started = Instant::now();
-            match pipe.turn(self.nowhere.as_fd()) {
+            match pipe.turn(&tools) {
                 Next::More => held = Some(pipe),
                 Next::Later(when) => self.appointments.make(when, pipe.key, Then::Turn),
                 Next::End => self.end(&pipe),
@@ -337,9 +365,12 @@ impl Pumps {
         drop(queue);
         if over {
             components.remove(&stream.component);
+            self.archive.forget(&lock(&stream.queue).plan.file);
         }
         drop(components);
-        lock(&self.pipes).remove(&pipe.key);
+        if lock(&self.pipes).remove(&pipe.key).is_some() {
+            lock(&self.budget).give_back(pipe.capacity);
+        }
         self.ended.notify_all();
     }
 
@@ -399,7 +430,7 @@ impl Pumps {
 
 /// Signals are for other threads; above all SIGXFSZ, which a log that reaches the daemon's own file size limit would
 /// send to the thread that writes it, and which would end the daemon.
-fn block_signals() {
+pub(super) fn block_signals() {
     // SAFETY: sigfillset initialises the set it is given, and pthread_sigmask only reads it.
     unsafe {
         let mut all = MaybeUninit::<libc::sigset_t>::uninit();

@@ -1,8 +1,19 @@
 //! Where one component's bytes go: its log file, and nowhere while that can't be written.
+//!
+//! A full log gets its old name between two splices, never within one, so that rotation is a matter of names alone. To end
+//! it behind a line, the pipe is looked at through a [`Glass`], and exactly the rest of the line goes to the old file. There
+//! is no moment at which a byte is in both files or in none, so there is none at which the daemon mustn't be killed.
 
-use super::{fifo, log_file};
+use super::archive::{Archive, Names};
+use super::line_end::{Glass, REACH};
+use super::stream::lock;
+use super::{fifo, log_file, rotate};
+use crate::output::chain::ms_since_1970;
+use crate::output::day::Day;
 use crate::output::failure::cause;
+use crate::output::times::{Point, Points};
 use crate::registry::plan::{LogPlan, OnFull};
+use jiff::tz::TimeZone;
 use rustix::io::Errno;
 use rustix::pipe::SpliceFlags;
 use std::fs::File;
@@ -10,7 +21,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long a fault must last before output is dropped (DESIGN 6): until then the pipe pushes back.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -26,18 +37,54 @@ const RECHECK: Duration = Duration::from_secs(1);
 /// MB/s, at the same CPU per byte).
 pub(super) const CHUNK: usize = 256 * 1024;
 
+/// How far a log goes on after it is due to be rotated, for its last line to end, in bytes. Then it is rotated within
+/// the line, so that a line without an end makes no file without an end.
+pub(super) const OVERHANG: u64 = REACH as u64;
+
+/// How long a log that can't be rotated grows before that is tried again.
+const ROTATE_AGAIN: Duration = Duration::from_secs(1);
+
+/// What the threads lend to the sink whose turn it is.
+pub(super) struct Tools<'a> {
+    /// Where dropped bytes go: /dev/null.
+    pub(super) nowhere: BorrowedFd<'a>,
+    pub(super) glass: &'a Glass,
+    /// Whose days are counted. Known from the start, because finding it takes more stack than the threads have.
+    pub(super) zone: &'a TimeZone,
+}
+
 /// A component's log file and what is wrong with it.
 pub(super) struct Sink {
     plan: Arc<LogPlan>,
+    archive: Arc<Archive>,
+    names: Names,
+    /// Whether what earlier daemons have left was given to the archive.
+    looked_back: bool,
     file: Option<Open>,
     fault: Option<Fault>,
+    day: Day,
+    points: Points,
+    /// Until when a log that can't be rotated just grows.
+    unrotatable: Option<Instant>,
     /// Bytes dropped that no line in the file tells of yet.
     unmarked: u64,
 }
 
 struct Open {
     file: File,
+    /// Which file it is.
+    identity: u64,
     checked: Instant,
+    /// When it was last written, by the wall clock, in milliseconds since 1970.
+    written: i64,
+    /// How long it was when it became due to be rotated.
+    due: Option<u64>,
+}
+
+/// How much may go to the file that is open.
+struct Share {
+    end: u64,
+    most: usize,
 }
 
 struct Fault {
@@ -51,6 +98,8 @@ struct Fault {
 pub(super) enum Poured {
     /// Bytes went to the file.
     Moved(usize),
+    /// As [`Self::Moved`], and there may be more: the file could take no more of it.
+    Part(usize),
     /// Bytes went nowhere.
     Dropped(usize),
     /// There are none now.
@@ -62,22 +111,28 @@ pub(super) enum Poured {
 }
 
 impl Sink {
-    pub(super) fn new(plan: Arc<LogPlan>) -> Self {
+    pub(super) fn new(plan: Arc<LogPlan>, archive: Arc<Archive>) -> Self {
         Self {
+            points: Points::of(&plan.file),
             plan,
+            archive,
+            names: Names::default(),
+            looked_back: false,
             file: None,
             fault: None,
+            day: Day::default(),
+            unrotatable: None,
             unmarked: 0,
         }
     }
 
     /// Moves what is in `pipe` on, by one system call that takes at most [`CHUNK`] bytes.
-    pub(super) fn pour(&mut self, pipe: BorrowedFd<'_>, nowhere: BorrowedFd<'_>, component: &str) -> Poured {
+    pub(super) fn pour(&mut self, pipe: BorrowedFd<'_>, tools: &Tools<'_>, component: &str) -> Poured {
         let now = Instant::now();
         if self.fault.as_ref().is_none_or(|fault| fault.retry_at <= now) {
-            match self.pour_to_file(pipe, now) {
+            match self.pour_to_file(pipe, tools, now, component) {
                 Ok(poured) => {
-                    if matches!(poured, Poured::Moved(_)) {
+                    if matches!(poured, Poured::Moved(_) | Poured::Part(_)) {
                         self.recovered(component);
                     }
                     return poured;
@@ -95,7 +150,7 @@ impl Sink {
         if now < drop_from {
             return Poured::Wait(drop_from);
         }
-        match splice(pipe, nowhere, None) {
+        match splice(pipe, tools.nowhere, None, CHUNK) {
             Ok(0) => Poured::Ended,
             Ok(bytes) => {
                 self.unmarked += bytes as u64;
@@ -113,6 +168,9 @@ impl Sink {
         if let Err(why) = self.opened(now).map(|_| ()) {
             self.failed(why, now, component);
         }
+        if !std::mem::replace(&mut self.looked_back, true) && rotate::has_rotated(&self.plan.file) {
+            self.archive.look_at(&self.plan, &self.names);
+        }
     }
 
     /// Takes over new settings.
@@ -120,6 +178,10 @@ impl Sink {
         if self.plan.file != plan.file {
             self.file = None;
             self.fault = None;
+            self.unrotatable = None;
+            self.points = Points::of(&plan.file);
+            self.names = Names::default();
+            self.archive.forget(&self.plan.file);
         }
         self.plan = plan;
     }
@@ -132,26 +194,113 @@ impl Sink {
         self.file = None;
     }
 
-    fn pour_to_file(&mut self, pipe: BorrowedFd<'_>, now: Instant) -> io::Result<Poured> {
+    fn pour_to_file(
+        &mut self,
+        pipe: BorrowedFd<'_>,
+        tools: &Tools<'_>,
+        now: Instant,
+        component: &str,
+    ) -> io::Result<Poured> {
         self.opened(now)?;
         if self.unmarked > 0 {
             self.mark()?;
         }
-        let file = self.opened(now)?;
-        // Somebody may have cut the file, so its end is asked for each time. Only what happens in the microseconds
-        // up to the write can leave a hole of zero bytes.
-        let mut end = file.metadata()?.len();
-        match splice(pipe, file.as_fd(), Some(&mut end)) {
+        let wall = wall_ms();
+        let Share { mut end, most } = self.share(pipe, tools, (now, wall), component)?;
+        let open = self.opened(now)?;
+        let point = Point {
+            at: wall,
+            before: open.written,
+            file: open.identity,
+            offset: end,
+        };
+        self.points.note(now, point);
+        let open = self.opened(now)?;
+        let moved = splice(pipe, open.file.as_fd(), Some(&mut end), most);
+        if matches!(moved, Ok(1..)) {
+            open.written = wall;
+        }
+        match moved {
             Ok(0) if fifo::holds_bytes(pipe) => Err(io::ErrorKind::WriteZero.into()),
             Ok(0) => Ok(Poured::Ended),
+            Ok(bytes) if bytes == most && most < CHUNK => Ok(Poured::Part(bytes)),
             Ok(bytes) => Ok(Poured::Moved(bytes)),
             Err(Errno::AGAIN) => Ok(Poured::Empty),
             Err(errno) => Err(errno.into()),
         }
     }
 
+    /// How much may go to the file now: up to the size that it may have, then up to the end of its last line. Where that
+    /// is reached, the file is rotated first.
+    fn share(
+        &mut self,
+        pipe: BorrowedFd<'_>,
+        tools: &Tools<'_>,
+        (now, wall): (Instant, i64),
+        component: &str,
+    ) -> io::Result<Share> {
+        let most_bytes = self.plan.max_size;
+        let may_rotate = self.unrotatable.is_none_or(|until| until <= now);
+        let open = self.opened(now)?;
+        // Somebody may have cut the file, so its end is asked for each time. Only what happens in the microseconds
+        // up to the write can leave a hole of zero bytes.
+        let end = open.file.metadata()?.len();
+        let written = open.written;
+        let yesterday = end > 0 && self.day.is_over(written, wall, tools.zone);
+        let open = self.opened(now)?;
+        open.due = match open.due {
+            Some(due) if due <= end => Some(due),
+            _ if end > 0 && (yesterday || end >= most_bytes) => Some(end),
+            _ => None,
+        };
+        let Some(due) = open.due.filter(|_| may_rotate) else {
+            let room = usize::try_from(most_bytes.saturating_sub(end)).unwrap_or(CHUNK);
+            // A file that can't be rotated grows.
+            let most = if room == 0 { CHUNK } else { CHUNK.min(room) };
+            return Ok(Share { end, most });
+        };
+        let overhang = usize::try_from((due + OVERHANG).saturating_sub(end)).unwrap_or(0);
+        if overhang > 0 && !ends_a_line(&open.file, end)? {
+            let line = tools.glass.line(pipe, overhang)?;
+            // Of an empty pipe as well no more may be taken, because it may have been filled since.
+            let most = if line == 0 { overhang } else { line };
+            return Ok(Share { end, most });
+        }
+        self.rotate(now, component);
+        let end = self.opened(now)?.file.metadata()?.len();
+        let most = CHUNK.min(usize::try_from(most_bytes).unwrap_or(CHUNK));
+        Ok(Share { end, most })
+    }
+
+    /// Gives the file its old name, if the present one is still its own; else only lets go of it.
+    fn rotate(&mut self, now: Instant, component: &str) {
+        let file = &self.plan.file;
+        let named = |open: &Open| log_file::is_still_named(&open.file, file);
+        let renamed = match &self.file {
+            Some(open) if named(open) => {
+                let _names = lock(&self.names);
+                rotate::rotate(file, self.plan.max_files)
+            }
+            _ => Ok(()),
+        };
+        if let Err(why) = renamed {
+            if self.unrotatable.is_none() {
+                log::warn!(
+                    "{component}: its log can't be rotated and grows, which is tried again each second: {why}"
+                );
+            }
+            self.unrotatable = Some(now + ROTATE_AGAIN);
+            return;
+        }
+        if self.unrotatable.take().is_some() {
+            log::info!("{component}: its log is rotated again");
+        }
+        self.file = None;
+        self.archive.look_at(&self.plan, &self.names);
+    }
+
     /// The open file; opened again where it was renamed, deleted or replaced.
-    fn opened(&mut self, now: Instant) -> io::Result<&File> {
+    fn opened(&mut self, now: Instant) -> io::Result<&mut Open> {
         if let Some(open) = &mut self.file
             && now.duration_since(open.checked) >= RECHECK
         {
@@ -161,10 +310,18 @@ impl Sink {
             }
         }
         match &mut self.file {
-            Some(open) => Ok(&open.file),
+            Some(open) => Ok(open),
             none => {
                 let file = log_file::open_to_place(&self.plan.file)?;
-                Ok(&none.insert(Open { file, checked: now }).file)
+                let written = ms_since_1970(file.metadata()?.modified()?);
+                let identity = log_file::identity(&file)?;
+                Ok(none.insert(Open {
+                    file,
+                    identity,
+                    checked: now,
+                    written,
+                    due: None,
+                }))
             }
         }
     }
@@ -176,8 +333,7 @@ impl Sink {
         };
         let end = open.file.metadata()?.len();
         let mut line = Vec::with_capacity(128);
-        let mut last = [b'\n'];
-        if end > 0 && open.file.read_at(&mut last, end - 1)? == 1 && last[0] != b'\n' {
+        if !ends_a_line(&open.file, end)? {
             line.push(b'\n');
         }
         let why = cause(&fault.why);
@@ -228,10 +384,24 @@ impl Sink {
     }
 }
 
-/// splice(2) without waiting for the pipe. 0 means that it is empty and nobody can write any more.
-fn splice(pipe: BorrowedFd<'_>, to: BorrowedFd<'_>, at: Option<&mut u64>) -> Result<usize, Errno> {
+/// splice(2) without waiting for the pipe, of `most` bytes. 0 means that it is empty and nobody can write any more.
+fn splice(
+    pipe: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    at: Option<&mut u64>,
+    most: usize,
+) -> Result<usize, Errno> {
     rustix::io::retry_on_intr({
         let mut at = at;
-        move || rustix::pipe::splice(pipe, None, to, at.as_deref_mut(), CHUNK, SpliceFlags::NONBLOCK)
+        move || rustix::pipe::splice(pipe, None, to, at.as_deref_mut(), most, SpliceFlags::NONBLOCK)
     })
+}
+
+fn ends_a_line(file: &File, end: u64) -> io::Result<bool> {
+    let mut last = [0];
+    Ok(end == 0 || (file.read_at(&mut last, end - 1)? == 1 && last[0] == b'\n'))
+}
+
+fn wall_ms() -> i64 {
+    ms_since_1970(SystemTime::now())
 }

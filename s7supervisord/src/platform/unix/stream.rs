@@ -1,11 +1,12 @@
 //! One component's output over all its runs: their pipes in a row, and the file that they end in.
 
+use super::archive::Archive;
 use super::pace::Pace;
-use super::sink::{CHUNK, Poured, Sink};
+use super::sink::{CHUNK, Poured, Sink, Tools};
 use crate::registry::plan::LogPlan;
 use s7proto::name::ComponentName;
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -54,7 +55,7 @@ pub(super) enum Next {
 }
 
 impl Stream {
-    pub(super) fn new(component: ComponentName, plan: Arc<LogPlan>) -> Self {
+    pub(super) fn new(component: ComponentName, plan: Arc<LogPlan>, archive: Arc<Archive>) -> Self {
         let queue = Queue {
             plan: Arc::clone(&plan),
             head: None,
@@ -64,7 +65,7 @@ impl Stream {
         Self {
             component,
             dropped: AtomicU64::new(0),
-            sink: Mutex::new(Sink::new(plan)),
+            sink: Mutex::new(Sink::new(plan, archive)),
             queue: Mutex::new(queue),
         }
     }
@@ -79,14 +80,18 @@ impl Queue {
 
 impl Pipe {
     /// Moves what is in the pipe, at most a quantum.
-    pub(super) fn turn(&self, nowhere: BorrowedFd<'_>) -> Next {
+    pub(super) fn turn(&self, tools: &Tools<'_>) -> Next {
         let mut sink = lock(&self.stream.sink);
         sink.follow(Arc::clone(&lock(&self.stream.queue).plan));
         let mut moved = 0;
         while moved < QUANTUM {
-            let poured = sink.pour(self.read.as_fd(), nowhere, self.stream.component.as_str());
+            let poured = sink.pour(self.read.as_fd(), tools, self.stream.component.as_str());
             let bytes = match poured {
                 Poured::Moved(bytes) => bytes,
+                Poured::Part(bytes) => {
+                    moved += bytes;
+                    continue;
+                }
                 Poured::Dropped(bytes) => {
                     self.stream.dropped.fetch_add(bytes as u64, Ordering::Relaxed);
                     bytes

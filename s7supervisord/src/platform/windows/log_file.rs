@@ -5,7 +5,7 @@
 use crate::output::failure::doing;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Opens a link itself instead of what it points to, so that a link is seen and refused.
@@ -39,6 +39,14 @@ pub fn open_to_read(file: &Path) -> io::Result<File> {
 #[must_use]
 pub fn is_still_named(_file: &File, path: &Path) -> bool {
     path.exists()
+}
+
+/// What tells `file` from others of the same log: when it was created.
+///
+/// # Errors
+/// The file can't be asked.
+pub fn identity(file: &File) -> io::Result<u64> {
+    Ok(file.metadata()?.creation_time())
 }
 
 fn open(file: &Path, options: &mut OpenOptions) -> io::Result<File> {

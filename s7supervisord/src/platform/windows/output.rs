@@ -70,6 +70,12 @@ impl Capture {
     }
 
     /// Never called: there is no [`Capture`].
+    #[must_use]
+    pub fn pipe_bytes(&self, _component: &ComponentName) -> Option<u64> {
+        match self.never {}
+    }
+
+    /// Never called: there is no [`Capture`].
     pub fn forget(&self, _component: &ComponentName) {
         match self.never {}
     }

@@ -178,5 +178,45 @@ fn again(test: &str, wrapper: &mut Command, inside: &Path) {
         .unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{}: {text}",
+        output.status
+    );
+}
+
+#[test]
+fn needs_root_a_disk_that_is_full_while_a_log_is_compressed_keeps_the_plain_file() {
+    let Some(disk) =
+        small_disk("needs_root_a_disk_that_is_full_while_a_log_is_compressed_keeps_the_plain_file")
+    else {
+        return;
+    };
+    let stage = Stage::new();
+    let plan = LogPlan {
+        file: disk.join("is.log"),
+        max_size: 20_000,
+        compress: true,
+        ..stage.plan("is")
+    };
+    // What can't be compressed, and leaves no room for itself twice.
+    let mut noise = vec![0; 40_000];
+    let mut state = 1_u64;
+    for byte in &mut noise {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        *byte = (state >> 56) as u8;
+    }
+    noise.push(b'\n');
+    fs::write(disk.join("is.log.1"), &noise).unwrap();
+    let mut out = stage.attach_to("is", 1, &plan);
+    out.write_all(b"one\n").unwrap();
+    eventually("compression was tried", || {
+        disk.join(".is.log.gz").exists() || holds(&plan.file, b"one\n")
+    });
+    thread::sleep(Duration::from_millis(300));
+    eventually("and given up", || !disk.join(".is.log.gz").exists());
+    assert!(holds(&disk.join("is.log.1"), &noise) && !disk.join("is.log.1.gz").exists());
+    out.write_all(b"two\n").unwrap();
+    eventually("the log goes on", || holds(&plan.file, b"one\ntwo\n"));
+    assert_eq!(stage.capture.dropped_bytes(&name("is")), 0);
 }

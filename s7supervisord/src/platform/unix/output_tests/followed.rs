@@ -30,7 +30,7 @@ fn a_file_that_is_renamed_is_read_on_for_as_long_as_its_writer_may_write_to_it()
     let mut follower = Follower::new(path.clone(), 10, 1000);
     assert_eq!(text(follower.read(1000)), "old\n");
     let mut old = File::options().append(true).open(&path).unwrap();
-    fs::rename(&path, folder.path().join("a.log.1")).unwrap();
+    fs::rename(&path, folder.path().join("a.old")).unwrap();
     fs::write(&path, "first\n").unwrap();
     assert_eq!(
         text(follower.read(1000)),

@@ -11,8 +11,10 @@ use std::thread;
 use std::time::Instant;
 
 mod alone;
+mod archived;
 mod faults;
 mod followed;
+mod rotation;
 mod taken_up;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -256,7 +258,7 @@ fn a_stranger_who_keeps_an_old_runs_pipe_does_not_hold_up_the_next_run() {
 fn without_a_reader_the_component_writes_on_up_to_the_capacity_of_its_pipe() {
     let temp = tempfile::tempdir().unwrap();
     let folder = super::super::fifo::folder(&temp.path().join("out")).unwrap();
-    let ends = super::super::fifo::make(folder.as_fd(), "is.1", None).unwrap();
+    let ends = super::super::fifo::make(folder.as_fd(), "is.1", None, 1 << 20).unwrap();
     drop(ends.read);
     // SIGPIPE is ignored in a test process, so its other face is looked for: EPIPE.
     let mut out = File::from(ends.child);

@@ -58,3 +58,19 @@ fn pipes_of_runs_that_nobody_knows_are_removed_and_others_stay() {
     eventually("the known one goes on", || holds(&stage.log("is"), b"on\n"));
     drop(unknown);
 }
+
+#[test]
+fn the_size_of_a_pipe_is_known_and_the_same_to_the_next_daemon() {
+    let stage = Stage::new();
+    assert_eq!(stage.capture.pipe_bytes(&name("is")), None);
+    let out = stage.attach("is", 1);
+    let size = rustix::pipe::fcntl_getpipe_size(&out).unwrap();
+    assert_eq!(stage.capture.pipe_bytes(&name("is")), Some(size as u64));
+    rustix::pipe::fcntl_setpipe_size(&out, 128 * 1024).unwrap();
+    let stage = next_daemon(stage);
+    assert!(stage.capture.reattach(&name("is"), 1, &stage.plan("is")).unwrap());
+    assert_eq!(stage.capture.pipe_bytes(&name("is")), Some(128 * 1024));
+    drop(out);
+    stage.drained();
+    eventually("it is gone", || stage.capture.pipe_bytes(&name("is")).is_none());
+}
