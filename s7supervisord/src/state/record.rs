@@ -126,6 +126,8 @@ impl Reading {
                     known.run = run;
                     known.process = None;
                     known.asked_ns = None;
+                    // Whoever noted this end has noted as well whether it is the last one.
+                    known.stays = None;
                     known.take(words);
                 }
             }

@@ -59,8 +59,16 @@ impl Turn<'_> {
             let others: Vec<Slot> = others
                 .filter(|slot| !up.contains(slot) && !down.contains(slot))
                 .collect();
-            self.go_on_stopping(&others, &by);
+            for &slot in &others {
+                self.with(slot, |component, step, _| {
+                    if component.policy.auto_start || component.run > 0 {
+                        component.stopped_by = Some(by.clone());
+                    }
+                    component.wish_down(step, None);
+                });
+            }
             down.extend(others);
+            self.go_on_stopping(&down);
         }
         // What goes on needs no start, and its row of crashes isn't over because the daemon is another one.
         for slot in self.select(|component| component.wish == Wish::Up) {
@@ -79,16 +87,10 @@ impl Turn<'_> {
         self.start_in_tiers(targets);
     }
 
-    /// Everything was stopped or being stopped when the daemon was killed: what of these lives on is ended in reverse tiers.
-    fn go_on_stopping(&mut self, slots: &[Slot], by: &(Actor, i64)) {
+    /// Everything was being stopped when the daemon was killed: what of these lives on is ended in reverse tiers.
+    fn go_on_stopping(&mut self, slots: &BTreeSet<Slot>) {
         let mut sequence = StopSequence::default();
         for &slot in slots {
-            self.with(slot, |component, step, _| {
-                if component.policy.auto_start || component.run > 0 {
-                    component.stopped_by = Some(by.clone());
-                }
-                component.wish_down(step, None);
-            });
             self.queue_stop(&mut sequence, slot);
         }
         if !sequence.is_over() {
