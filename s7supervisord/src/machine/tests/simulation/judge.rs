@@ -58,7 +58,6 @@ pub struct Judge {
     inherited: BTreeMap<Slot, bool>,
     /// What an earlier daemon has left at rest, as its policy wants it or given up; nobody has wished it anew.
     at_rest: BTreeSet<Slot>,
-    given_up: BTreeSet<Slot>,
     /// The boot is still to come.
     before_boot: bool,
 }
@@ -373,14 +372,8 @@ impl Judge {
             assert!(excused || due <= host.now, "{run:?} is killed before {due}");
             self.patience.insert(run, host.now);
         }
-        let named = match input {
-            Input::Command(_, Command::Stop(slots) | Command::Restart(slots)) => slots.contains(&run.slot),
-            Input::Event(of, _) => *of == run,
-            _ => false,
-        };
-        let booting = matches!(input, Input::Command(_, Command::Boot(..)));
-        let wished_down = self.wishes.get(&run.slot) == Some(&Wish::Down);
-        assert!(!booting || wished_down, "a boot ends {run:?}");
+        let named = handover::names(input, run);
+        self.boot_ends(input, run);
         let Some(tier) = self.sequence.get(&run).filter(|_| first && !named && !self.hurry) else {
             return;
         };

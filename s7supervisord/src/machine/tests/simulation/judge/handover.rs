@@ -1,11 +1,11 @@
 //! What has to hold when one daemon follows another: what is carried over, and what its boot may do.
 
 use super::{Judge, WINDOW};
-use crate::machine::input::{Fate, Legacy, Remembered, RunId, Slot};
+use crate::machine::input::{Command, Fate, Legacy, Remembered, RunId, Slot};
 use crate::machine::moment::Moment;
-use crate::machine::tests::simulation::daemon::Daemon;
+use crate::machine::tests::simulation::daemon::{Daemon, Input};
 use crate::machine::tests::simulation::host::Host;
-use s7proto::status::{EndCause, ExitReport, Wish};
+use s7proto::status::{EndCause, ExitReport, State, Wish};
 use std::time::Duration;
 
 impl Judge {
@@ -18,7 +18,13 @@ impl Judge {
         all_down: Option<i64>,
     ) {
         self.before_boot = false;
-        self.excused.extend(&self.given_up);
+        // No tier waits for what was given up before this boot.
+        let state = |slot| daemon.fleet.view(slot, host.now).map(|view| view.state);
+        let given_up = daemon
+            .fleet
+            .slots()
+            .filter(|slot| state(*slot) == Some(State::Fatal));
+        self.excused.extend(given_up);
         let wished_up = |slot: &Slot| {
             let named = remembered.iter().find(|one| one.slot == *slot);
             match (named, all_down) {
@@ -77,11 +83,30 @@ impl Judge {
                 }
                 Fate::Unseen { .. } => true,
                 Fate::Over => legacy.crashes > 0 || legacy.last_exit.as_ref().is_some_and(unseen),
-                Fate::Exited => next.at_rest.insert(slot),
-                Fate::Fatal => next.at_rest.insert(slot) && next.given_up.insert(slot),
+                Fate::Exited | Fate::Fatal => next.at_rest.insert(slot),
             };
             next.inherited.insert(slot, up);
         }
         next
+    }
+
+    /// Nothing that is up is touched by a boot, unless it is wished down.
+    pub(super) fn boot_ends(&self, input: &Input, run: RunId) {
+        let booting = matches!(input, Input::Command(_, Command::Boot(..)));
+        let wished_down = self.wishes.get(&run.slot) == Some(&Wish::Down);
+        assert!(!booting || wished_down, "a boot ends {run:?}");
+    }
+}
+
+/// Whether `input` is about this run by name, so that it keeps to no tiers.
+pub(super) fn names(input: &Input, run: RunId) -> bool {
+    match input {
+        Input::Command(_, Command::Stop(slots) | Command::Restart(slots)) => slots.contains(&run.slot),
+        Input::Command(_, Command::Boot(remembered, _)) => {
+            let stopped = |one: &Remembered| one.slot == run.slot && one.wish == Wish::Down;
+            remembered.iter().any(stopped)
+        }
+        Input::Event(of, _) => *of == run,
+        _ => false,
     }
 }
