@@ -2,13 +2,13 @@
 
 use super::component::{Component, Step};
 use super::effect::Effect;
-use super::input::{Command, Event, Legacy, Order, Policy, RunId, Slot, Stamp, Ticket};
+use super::input::{Command, Event, Order, Policy, RunId, Slot, Stamp, Ticket};
 use super::life::Life;
 use super::moment::Moment;
 use super::restart::Jitter;
 use super::sequence::StopSequence;
 use super::view::View;
-use s7proto::status::{ExitReport, State};
+use s7proto::status::State;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -39,6 +39,10 @@ pub struct Fleet {
     open_parts: HashMap<Ticket, usize>,
     /// Since the last look, somebody may have begun to wait for what can't come.
     look_for_held: bool,
+    /// What an earlier daemon has left is known, and not yet what is wished of it: nothing begins before the boot.
+    before_boot: bool,
+    /// Somebody has stopped everything, and nobody has started it since.
+    all_down: bool,
 }
 
 impl Fleet {
@@ -62,6 +66,8 @@ impl Fleet {
             halted: false,
             open_parts: HashMap::new(),
             look_for_held: false,
+            before_boot: false,
+            all_down: false,
         }
     }
 
@@ -104,21 +110,6 @@ impl Fleet {
         self.shutting_down
     }
 
-    /// A component is as an earlier daemon has left it. To be told before any command.
-    pub fn inherit(&mut self, stamp: Stamp, slot: Slot, legacy: Legacy, effects: &mut Vec<Effect>) {
-        self.with(stamp, slot, effects, |component, step| {
-            component.inherit(step, legacy)
-        });
-    }
-
-    /// What the next daemon has to know of a component, beside its runs: starts that followed a crash, crashes in a row, and how
-    /// the last run has ended.
-    #[must_use]
-    pub fn tally(&self, slot: Slot) -> Option<(u64, u32, Option<ExitReport>)> {
-        let component = self.get(slot)?;
-        Some((component.restarts, component.crashes, component.last_exit.clone()))
-    }
-
     /// Somebody asks for something.
     pub fn command(&mut self, stamp: Stamp, order: Order, effects: &mut Vec<Effect>) {
         let from = effects.len();
@@ -146,7 +137,7 @@ impl Fleet {
             Command::StartAll => turn.start_all(),
             Command::Start(slots) => turn.start(&slots, &who),
             Command::StopAll => {
-                turn.remember_all_down(&who);
+                turn.remember_all(Some((who.clone(), stamp.wall_ms)));
                 turn.stop_all(&who);
             }
             Command::Stop(slots) => turn.stop(&slots, &who),
@@ -236,7 +227,7 @@ impl Fleet {
     }
 
     fn open_tiers(&mut self, stamp: Stamp, effects: &mut Vec<Effect>) {
-        if self.stopping.is_some() {
+        if self.stopping.is_some() || self.before_boot {
             return;
         }
         while let Some((&tier, _)) = self.parked.first_key_value() {
@@ -357,6 +348,7 @@ impl Fleet {
         for slot in slots {
             let free = self.get(slot).is_some_and(|component| {
                 component.wants_run()
+                    && !self.before_boot
                     && matches!(component.life, Life::Waiting)
                     && self.missing_dependency(component).is_none()
             });

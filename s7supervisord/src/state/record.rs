@@ -126,13 +126,16 @@ impl Reading {
                     known.run = run;
                     known.process = None;
                     known.asked_ns = None;
+                    // Whoever noted this end has noted as well whether it is the last one.
+                    known.stays = None;
                     known.take(words);
                 }
             }
             _ => {
                 let at_ns = words.next()?.parse().ok()?;
-                let known = self.left.known.get_mut(&component)?;
-                if known.run == run {
+                // Where the line of the start is lost, this one is whole all the same; it has nothing to be said of.
+                let known = self.left.known.get_mut(&component);
+                if let Some(known) = known.filter(|known| known.run == run) {
                     known.asked_ns = Some(at_ns);
                 }
             }

@@ -165,6 +165,19 @@ fn later_lines_win_and_the_end_of_a_later_run_ends_the_one_before() {
         "the one that could not be created"
     );
     assert_eq!(run(&["start is 5 101 6", "end is 4"]), (5, true), "noted late");
+    let left = parse(
+        lines(&["end is 4 stays=exited", "end is 5 crashes=1"]).as_bytes(),
+        "b",
+    )
+    .unwrap();
+    let known = &left.known[&name("is")];
+    assert_eq!(
+        (known.stays, known.tally.crashes),
+        (None, 1),
+        "it was tried once more"
+    );
+    let left = parse(lines(&["asked svg 1 9"]).as_bytes(), "b").unwrap();
+    assert_eq!(left.damaged, 0, "a whole line about a run whose start is lost");
     let left = parse(lines(&["all down uid:0 1", "all up"]).as_bytes(), "b").unwrap();
     assert_eq!(left.all_down, None);
     let left = parse(lines(&["asked is 3 9", "asked is 4 10"]).as_bytes(), "b").unwrap();

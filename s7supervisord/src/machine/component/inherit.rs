@@ -49,6 +49,11 @@ impl Component {
                 self.pid = Some(pid);
                 // Its turn comes with its tier, when its tree is gone.
                 self.parked = true;
+                // Whether it has run for long enough to end the row nobody knows; starts are as far apart as if it had.
+                let stable_after = self.policy.ready_after.unwrap_or_default() + restart::STABLE_AFTER;
+                if started + stable_after <= step.stamp.now {
+                    self.rest();
+                }
                 let report = ExitReport {
                     exit: Exit::Unknown,
                     cause: EndCause::Unseen,
@@ -67,18 +72,9 @@ impl Component {
                 });
                 self.kill(step, 1);
             }
-            Fate::Over => {
-                let waits = self
-                    .last_exit
-                    .as_ref()
-                    .is_some_and(|exit| matches!(exit.cause, EndCause::Crashed | EndCause::OutOfMemory));
-                let until = restart::next_start(step.stamp.now, started, crashes, step.jitter);
-                if waits && until > step.stamp.now {
-                    self.life = Life::Backoff { until };
-                } else {
-                    self.wish = Wish::Down;
-                }
-            }
+            Fate::Over if self.crashes > 0 || self.ended_unseen_last() => self.try_again(step),
+            // It was asked to end, so whether it begins again is for what is wished of it.
+            Fate::Over => self.wish = Wish::Down,
             Fate::Exited => self.life = Life::Exited,
             Fate::Fatal => self.life = Life::Fatal,
         }
@@ -105,11 +101,28 @@ impl Component {
             self.life = Life::Exited;
             return;
         }
+        self.try_again(step);
+    }
+
+    /// Begins, spaced from the start before as the row wants it, when its tier is open.
+    fn try_again(&mut self, step: &mut Step<'_>) {
         let until = restart::next_start(step.stamp.now, self.started, self.crashes, step.jitter);
         if until > step.stamp.now {
             self.life = Life::Backoff { until };
         } else {
+            self.restarts += u64::from(self.follows_crash());
             self.want_begin(step);
         }
+    }
+
+    /// Whether the next run follows a crash: not a fault of the host, where nothing has run, and not an end that nobody has seen.
+    pub(super) fn follows_crash(&self) -> bool {
+        self.host_faults == 0 && (self.last_fault.is_some() || !self.ended_unseen_last())
+    }
+
+    fn ended_unseen_last(&self) -> bool {
+        self.last_exit
+            .as_ref()
+            .is_some_and(|report| report.cause == EndCause::Unseen)
     }
 }

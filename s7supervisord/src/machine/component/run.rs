@@ -134,10 +134,7 @@ impl Component {
                 }
             },
             Life::Backoff { .. } => {
-                // What follows a fault of the host is no restart: nothing has run.
-                if self.host_faults == 0 {
-                    self.restarts += 1;
-                }
+                self.restarts += u64::from(self.follows_crash());
                 self.want_begin(step);
             }
             Life::Stopped | Life::Waiting | Life::Exited | Life::Fatal => {}

@@ -1,66 +1,96 @@
 //! The first command of a daemon: what starts, and what goes on as an earlier daemon has left it.
 
-use super::Turn;
+use super::{Fleet, Turn};
 use crate::machine::effect::Effect;
-use crate::machine::input::{Remembered, Slot};
+use crate::machine::input::{Legacy, Remembered, Slot, Stamp};
 use crate::machine::life::Life;
 use crate::machine::sequence::StopSequence;
-use s7proto::status::{Actor, Wish};
-use std::collections::{BTreeMap, BTreeSet};
+use s7proto::status::{Actor, ExitReport, Wish};
+use std::collections::BTreeSet;
+
+impl Fleet {
+    /// A component is as an earlier daemon has left it. To be told before any command; from now on until the boot nothing
+    /// begins, because nobody has said yet what is wished, or what else may live.
+    pub fn inherit(&mut self, stamp: Stamp, slot: Slot, legacy: Legacy, effects: &mut Vec<Effect>) {
+        self.before_boot = true;
+        self.with(stamp, slot, effects, |component, step| {
+            component.inherit(step, legacy)
+        });
+    }
+
+    /// What the next daemon has to know of a component, beside its runs: starts that followed a crash, crashes in a row, and how
+    /// the last run has ended.
+    #[must_use]
+    pub fn tally(&self, slot: Slot) -> Option<(u64, u32, Option<ExitReport>)> {
+        let component = self.get(slot)?;
+        Some((component.restarts, component.crashes, component.last_exit.clone()))
+    }
+}
 
 impl Turn<'_> {
     pub(super) fn boot(&mut self, wishes: Vec<Remembered>, all_down: Option<(Actor, i64)>) {
-        let mut up: BTreeSet<Slot> = BTreeSet::new();
-        let mut down: BTreeMap<Slot, (Actor, i64)> = BTreeMap::new();
-        for Remembered {
-            slot,
-            wish,
-            who,
-            at_ms,
-        } in wishes
-        {
+        self.fleet.before_boot = false;
+        self.fleet.all_down = all_down.is_some();
+        let (mut up, mut down) = (BTreeSet::new(), BTreeSet::new());
+        for remembered in wishes {
+            let Remembered {
+                slot,
+                wish,
+                who,
+                at_ms,
+            } = remembered;
+            // Who has stopped everything has stopped what was started by name before, too.
+            let overruled = all_down.as_ref().is_some_and(|(_, since)| at_ms < *since);
             match wish {
+                Wish::Up if overruled => {}
                 Wish::Up => drop(up.insert(slot)),
-                Wish::Down => drop(down.insert(slot, (who, at_ms))),
+                Wish::Down => {
+                    down.insert(slot);
+                    self.with(slot, |component, step, _| {
+                        component.stopped_by = Some((who, at_ms));
+                        component.wish_down(step, None);
+                        component.end_run(step);
+                    });
+                }
             }
         }
-        // A stop of everything that was under way, or done, when the daemon was killed. It concerned what was up then.
-        if let Some((who, at_ms)) = all_down {
-            let stopped = self
-                .select(|_| true)
-                .into_iter()
-                .filter(|slot| !up.contains(slot));
-            for slot in stopped {
-                down.entry(slot).or_insert_with(|| (who.clone(), at_ms));
+        if let Some(by) = all_down {
+            let others = self.select(|_| true).into_iter();
+            let others: Vec<Slot> = others
+                .filter(|slot| !up.contains(slot) && !down.contains(slot))
+                .collect();
+            for &slot in &others {
+                self.with(slot, |component, step, _| {
+                    if component.policy.auto_start || component.run > 0 {
+                        component.stopped_by = Some(by.clone());
+                    }
+                    component.wish_down(step, None);
+                });
             }
+            down.extend(others);
+            self.go_on_stopping(&down);
         }
-        self.end_what_was_stopped(&down);
-        let targets = self.select(|component| {
-            // What goes on needs no start, and its row of crashes is not ended by this.
-            let goes_on = component.wish == Wish::Up && !matches!(component.life, Life::Waiting);
-            !component.removed && !goes_on
+        // What goes on needs no start, and its row of crashes isn't over because the daemon is another one.
+        for slot in self.select(|component| component.wish == Wish::Up) {
+            self.with(slot, |component, _, _| {
+                component.parked |= matches!(component.life, Life::Waiting);
+            });
+        }
+        // No tier waits once more for what an earlier daemon has given up.
+        let given_up = self.select(|component| matches!(component.life, Life::Fatal));
+        self.fleet.excused.extend(given_up);
+        let targets = self.fleet.iter().filter(|(slot, component)| {
+            let wished = component.policy.auto_start || up.contains(slot);
+            wished && component.wish == Wish::Down && !component.removed && !down.contains(slot)
         });
-        let starts = |slot: &Slot| {
-            let by_itself = self
-                .fleet
-                .get(*slot)
-                .is_some_and(|component| component.policy.auto_start);
-            (by_itself || up.contains(slot)) && !down.contains_key(slot)
-        };
-        let targets = targets.into_iter().filter(starts).collect();
+        let targets = targets.map(|(slot, _)| slot).collect();
         self.start_in_tiers(targets);
     }
 
-    /// Ends in reverse tiers what lives on although somebody has stopped it.
-    fn end_what_was_stopped(&mut self, down: &BTreeMap<Slot, (Actor, i64)>) {
+    /// Everything was being stopped when the daemon was killed: what of these lives on is ended in reverse tiers.
+    fn go_on_stopping(&mut self, slots: &BTreeSet<Slot>) {
         let mut sequence = StopSequence::default();
-        for (&slot, by) in down {
-            self.with(slot, |component, step, _| {
-                component.stopped_by = Some(by.clone());
-                if component.wish == Wish::Up {
-                    component.wish_down(step, None);
-                }
-            });
+        for &slot in slots {
             self.queue_stop(&mut sequence, slot);
         }
         if !sequence.is_over() {
@@ -68,9 +98,9 @@ impl Turn<'_> {
         }
     }
 
-    /// Everything is down for somebody, and that outlives a crash of the daemon.
-    pub(super) fn remember_all_down(&mut self, who: &Actor) {
-        let down = (who.clone(), self.stamp.wall_ms);
-        self.effects.push(Effect::RememberAll(Some(down)));
+    /// Notes who has stopped everything, and when, or that it was started again: that outlives a crash of the daemon.
+    pub(super) fn remember_all(&mut self, down: Option<(Actor, i64)>) {
+        self.fleet.all_down = down.is_some();
+        self.effects.push(Effect::RememberAll(down));
     }
 }

@@ -12,7 +12,7 @@ impl Turn<'_> {
     pub(super) fn start_all(&mut self) {
         let targets = self.select(|component| component.policy.auto_start && !component.removed);
         self.unremember(&targets);
-        self.effects.push(Effect::RememberAll(None));
+        self.remember_all(None);
         self.start_in_tiers(targets);
     }
 
@@ -88,7 +88,7 @@ impl Turn<'_> {
             (component.policy.auto_start || component.wish == Wish::Up) && !component.removed
         });
         self.unremember(&self.select(|component| component.policy.auto_start && !component.removed));
-        self.effects.push(Effect::RememberAll(None));
+        self.remember_all(None);
         self.expect_parts(targets.len());
         let mut sequence = StopSequence::default();
         for slot in self.select(|_| true) {
@@ -112,7 +112,7 @@ impl Turn<'_> {
                 Change::Add(policy) => {
                     let slot = self.fleet.next_slot();
                     self.fleet.components.push(Some(Component::new(policy)));
-                    self.start_added(slot);
+                    self.start_added(slot, who);
                 }
                 Change::Remove(slot) if self.fleet.get(slot).is_none() => {}
                 Change::Remove(slot) => {
@@ -129,7 +129,7 @@ impl Turn<'_> {
                 } => {
                     self.alter(slot, policy);
                     if self.set_removed(slot, false) {
-                        self.start_added(slot);
+                        self.start_added(slot, who);
                     } else if needs_run {
                         self.renew(&mut sequence, slot, restart);
                     }
@@ -207,10 +207,14 @@ impl Turn<'_> {
 
     /// Wishes up what a registry has added, if it starts by itself. If it was removed before and has not gone yet, that
     /// goes on, and a new run follows.
-    fn start_added(&mut self, slot: Slot) {
+    fn start_added(&mut self, slot: Slot, who: &Actor) {
         let starts = |component: &&Component| component.policy.auto_start;
         if let Some(component) = self.fleet.get(slot).filter(starts) {
             let fresh = component.life.may_have_process();
+            if self.fleet.all_down {
+                // Or the next daemon would take it for one of those that were stopped with everything.
+                self.remember(slot, Wish::Up, who);
+            }
             self.expect_parts(1);
             self.with(slot, |component, step, ticket| {
                 component.park(step);

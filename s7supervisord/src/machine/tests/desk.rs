@@ -2,7 +2,7 @@
 
 use crate::machine::effect::Effect;
 use crate::machine::fleet::Fleet;
-use crate::machine::input::{Command, Event, Order, Policy, Restart, RunId, Slot, Stamp, Ticket};
+use crate::machine::input::{Command, Event, Legacy, Order, Policy, Restart, RunId, Slot, Stamp, Ticket};
 use crate::machine::moment::Moment;
 use s7proto::reply::Outcome;
 use s7proto::status::{Actor, EndCause, Exit, SpawnFailure, SpawnStage, State};
@@ -40,6 +40,14 @@ impl Desk {
             now: self.now,
             wall_ms: i64::try_from(self.now.as_micros() / 1000).unwrap(),
         }
+    }
+
+    /// Tells of a component as an earlier daemon has left it.
+    pub fn inherit(&mut self, slot: Slot, legacy: Legacy) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.fleet.inherit(self.stamp(), slot, legacy, &mut effects);
+        self.check_timers();
+        effects
     }
 
     /// Gives a command, with the next ticket.

@@ -1,8 +1,9 @@
 //! Every state that a component can be in, with a way to drive one there.
 
 use super::desk::{Desk, failure, policy};
-use crate::machine::input::{Change, Command, Event, Policy, Restart, Slot};
+use crate::machine::input::{Change, Command, Event, Fate, Legacy, Policy, Restart, Slot};
 use s7proto::status::Exit;
+use std::time::Duration;
 
 /// The component that the table is about.
 pub const WEB: Slot = Slot(0);
@@ -88,6 +89,11 @@ pub const STATES: &[(&str, Way)] = &[
         hung(desk);
         (0..4).for_each(|_| wake(desk));
     }),
+    ("Ending unseen, killing 1 (parked)", unseen),
+    ("Ending unseen, stuck (parked)", |desk| {
+        unseen(desk);
+        (0..3).for_each(|_| wake(desk));
+    }),
     ("Backoff", |desk| {
         spawning(desk);
         desk.report(WEB, Event::SpawnFailed(failure(true)));
@@ -164,6 +170,23 @@ fn asked(desk: &mut Desk) {
 fn hung(desk: &mut Desk) {
     running(desk);
     desk.report(WEB, Event::Hung);
+}
+
+/// Its first process has ended while no daemon was there, and the next one has booted.
+fn unseen(desk: &mut Desk) {
+    let started = desk.now;
+    desk.now = desk.now + Duration::from_secs(10);
+    let legacy = Legacy {
+        run: 1,
+        restarts: 0,
+        crashes: 0,
+        last_exit: None,
+        started,
+        marked: false,
+        fate: Fate::Unseen { pid: 10 },
+    };
+    desk.inherit(WEB, legacy);
+    desk.order(Command::Boot(Vec::new(), None));
 }
 
 /// Lets the timer of `WEB` come, and gives its effects.

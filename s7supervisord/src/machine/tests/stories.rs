@@ -11,11 +11,19 @@
 //! (also `~+0.8s..+1.2s`); no story can jump over a deadline. A line without a time goes on with the one above.
 //! Commands carry tickets, numbered from `#1`; each has to be answered once, or to be named by `open #2` at the end.
 //! An event is of the present run; `web/1 exits 0` names another.
+//!
+//! A daemon that comes after another one is told first what that has left, and then of what people have wished:
+//! ```text
+//! 100s | inherit web/3 lives since=40s asked=95s crashes=2 restarts=7 | web STOPPING
+//! +0   | inherit db/2 unseen since=10s                                | kill db/2; db BACKOFF
+//! +0   | boot web=down db=up@9 all=down@7                             | ...
+//! ```
+//! `since` is the start of that run, and `@` the (wall) time of a wish, 5 if there is none.
 
 use super::desk::{Desk, failure, killed_from_outside, policy};
-use crate::machine::input::{Change, Command, Event, Policy, Remembered, Restart, RunId, Slot};
+use crate::machine::input::{Change, Command, Event, Fate, Legacy, Policy, Remembered, Restart, RunId, Slot};
 use crate::machine::moment::Moment;
-use s7proto::status::{Actor, Exit, Wish};
+use s7proto::status::{Actor, EndCause, Exit, ExitReport, Wish};
 use std::time::Duration;
 
 macro_rules! stories {
@@ -51,6 +59,7 @@ stories! {
     a_hung_run_is_stopped_and_counts_as_a_crash
     a_kill_in_time_is_told
     a_minute_of_running_ends_a_row
+    a_minute_of_running_is_counted_over_daemons
     a_reload_adds_what_others_come_to_depend_on
     a_reload_in_the_middle_of_a_boot
     a_reload_in_the_middle_of_a_stop_of_everything
@@ -62,6 +71,7 @@ stories! {
     a_restart_of_everything_meets_an_overdue_spawn
     a_restart_of_everything_overtaken_by_name
     a_restart_while_starting_ends_that_run
+    a_row_of_crashes_is_carried_over_daemons
     a_second_reload_does_not_wait_for_the_first
     a_shutdown_does_not_wait_for_an_overdue_spawn
     a_shutdown_stops_everything_then_halts
@@ -72,6 +82,7 @@ stories! {
     a_start_of_everything_keeps_the_order_of_what_is_still_ending
     a_stop_does_not_wait_for_an_overdue_spawn
     a_stop_in_backoff_is_done_at_once
+    a_stop_of_everything_goes_on_under_the_next_daemon
     a_stop_that_is_ignored_becomes_a_kill
     a_stop_while_spawning_waits_for_the_process
     a_tier_that_a_reload_changes_is_the_one_to_stop_with
@@ -81,6 +92,7 @@ stories! {
     hurry_kills_what_comes_into_being_late
     more_commands_do_not_make_a_tier_wait_longer
     nobody_waits_for_what_can_not_come
+    nothing_begins_before_it_is_known_what_is_wished
     nothing_of_a_run_is_left_before_the_next
     retries_end_in_fatal_and_a_command_begins_anew
     starts_are_spaced_from_the_start_before
@@ -90,9 +102,16 @@ stories! {
     time_spent_running_counts_as_space
     what_a_reload_is_about_to_stop_lets_nobody_start
     what_comes_late_or_twice_changes_nothing
+    what_has_ended_unseen_is_started_again_in_its_tier
+    what_has_ended_unseen_keeps_its_space
     what_is_removed_and_added_again_comes_back
     what_is_removed_never_comes_back
     what_is_removed_together_is_not_started_on_the_way
+    what_lives_goes_on_under_the_next_daemon
+    what_lives_opens_later_tiers
+    what_was_asked_to_end_keeps_the_rest_of_its_time
+    what_was_over_waits_for_its_turn
+    what_was_stopped_is_ended_by_the_next_daemon
     what_was_wished_by_name_outlives_the_daemon
     who_waits_for_what_nobody_wants_holds_no_tier_up
 }
@@ -198,8 +217,16 @@ fn act(desk: &mut Desk, input: &str) -> Option<Vec<crate::machine::effect::Effec
     let words: Vec<&str> = input.split_whitespace().collect();
     let slots = |names: &[&str]| -> Vec<Slot> { names.iter().map(|name| desk.slot(name)).collect() };
     let command = match words[..] {
+        ["inherit", subject, fate, ref known @ ..] => {
+            let (name, run) = subject.split_once('/')?;
+            return Some(desk.inherit(desk.slot(name), legacy(run.parse().ok()?, fate, known)?));
+        }
         ["boot", ref wishes @ ..] => {
-            Command::Boot(wishes.iter().map(|wish| remembered(desk, wish)).collect(), None)
+            let (all, named): (Vec<&str>, Vec<&str>) =
+                wishes.iter().partition(|wish| wish.starts_with("all="));
+            let remembered = named.iter().map(|wish| remembered(desk, wish)).collect();
+            let all_down = all.first().map(|all| (Actor::Uid(0), noted(all).2));
+            Command::Boot(remembered, all_down)
         }
         ["start", "all"] => Command::StartAll,
         ["stop", "all"] => Command::StopAll,
@@ -223,15 +250,69 @@ fn act(desk: &mut Desk, input: &str) -> Option<Vec<crate::machine::effect::Effec
     Some(desk.order(command))
 }
 
-/// `a=down`: what an earlier daemon has noted.
+/// What an earlier daemon has noted, as `a=down` or, with the time, `a=down@7`.
 fn remembered(desk: &Desk, wish: &str) -> Remembered {
-    let (name, wish) = wish.split_once('=').unwrap();
+    let (name, wish, at_ms) = noted(wish);
     Remembered {
         slot: desk.slot(name),
-        wish: if wish == "up" { Wish::Up } else { Wish::Down },
+        wish,
         who: Actor::Uid(0),
-        at_ms: 5,
+        at_ms,
     }
+}
+
+fn noted(wish: &str) -> (&str, Wish, i64) {
+    let (name, wish) = wish.split_once('=').unwrap();
+    let (wish, at) = wish.split_once('@').unwrap_or((wish, "5"));
+    let wish = if wish == "up" { Wish::Up } else { Wish::Down };
+    (name, wish, at.parse().unwrap())
+}
+
+/// What an earlier daemon has left of a component.
+fn legacy(run: u64, fate: &str, known: &[&str]) -> Option<Legacy> {
+    let fate = match fate {
+        "lives" => Fate::Lives { pid: 99, asked: None },
+        "unseen" => Fate::Unseen { pid: 99 },
+        "over" => Fate::Over,
+        "exited" => Fate::Exited,
+        "fatal" => Fate::Fatal,
+        _ => return None,
+    };
+    let mut legacy = Legacy {
+        run,
+        restarts: 0,
+        crashes: 0,
+        last_exit: None,
+        started: Moment::default(),
+        marked: false,
+        fate,
+    };
+    for word in known {
+        let (name, value) = word.split_once('=')?;
+        match (name, &mut legacy.fate) {
+            ("since", _) => legacy.started = moment(value, Moment::default()),
+            ("asked", Fate::Lives { asked, .. }) => *asked = Some(moment(value, Moment::default())),
+            ("crashes", _) => legacy.crashes = value.parse().ok()?,
+            ("restarts", _) => legacy.restarts = value.parse().ok()?,
+            ("last", _) => {
+                let cause = match value {
+                    "crashed" => EndCause::Crashed,
+                    "finished" => EndCause::Finished,
+                    "requested" => EndCause::Requested,
+                    "unseen" => EndCause::Unseen,
+                    _ => return None,
+                };
+                legacy.last_exit = Some(ExitReport {
+                    exit: Exit::Code(1),
+                    cause,
+                    at_ms: 0,
+                    lasted_us: 0,
+                });
+            }
+            _ => return None,
+        }
+    }
+    Some(legacy)
 }
 
 fn event(words: &[&str]) -> Option<Event> {

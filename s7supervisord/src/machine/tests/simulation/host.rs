@@ -118,36 +118,56 @@ impl Host {
         }
     }
 
-    /// The daemon is gone, and another comes, which calls components by other slots: what it will hear of is what
-    /// happens from now on. Gives what is there.
-    pub fn change_daemon(&mut self, slot_of: impl Fn(Slot) -> Option<Slot>) -> Vec<RunId> {
+    /// The daemon is gone, and after `gap` another comes, which calls components by other slots: what it will hear of is what
+    /// happens from then on. What happens meanwhile nobody sees.
+    pub fn change_daemon(&mut self, gap: Duration, slot_of: impl Fn(Slot) -> Option<Slot>) {
+        self.now = self.now + gap;
         self.coming.clear();
+        let sick = std::mem::take(&mut self.sick);
+        self.sick = sick
+            .into_iter()
+            .filter_map(|(slot, until)| Some((slot_of(slot)?, until)))
+            .collect();
         let before = std::mem::take(&mut self.processes);
         for (run, mut process) in before {
             // A component that the registry no longer has is ended by the system's own means, which is another story.
             let Some(slot) = slot_of(run.slot) else { continue };
             let run = RunId { slot, run: run.run };
-            // A process that was just being created has its record.
+            // The daemon died before or after it was created, and what was created has its record.
+            let is_there = process.stage != Stage::Creating || self.dice.chance(500);
+            if !is_there {
+                continue;
+            }
             if process.stage == Stage::Creating {
                 process.stage = Stage::Alive;
             }
-            (process.told_to_end, process.killed) = (false, false);
-            self.processes.insert(run, process);
-        }
-        let headless: Vec<RunId> = self.having(Stage::Headless).collect();
-        for run in headless {
-            // The first process is gone: that is the first thing to be told of it.
-            if let Some(process) = self.processes.get_mut(&run) {
-                process.stage = Stage::Alive;
+            let told = process.told_to_end;
+            self.processes.insert(run, process.clone());
+            if process.stage == Stage::Headless {
+                continue;
             }
-            self.tell(Duration::from_millis(1), run, Event::Exited(Exit::Unknown));
+            let dies = if told { 600 } else { 80 };
+            if self.dice.chance(dies) {
+                self.happens(run, &Event::Exited(Exit::Unknown));
+            } else if told {
+                let after = self.dice.span(Duration::from_millis(1), 3 * MINUTE);
+                self.tell(after, run, Event::Exited(Exit::Code(0)));
+            } else {
+                self.live(run);
+            }
         }
-        self.processes.keys().copied().collect()
     }
 
-    fn having(&self, stage: Stage) -> impl Iterator<Item = RunId> {
-        let of = move |(run, process): (&RunId, &Process)| (process.stage == stage).then_some(*run);
-        self.processes.iter().filter_map(of)
+    /// How far a run has come of which the record says that it began; where nothing is left of it, that is to be found out.
+    pub fn stage_or_leftover(&mut self, run: RunId) -> Stage {
+        let gone = Process {
+            stage: Stage::Headless,
+            rest: Rest::Nothing,
+            immortal_until: Moment::default(),
+            told_to_end: true,
+            killed: false,
+        };
+        self.processes.entry(run).or_insert(gone).stage
     }
 
     pub fn next(&self) -> Option<Moment> {

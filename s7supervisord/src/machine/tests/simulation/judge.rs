@@ -12,6 +12,8 @@ use s7proto::status::{State, Wish};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+mod handover;
+
 /// The window in which starts are counted: the longest space between two (DESIGN 4).
 const WINDOW: Duration = Duration::from_secs(60);
 /// Starts in a window: one, one at once, and then after 1, 2, 4, 8, 16 and 32 s less a fifth; the next comes after it.
@@ -48,6 +50,16 @@ pub struct Judge {
     pub awake: Duration,
     shutting_down: bool,
     hurry: bool,
+    /// When one daemon has followed another, as far as the window goes.
+    changes: VecDeque<Moment>,
+    /// Runs that an earlier daemon has asked to end.
+    asked: BTreeSet<RunId>,
+    /// Of components that an earlier daemon has known: whether they were up for it.
+    inherited: BTreeMap<Slot, bool>,
+    /// What an earlier daemon has left at rest, as its policy wants it or given up; nobody has wished it anew.
+    at_rest: BTreeSet<Slot>,
+    /// The boot is still to come.
+    before_boot: bool,
 }
 
 impl Judge {
@@ -70,8 +82,9 @@ impl Judge {
         if self.shutting_down && !stops {
             return;
         }
-        if !stops {
+        if !stops && !matches!(command, Command::Boot(..)) {
             self.starts.clear();
+            self.at_rest.clear();
         }
         let state = |slot: Slot| {
             daemon
@@ -118,18 +131,9 @@ impl Judge {
                 let targets: Vec<Slot> = known.into_iter().filter(there).collect();
                 self.start_in_tiers(daemon, host, &targets);
             }
-            Command::Boot(remembered, _) => {
-                let wish = |slot: &Slot| {
-                    remembered
-                        .iter()
-                        .find(|one| one.slot == *slot)
-                        .map(|one| one.wish)
-                };
-                let (up, down): (Vec<Slot>, Vec<Slot>) = known
-                    .into_iter()
-                    .partition(|slot| wish(slot).map_or(auto(slot), |wish| wish == Wish::Up));
-                self.wish_down(&down);
-                self.start_in_tiers(daemon, host, &up);
+            Command::Boot(remembered, all_down) => {
+                let all_down = all_down.as_ref().map(|(_, since)| *since);
+                self.boot(daemon, host, remembered, all_down);
             }
             Command::RestartAll => {
                 self.sequence.clear();
@@ -159,7 +163,12 @@ impl Judge {
             }
             // Nobody waits for what is ending, so its tier may open before it has ended.
             self.ordered.remove(&slot);
-            if host.of(slot).is_none() {
+            // What waits for its turn in a row, or stays as it is, waits for no tier.
+            let waits = matches!(
+                state,
+                Some(State::Backoff | State::Exited | State::Fatal) if self.inherited.contains_key(&slot)
+            );
+            if host.of(slot).is_none() && !waits {
                 let plan = daemon.roster.plan(slot);
                 self.order(slot, plan.is_none_or(|plan| !plan.depends_on.is_empty()));
             }
@@ -284,6 +293,11 @@ impl Judge {
     fn spawn(&mut self, daemon: &Daemon, host: &Host, run: RunId) {
         let slot = run.slot;
         assert!(!self.shutting_down, "{run:?} is created in a shutdown");
+        assert!(!self.before_boot, "{run:?} is created before the boot");
+        assert!(
+            !self.at_rest.contains(&slot),
+            "{run:?} is created, and it was to stay as it was"
+        );
         let before = host.of(slot);
         assert!(before.is_none(), "{run:?} is created beside {before:?}");
         let last = self.last_run.insert(slot, run.run).unwrap_or(0);
@@ -303,6 +317,13 @@ impl Judge {
         } else {
             STARTS
         };
+        // An end that nobody has seen, and a start whose record was not written, add nothing to a row.
+        let most = most
+            + 2 * self
+                .changes
+                .iter()
+                .filter(|at| host.now.since(**at) < WINDOW)
+                .count();
         assert!(starts.len() <= most, "a storm of starts of {slot:?}: {starts:?}");
         let Some(plan) = daemon.roster.plan(slot).cloned() else {
             return;
@@ -340,6 +361,7 @@ impl Judge {
         );
         let plan = daemon.roster.plan(run.slot).cloned();
         let patience = plan.map_or(Duration::ZERO, |plan| plan.stop_timeout);
+        assert!(kill || !self.asked.contains(&run), "{run:?} is asked once more");
         let first = !self.patience.contains_key(&run);
         let due = *self.patience.entry(run).or_insert(host.now + patience);
         if kill {
@@ -350,11 +372,8 @@ impl Judge {
             assert!(excused || due <= host.now, "{run:?} is killed before {due}");
             self.patience.insert(run, host.now);
         }
-        let named = match input {
-            Input::Command(_, Command::Stop(slots) | Command::Restart(slots)) => slots.contains(&run.slot),
-            Input::Event(of, _) => *of == run,
-            _ => false,
-        };
+        let named = handover::names(input, run);
+        self.boot_ends(input, run);
         let Some(tier) = self.sequence.get(&run).filter(|_| first && !named && !self.hurry) else {
             return;
         };
@@ -408,13 +427,6 @@ impl Judge {
                 let is = daemon.fleet.view(*slot, host.now).map(|view| view.wish);
                 assert_eq!(is, Some(*wish), "what is wished of {slot:?}");
             }
-        }
-    }
-
-    /// Runs that were there before this daemon.
-    pub fn taken_over(&mut self, host: &Host) {
-        for run in host.processes.keys() {
-            self.last_run.insert(run.slot, run.run);
         }
     }
 }

@@ -12,6 +12,7 @@ mod daemon;
 mod dice;
 mod host;
 mod judge;
+mod record;
 mod stack;
 mod story;
 mod trace;

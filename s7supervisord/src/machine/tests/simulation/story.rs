@@ -4,15 +4,16 @@ use super::daemon::{Daemon, Input};
 use super::dice::Dice;
 use super::host::{Host, Told};
 use super::judge::Judge;
+use super::record::{Record, wall_ms};
 use super::stack::Stack;
 use super::trace::Trace;
 use crate::driver::operations::Kind;
-use crate::machine::input::{Command, Event, Fate, Legacy, Remembered, RunId, Slot, Stamp};
+use crate::machine::input::{Command, Event, RunId, Slot, Stamp};
 use crate::machine::moment::Moment;
 use s7proto::name::ComponentName;
 use s7proto::request::Selection;
-use s7proto::status::{Actor, State, Wish};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use s7proto::status::{State, Wish};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// More steps than hours of crash loops of forty components come to.
@@ -26,8 +27,8 @@ pub struct Story<'a> {
     judge: Judge,
     trace: &'a Trace,
     steps: usize,
-    /// What was wished by name, as the daemon notes it for the next one.
-    remembered: BTreeMap<ComponentName, Wish>,
+    /// What the daemon notes for the next one.
+    record: Record,
 }
 
 /// Plays the simulation of `seed`. Gives the number of steps that the machine took.
@@ -44,7 +45,7 @@ pub fn play(seed: u64, trace: &Trace) -> usize {
         judge: Judge::default(),
         trace,
         steps: 0,
-        remembered: BTreeMap::new(),
+        record: Record::default(),
     };
     story.step(Input::Command(None, Command::Boot(Vec::new(), None)));
     for _ in 0..story.dice.between(5, 40) {
@@ -60,6 +61,13 @@ pub fn play(seed: u64, trace: &Trace) -> usize {
     story.converge();
     story.end();
     story.steps
+}
+
+fn stamp(now: Moment) -> Stamp {
+    Stamp {
+        now,
+        wall_ms: wall_ms(now),
+    }
 }
 
 impl Story<'_> {
@@ -87,10 +95,9 @@ impl Story<'_> {
                     .line(self.host.now, || format!("time leaps by {span:?}"));
                 self.host.now = self.host.now + span;
             }
-            89..94 => self.foreign(),
-            94..97 => {
-                self.trace
-                    .line(self.host.now, || "the daemon is killed".to_owned());
+            89..91 => self.foreign(),
+            91..97 => {
+                self.kill_daemon();
                 self.next_daemon();
             }
             _ => self.shut_down(),
@@ -112,20 +119,10 @@ impl Story<'_> {
             return;
         };
         let ticket = self.daemon.open(Kind::Plain, Some(&slots));
-        let names: Vec<ComponentName> = slots.iter().map(|slot| self.daemon.name(*slot)).collect();
-        let command = command(slots);
-        let wish = match command {
-            Command::Stop(_) => Wish::Down,
-            _ => Wish::Up,
-        };
-        self.remembered.extend(names.into_iter().map(|name| (name, wish)));
-        self.step(Input::Command(Some(ticket), command));
+        self.step(Input::Command(Some(ticket), command(slots)));
     }
 
     fn about_all(&mut self, command: Command) {
-        if matches!(command, Command::StartAll) {
-            self.remembered.retain(|_, wish| *wish == Wish::Up);
-        }
         let ticket = self.daemon.open(Kind::Plain, None);
         self.step(Input::Command(Some(ticket), command));
     }
@@ -193,8 +190,42 @@ impl Story<'_> {
         assert!(self.daemon.halted, "a shutdown ends");
     }
 
+    /// The daemon is killed, now and then in the middle of something.
+    fn kill_daemon(&mut self) {
+        if self.dice.chance(500) {
+            match self.dice.between(0, 5) {
+                0 => self.by_name(Command::Start),
+                1 => self.by_name(Command::Stop),
+                2 => self.by_name(Command::Restart),
+                3 => self.about_all(Command::StopAll),
+                4 => self.reload(),
+                _ => self.murder(),
+            }
+            let soon = self.dice.span(Duration::from_micros(100), Duration::from_secs(3));
+            self.pass(soon);
+        }
+        self.trace
+            .line(self.host.now, || "the daemon is killed".to_owned());
+    }
+
     /// Another daemon begins, beside what the one before has left.
     fn next_daemon(&mut self) {
+        loop {
+            let names = self.take_over();
+            // It looks at all processes of the machine before it boots.
+            let look = self.dice.span(Duration::from_micros(10), Duration::from_secs(5));
+            self.pass(look);
+            if self.dice.chance(900) {
+                let (remembered, all_down) = self.record.wishes(&names);
+                self.step(Input::Command(None, Command::Boot(remembered, all_down)));
+                return;
+            }
+            self.trace
+                .line(self.host.now, || "and killed before it boots".to_owned());
+        }
+    }
+
+    fn take_over(&mut self) -> HashMap<ComponentName, Slot> {
         let names: HashMap<ComponentName, Slot> = self
             .stack
             .plan
@@ -204,42 +235,25 @@ impl Story<'_> {
             .zip((0..).map(Slot))
             .collect();
         let before = &self.daemon.roster;
-        let left = self
-            .host
-            .change_daemon(|slot| names.get(before.name(slot)?).copied());
-        self.daemon = Daemon::new(&self.stack.plan, self.dice.next());
-        self.judge = Judge::default();
-        self.judge.taken_over(&self.host);
-        self.trace
-            .line(self.host.now, || format!("another daemon takes over {left:?}"));
-        for run in left {
+        let slot_of = |slot| names.get(before.name(slot)?).copied();
+        let gap = self.dice.span(Duration::from_millis(1), Duration::from_secs(120));
+        self.judge.awake += gap;
+        self.host.change_daemon(gap, slot_of);
+        let left = self.record.read(&mut self.dice, &mut self.host, &names);
+        let judge = std::mem::take(&mut self.judge);
+        let plan = &self.stack.plan;
+        let patience = |slot: Slot| plan.components[slot.index()].stop_timeout;
+        self.judge = judge.next(self.host.now, slot_of, &left, patience);
+        self.daemon = Daemon::new(plan, self.dice.next());
+        for (slot, legacy) in left {
+            self.trace
+                .line(self.host.now, || format!("{slot:?} is taken over: {legacy:?}"));
             let mut effects = Vec::new();
-            let legacy = Legacy {
-                run: run.run,
-                restarts: 0,
-                crashes: 0,
-                last_exit: None,
-                started: self.host.now,
-                marked: false,
-                fate: Fate::Lives { pid: 4, asked: None },
-            };
-            self.daemon
-                .fleet
-                .inherit(self.stamp(), run.slot, legacy, &mut effects);
+            let fleet = &mut self.daemon.fleet;
+            fleet.inherit(stamp(self.host.now), slot, legacy, &mut effects);
             self.carry_out(&Input::Tick, effects);
         }
-        let known = self
-            .remembered
-            .iter()
-            .filter_map(|(name, wish)| Some((*names.get(name)?, *wish)));
-        let remembered = known.map(|(slot, wish)| Remembered {
-            slot,
-            wish,
-            who: Actor::Uid(0),
-            at_ms: 0,
-        });
-        let remembered = remembered.collect();
-        self.step(Input::Command(None, Command::Boot(remembered, None)));
+        names
     }
 
     // ---- time
@@ -280,13 +294,6 @@ impl Story<'_> {
         self.host.now = to.max(self.host.now);
     }
 
-    fn stamp(&self) -> Stamp {
-        Stamp {
-            now: self.host.now,
-            wall_ms: 0,
-        }
-    }
-
     // ---- steps
 
     fn step(&mut self, input: Input) {
@@ -296,11 +303,16 @@ impl Story<'_> {
         self.steps += 1;
         self.trace.line(self.host.now, || format!("{input:?}"));
         self.judge.before(&self.daemon, &self.host, &input);
-        let effects = self.daemon.feed(self.stamp(), input.clone());
+        if let Input::Event(run, event @ (Event::Spawned { .. } | Event::SpawnFailed(_))) = &input {
+            let is_there = matches!(event, Event::Spawned { .. });
+            self.record.came(&self.daemon.name(run.slot), is_there);
+        }
+        let effects = self.daemon.feed(stamp(self.host.now), input.clone());
         self.carry_out(&input, effects);
     }
 
     fn carry_out(&mut self, input: &Input, effects: Vec<crate::machine::effect::Effect>) {
+        self.record.note(&self.daemon, self.host.now, &effects);
         for effect in effects {
             assert!(!self.daemon.halted, "{effect:?} after the halt");
             self.trace.line(self.host.now, || format!("    {effect:?}"));
@@ -321,7 +333,9 @@ impl Story<'_> {
         self.trace
             .line(self.host.now, || format!("noise: {event:?} of {run:?}"));
         let before = format!("{:?}", self.daemon.fleet);
-        let effects = self.daemon.feed(self.stamp(), Input::Event(run, event.clone()));
+        let effects = self
+            .daemon
+            .feed(stamp(self.host.now), Input::Event(run, event.clone()));
         assert_eq!(effects, [], "{event:?} of {run:?} is noise");
         let after = format!("{:?}", self.daemon.fleet);
         assert_eq!(after, before, "{event:?} of {run:?} is noise");
