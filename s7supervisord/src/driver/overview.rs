@@ -33,7 +33,15 @@ impl Driver {
 
     fn supervisor_facts(&self) -> Vec<SupervisorFact> {
         let took_over = self.inheritance.took_over.clone();
-        self.stale_fact().into_iter().chain(took_over).collect()
+        let order = self.roster.order().iter();
+        let names = order.filter_map(|slot| self.roster.name(*slot));
+        let pipes = names.filter_map(|name| self.capture.pipe_bytes(name)).sum();
+        let pipes = SupervisorFact::PipeBytes(pipes);
+        self.stale_fact()
+            .into_iter()
+            .chain(took_over)
+            .chain([pipes])
+            .collect()
     }
 
     fn component_facts(&self, slot: Slot) -> Option<ComponentFacts> {
@@ -45,6 +53,11 @@ impl Driver {
         }
         let contained = self.host.contained(run).map(str::to_owned);
         facts.extend(contained.map(ComponentFact::Containment));
+        let pipe = self
+            .roster
+            .name(slot)
+            .and_then(|name| self.capture.pipe_bytes(name));
+        facts.extend(pipe.map(ComponentFact::PipeBytes));
         Some(ComponentFacts {
             id: self.roster.name(slot)?.clone(),
             facts,
