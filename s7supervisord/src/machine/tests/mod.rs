@@ -1,6 +1,7 @@
 //! The machine without a system: time is handed in, effects are read, and nothing sleeps.
 
 mod desk;
+mod inherited;
 mod model;
 mod policies;
 mod scale;
