@@ -123,6 +123,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientChannel<S> {
         })
     }
 
+    /// What the server speaks.
+    #[must_use]
+    pub fn peer(&self) -> Version {
+        self.peer
+    }
+
     /// Sends one request. The id is the caller's choice and comes back with every response.
     ///
     /// # Errors

@@ -21,6 +21,10 @@ pub mod version;
 #[cfg(test)]
 mod tests;
 
+/// The request id of what a server says to no request in particular: `HandedOver`, where another supervisor carries on at the
+/// same endpoint and nothing was begun of what it was asked last and hasn't answered. No request has it. Since 1.2.
+pub const NO_REQUEST: u64 = 0;
+
 /// Every bound of the protocol, with its reason.
 pub const LIMITS: Limits = Limits {
     request_bytes: 64 * 1024,

@@ -27,6 +27,9 @@ pub enum Verb {
     /// One of the servers of the demo
     #[command(hide = true)]
     DemoServer(DemoServer),
+    /// Say whether this program can carry on with the state on standard input
+    #[command(hide = true)]
+    CheckState,
 }
 
 /// Where the registry is, and what to put in place of its placeholders.

@@ -5,6 +5,8 @@ pub mod control;
 pub mod daemon_log;
 pub mod demo;
 pub mod driver;
+mod handover;
+mod lock;
 pub mod machine;
 pub mod output;
 pub mod panics;
@@ -17,6 +19,7 @@ pub mod state;
 use clap::Parser;
 use cli::{Cli, Verb};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 /// The daemon's exit codes (DESIGN 10), those of sysexits.h where it has one.
 pub mod exit {
@@ -36,6 +39,22 @@ pub mod exit {
     pub const REGISTRY: u8 = 78;
 }
 
+/// The version that this program goes by.
+static VERSION: OnceLock<&str> = OnceLock::new();
+
+/// The version of this program.
+#[must_use]
+pub fn version() -> &'static str {
+    VERSION.get_or_init(|| env!("CARGO_PKG_VERSION"))
+}
+
+/// The whole program, under another version: for tests of what one version hands over to another.
+#[must_use]
+pub fn main_as(version: &'static str) -> ExitCode {
+    VERSION.get_or_init(|| version);
+    main()
+}
+
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -53,6 +72,7 @@ pub fn main() -> ExitCode {
         Verb::Service(options) => service::run(options.verb),
         Verb::Demo(options) => demo::demo(options, inherited),
         Verb::DemoServer(options) => demo::serve(&options),
+        Verb::CheckState => state::check::run(&platform::leftovers::boot_id()),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -2,36 +2,33 @@
 
 use crate::cli;
 use crate::control::call::INBOX;
-use crate::control::listen;
+use crate::control::listen::Place;
+use crate::control::reception::Reception;
 use crate::daemon_log::{self, DaemonLog, LogOptions};
-use crate::driver::{Driver, End, Parts};
+use crate::driver::{Driver, End, Outcome, Parts};
+use crate::handover::{self, Kept};
 use crate::platform::endpoint::{self, Groups};
 use crate::platform::host::Host;
 use crate::platform::output::Capture;
 use crate::platform::signals::{self, Signals};
-use crate::platform::{Inherited, leftovers, process};
+use crate::platform::{HandedOver, Inherited, Socket, leftovers, process};
 use crate::registry::plan::Plan;
 use crate::registry::{self, LoadFailure, LoadOptions, Os, Sources, kept, places, trust};
 use crate::state::journal::Journal;
 use crate::state::known::Known;
 use crate::state::record::Left;
-use crate::{Failure, exit, panics, service};
+use crate::{Failure, exit, lock, panics, service};
 use s7proto::endpoint::Endpoint;
 use s7proto::name::ComponentName;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 /// Set by `s7ctl start`: standard error is nobody's, so the log stays in its file.
 pub const DETACHED_VARIABLE: &str = "S7_DETACHED";
-/// How long a process that a dead supervisor was creating may take until it lets go of the lock; it takes microseconds.
-const LAST_CHILD: Duration = Duration::from_secs(5);
-/// From one look at the lock to the next.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// How long the last answers and the last output may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -58,7 +55,8 @@ pub fn check(options: &cli::Check) -> Result<u8, Failure> {
 /// # Errors
 /// It could not begin.
 pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
-    // Before there is a second thread.
+    // Both before there is a second thread.
+    let handed = HandedOver::take();
     signals::hold()
         .map_err(|error| Failure::new(exit::INTERNAL, format!("holding signals back: {error}")))?;
     process::set_file_mode_mask();
@@ -72,7 +70,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     let registry = load_registry(&load, &folder)?;
     let runtime_dir = prepare_runtime_dir(&folder, &endpoint)?;
     let plan = registry.plan();
-    let lock = take_lock(&runtime_dir)?;
+    let lock = lock::hold(handed.lock, &runtime_dir)?;
     service::mark::clear_at_start(&runtime_dir);
     prepare_folders(plan)?;
     let log = start_log(plan)?;
@@ -98,6 +96,9 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
         groups,
         inherited,
         log: log.clone(),
+        lock,
+        listener: handed.listener,
+        replaced: handed.from,
     };
     let end = runtime.block_on(supervise(begin));
     runtime.shutdown_timeout(LAST_WORDS);
@@ -106,13 +107,9 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
         Err(failure) => log::error!("{}", failure.message),
     }
     let _ = log.flush(LAST_WORDS);
-    drop(lock);
-    if end? == End::Again && !signals::unheard_stop() {
-        let Err(error) = process::begin_anew(inherited);
-        return Err(Failure::new(
-            exit::INTERNAL,
-            format!("beginning anew: executing this program again: {error}"),
-        ));
+    let (end, kept) = end?;
+    if end == End::Again && !signals::unheard_stop() {
+        return Err(kept.begin_again(inherited));
     }
     Ok(exit::OK)
 }
@@ -125,9 +122,12 @@ struct Begin {
     groups: Groups,
     inherited: Inherited,
     log: DaemonLog,
+    lock: File,
+    listener: Option<Socket>,
+    replaced: Option<String>,
 }
 
-async fn supervise(begin: Begin) -> Result<End, Failure> {
+async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
     let Begin {
         registry,
         load,
@@ -136,6 +136,9 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         groups,
         inherited,
         log,
+        mut lock,
+        listener,
+        replaced,
     } = begin;
     let (plan, found) = registry.take();
     let cannot =
@@ -168,7 +171,12 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         inherited,
     )
     .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
-    let listener = endpoint::listen(&endpoint, groups).map_err(|error| match error.kind() {
+    let taken_over = listener.and_then(|socket| endpoint::take_over(socket, &endpoint).ok().flatten());
+    let listening = match taken_over {
+        Some(listener) => Ok(listener),
+        None => endpoint::listen(&endpoint, groups),
+    };
+    let listener = listening.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
             Failure::new(exit::TAKEN, format!("listening at {endpoint}: {error}"))
         }
@@ -176,21 +184,17 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
     })?;
     let refresh = Arc::new(Notify::new());
     let (calls, inbox) = mpsc::channel(INBOX);
-    // Nothing is ever sent: the receiver learns when the last sender is gone.
-    let (working, mut idle) = mpsc::channel::<()>(1);
-    let accepting = tokio::spawn(listen::accept(
-        listener,
-        endpoint.clone(),
-        runtime_dir.clone(),
+    let place = Place {
+        endpoint: endpoint.clone(),
+        runtime_dir: runtime_dir.clone(),
         groups,
-        Arc::clone(&refresh),
-        calls,
-        working.downgrade(),
-    ));
+        refresh: Arc::clone(&refresh),
+    };
+    let mut reception = Reception::open(place, listener, calls);
     log::info!(
         target: "lifecycle",
         "s7supervisord {} begins, pid {}, registry {}, listening at {endpoint}",
-        env!("CARGO_PKG_VERSION"),
+        crate::version(),
         std::process::id(),
         load.file.display()
     );
@@ -205,28 +209,51 @@ async fn supervise(begin: Begin) -> Result<End, Failure> {
         journal,
         wishes: (left.wishes, all_down),
         endpoint: endpoint.to_string(),
-        log,
+        log: log.clone(),
         signals,
     });
     driver
-        .take_over(left.known, instance)
+        .take_over(left.known, instance, replaced)
         .map_err(|error| cannot("looking after what an earlier supervisor left", error))?;
     match found {
         Ok(sources) => driver.keep_registry(sources),
         Err(failure) => driver.is_stale(failure),
     }
-    let (end, alive) = driver.run().await;
-    // Dropping the listener removes the socket; whoever waits for an answer gets it before the daemon goes.
-    accepting.abort();
-    let _ = accepting.await;
+    let mut outcome = driver.run().await;
+    let (end, alive, successor) = loop {
+        match outcome {
+            Outcome::Over {
+                end,
+                alive,
+                successor,
+            } => break (end, alive, successor),
+            Outcome::HandOver(driver) => {
+                (outcome, reception) =
+                    handover::hand_over(driver, reception, inherited, &mut lock, &log).await;
+            }
+        }
+    };
+    let (mut reception, mut handed) = match end {
+        End::Stopped => (Some(reception), None),
+        End::Again => (None, Some(reception.hand_over().await)),
+    };
+    if let Some(reception) = &mut reception {
+        // It removes the socket; whoever waits for an answer gets it before the daemon goes.
+        reception.close().await;
+    }
     let drained = tokio::task::spawn_blocking(move || capture.drain(LAST_WORDS)).await;
     if !matches!(drained, Ok(true)) {
         log::warn!("some output could not be written in time");
     }
     // Who follows output has a last look at it now.
-    drop((working, alive));
-    let _ = tokio::time::timeout(LAST_WORDS, idle.recv()).await;
-    Ok(end)
+    drop(alive);
+    if let Some(reception) = reception {
+        reception.last_answers(LAST_WORDS).await;
+    }
+    if let Some(handed) = &mut handed {
+        handed.farewell(LAST_WORDS).await;
+    }
+    Ok((end, Kept::of(lock, handed, successor)))
 }
 
 /// What an earlier daemon has noted.
@@ -383,70 +410,6 @@ fn prepare_runtime_dir(folder: &Path, endpoint: &Endpoint) -> Result<PathBuf, Fa
             format!("finding the runtime folder {}: {error}", folder.display()),
         )
     })
-}
-
-/// The lock is the truth about who supervises here; a socket that lies about is nobody's.
-pub(crate) fn take_lock(runtime_dir: &Path) -> Result<File, Failure> {
-    let path = runtime_dir.join("lock");
-    let cannot = |error: &dyn std::fmt::Display| {
-        Failure::new(
-            exit::CANNOT_CREATE,
-            format!("opening the lock {}: {error}", path.display()),
-        )
-    };
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|error| cannot(&error))?;
-    let began = Instant::now();
-    let mut locked = file.try_lock();
-    // A process that a supervisor was just creating when it was killed holds its lock until it has written its record: so
-    // nobody reads a record that somebody is still to write to.
-    while matches!(locked, Err(std::fs::TryLockError::WouldBlock))
-        && began.elapsed() < LAST_CHILD
-        && is_of_a_dead_supervisor(&path)
-    {
-        std::thread::sleep(LOOK_AGAIN);
-        locked = file.try_lock();
-    }
-    match locked {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let holder = std::fs::read_to_string(&path).unwrap_or_default();
-            return Err(Failure::new(
-                exit::TAKEN,
-                format!(
-                    "another supervisor (pid {}) runs in {}; ask it with: s7ctl status",
-                    holder.trim(),
-                    runtime_dir.display()
-                ),
-            ));
-        }
-        Err(std::fs::TryLockError::Error(error)) => return Err(cannot(&error)),
-    }
-    let written = file
-        .set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()));
-    if let Err(error) = written {
-        // The number is for people; the lock holds without it.
-        eprintln!(
-            "s7supervisord: writing the process id to {}: {error}",
-            path.display()
-        );
-    }
-    Ok(file)
-}
-
-/// Whether the supervisor that has written its process id into the lock is no longer there.
-fn is_of_a_dead_supervisor(lock: &Path) -> bool {
-    let holder = std::fs::read_to_string(lock).unwrap_or_default();
-    holder
-        .trim()
-        .parse()
-        .is_ok_and(|pid: u32| !process::is_there(pid))
 }
 
 /// Makes the folders for the log and for intermediate data.

@@ -6,7 +6,7 @@ use s7proto::refusal::{Permission, Refusal};
 use s7proto::reply::{Notice, Reply};
 use s7proto::request::Request;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Calls that wait for the core loop; one more is refused as busy. The loop takes them faster than a client can send.
 pub const INBOX: usize = 256;
@@ -17,6 +17,33 @@ pub const NOTICES: usize = 256;
 const OUTPUT_NOTICES: usize = 4;
 /// How long an answer waits for what it says to be written.
 const WRITING: Duration = Duration::from_secs(1);
+
+/// What a client's task knows of the end of this image of the daemon.
+#[derive(Clone)]
+pub struct Presence {
+    /// A sender is held while there is something to be sent, and the daemon waits for it.
+    pub working: mpsc::WeakSender<()>,
+    /// A sender is held as long as the client is connected.
+    pub connected: mpsc::WeakSender<()>,
+    /// `true` once another image carries on: nothing more is begun here.
+    pub handing_over: watch::Receiver<bool>,
+}
+
+impl Presence {
+    /// Whether another image carries on.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        *self.handing_over.borrow()
+    }
+
+    /// Waits until another image carries on.
+    pub async fn over(&mut self) {
+        if self.handing_over.wait_for(|over| *over).await.is_err() {
+            // Nobody is there who could say so.
+            std::future::pending::<()>().await;
+        }
+    }
+}
 
 /// One request of one client.
 pub struct Call {

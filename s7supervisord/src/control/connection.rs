@@ -1,18 +1,18 @@
 //! One client: greeting, requests one after the other, notices, replies.
 
 use super::audit::{self, Entry};
-use super::call::{Answer, Call, permission, room};
+use super::call::{Answer, Call, Presence, permission, room};
 use crate::platform::peer::Peer;
+use s7proto::NO_REQUEST;
 use s7proto::channel::{ChannelError, Outgoing, ServerChannel};
 use s7proto::older;
 use s7proto::refusal::{Permission, Refusal};
-use s7proto::reply::{Notice, Reply, Response};
+use s7proto::reply::{Done, Notice, Reply, Response};
 use s7proto::request::Request;
 use s7proto::status::Actor;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// How long a client may take to greet (reliability B40).
 const GREETING: Duration = Duration::from_secs(5);
@@ -26,6 +26,9 @@ const READING: Duration = Duration::from_secs(3600);
 /// Longer than any operation: while one is under way only the end of the connection is listened for.
 const WHILE_WORKING: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// The minor that knows what is said to no request in particular.
+const NO_REQUEST_SINCE: u16 = 2;
+
 /// Serves one client until it leaves.
 ///
 /// # Errors
@@ -35,7 +38,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     peer: Peer,
     allowed: Option<Permission>,
     inbox: mpsc::Sender<Call>,
-    working: mpsc::WeakSender<()>,
+    mut presence: Presence,
 ) -> Result<(), ChannelError> {
     let (mut incoming, mut outgoing) = ServerChannel::greet(stream, GREETING).await?.split();
     // A request that came while another was under way; one more isn't read before this one is answered.
@@ -43,8 +46,15 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         let received = match next.take() {
             Some(received) => Some(received),
-            None => incoming.recv(IDLE).await?,
+            None => tokio::select! {
+                biased;
+                () = presence.over() => None,
+                received = incoming.recv(IDLE) => received?,
+            },
         };
+        if presence.is_over() {
+            return send_on(&mut outgoing).await;
+        }
         let Some((id, request)) = received else {
             return Ok(());
         };
@@ -73,7 +83,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let (answer, mut notices, mut reply) =
             Answer::with_room(Entry::begin(&peer, &request), room(&request));
         // Held until the answer is sent, so that the daemon doesn't end before.
-        let _working = working.upgrade();
+        let _working = presence.working.upgrade();
         match inbox.try_send(Call {
             request,
             peer: peer.clone(),
@@ -97,6 +107,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 () = tokio::time::sleep(IDLE), if is_endless && next.is_some() => return Ok(()),
             }
         };
+        if reply.is_err() && presence.is_over() {
+            return send_on(&mut outgoing).await;
+        }
         // The loop drops an answer only when it ends itself.
         let lost = || {
             if inbox.is_closed() {
@@ -109,6 +122,17 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         };
         send(&mut outgoing, id, reply.unwrap_or_else(|_| Err(lost()))).await?;
     }
+}
+
+/// Tells a client that nothing of what it may have asked was begun, and that another image of the daemon is there to be asked:
+/// `HandedOver`, which belongs to no request.
+async fn send_on<W: AsyncWrite + Unpin>(outgoing: &mut Outgoing<W, Response>) -> Result<(), ChannelError> {
+    // An older client knows no such word; the end of the connection says something similar.
+    if outgoing.peer().minor < NO_REQUEST_SINCE {
+        return Ok(());
+    }
+    let nothing = Response::Done(Done::HandedOver);
+    outgoing.send(NO_REQUEST, &nothing, WRITE).await
 }
 
 /// Whether a request may be under way for ever, if nothing happens.
@@ -201,6 +225,7 @@ mod tests {
         let (near, far) = tokio::io::duplex(1 << 16);
         let (calls, mut inbox) = mpsc::channel(8);
         let (working, _idle) = mpsc::channel(1);
+        let handing_over = tokio::sync::watch::Sender::new(false);
         let peer = Peer {
             who: Actor::Uid(0),
             pid: None,
@@ -210,7 +235,11 @@ mod tests {
             peer,
             Some(Permission::Control),
             calls,
-            working.downgrade(),
+            Presence {
+                working: working.downgrade(),
+                connected: working.downgrade(),
+                handing_over: handing_over.subscribe(),
+            },
         ));
         let mut client = ClientChannel::greet(near, WRITE).await.unwrap();
         for (id, request) in (1..).zip(requests) {

@@ -1,16 +1,14 @@
 //! Accepting clients.
 
-use super::call::Call;
+use super::call::{Call, Presence};
 use super::connection;
 use crate::panics::Indispensable;
-use crate::platform::endpoint::{self, Groups};
+use crate::platform::endpoint::{self, Groups, Listener};
 use crate::platform::process;
-use interprocess::local_socket::tokio::Listener;
-use interprocess::local_socket::traits::tokio::Listener as _;
 use s7proto::endpoint::Endpoint;
 use s7proto::refusal::Permission;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -24,19 +22,32 @@ const STRANGERS: usize = 8;
 /// How long to wait after the system had no descriptor for a client (crates.md 2: never spin on EMFILE).
 const BREATHER: Duration = Duration::from_millis(100);
 
+/// Where clients come in.
+pub struct Place {
+    /// Where they connect.
+    pub endpoint: Endpoint,
+    /// Where the lock is.
+    pub runtime_dir: PathBuf,
+    /// Who may.
+    pub groups: Groups,
+    /// Told when the socket is to be looked after.
+    pub refresh: Arc<Notify>,
+}
+
 /// Listens again after somebody has removed the socket.
 ///
 /// If the lock has gone with it, it is taken first: without it another supervisor could begin beside this one.
-fn again(
-    endpoint: &Endpoint,
-    groups: Groups,
-    runtime_dir: &Path,
-    lock: &mut Option<File>,
-) -> Option<Listener> {
-    if !runtime_dir.join("lock").exists() {
+fn again(place: &Place, lock: &mut Option<File>) -> Option<Listener> {
+    let Place {
+        endpoint,
+        runtime_dir,
+        groups,
+        ..
+    } = place;
+    if !runtime_dir.join(crate::lock::LOCK).exists() {
         let taken = endpoint::prepare_folder(runtime_dir)
             .map_err(|error| error.to_string())
-            .and_then(|()| crate::run::take_lock(runtime_dir).map_err(|failure| failure.message));
+            .and_then(|()| crate::lock::take(runtime_dir).map_err(|failure| failure.message));
         match taken {
             Ok(file) => *lock = Some(file),
             Err(why) => {
@@ -46,7 +57,7 @@ fn again(
         }
     }
     let prepared = endpoint.runtime_dir().map_or(Ok(()), endpoint::prepare_folder);
-    match prepared.and_then(|()| endpoint::listen(endpoint, groups)) {
+    match prepared.and_then(|()| endpoint::listen(endpoint, *groups)) {
         Ok(listener) => {
             log::warn!("{endpoint} was gone; listening there again");
             Some(listener)
@@ -58,20 +69,17 @@ fn again(
     }
 }
 
-/// Accepts for ever. On `refresh` the socket is made again if somebody has removed it. Each client is a task of its own, so that none waits for another. While one of them works on an
-/// answer it holds a sender of `working`.
+/// Accepts until another image carries on, and then gives back what it accepts with, and the lock, if that was taken anew. On
+/// `refresh` the socket is made again if somebody has removed it. Each client is a task of its own, so that none waits for
+/// another.
 pub async fn accept(
-    listener: Listener,
-    endpoint: Endpoint,
-    runtime_dir: PathBuf,
-    groups: Groups,
-    refresh: Arc<Notify>,
+    place: Arc<Place>,
+    mut listener: Option<Listener>,
+    mut lock: Option<File>,
     inbox: mpsc::Sender<Call>,
-    working: mpsc::WeakSender<()>,
-) {
-    let mut listener = Some(listener);
+    mut presence: Presence,
+) -> (Option<Listener>, Option<File>) {
     let mut short = false;
-    let mut lock = None;
     let _indispensable = Indispensable;
     // The rest of the descriptors is for components, however many clients there are.
     let clients = CLIENTS.min(process::descriptor_limit() / CLIENTS_SHARE);
@@ -83,19 +91,20 @@ pub async fn accept(
         let accepted = match &listener {
             Some(open) => tokio::select! {
                 accepted = open.accept() => Some(accepted),
-                () = refresh.notified() => None,
+                () = place.refresh.notified() => None,
+                () = presence.over() => return (listener, lock),
             },
-            None => {
-                refresh.notified().await;
-                None
-            }
+            None => tokio::select! {
+                () = place.refresh.notified() => None,
+                () = presence.over() => return (listener, lock),
+            },
         };
         let stream = match accepted {
             None => {
-                if listener.is_none() || endpoint::is_gone(&endpoint) {
+                if listener.is_none() || endpoint::is_gone(&place.endpoint) {
                     // The old one goes first: at its end it removes whatever lies at its path.
                     drop(listener.take());
-                    listener = again(&endpoint, groups, &runtime_dir, &mut lock);
+                    listener = again(&place, &mut lock);
                 }
                 continue;
             }
@@ -112,30 +121,31 @@ pub async fn accept(
                 continue;
             }
         };
-        let (peer, permission) = match endpoint::peer(&stream, groups) {
+        let (peer, permission) = match endpoint::peer(&stream, place.groups) {
             Ok(who) => who,
             Err(error) => {
                 log::warn!("asking who a client is: {error}");
                 continue;
             }
         };
-        // Those who may do nothing get their refusals from places of their own, so that they take nobody else's.
-        let places = match permission {
+        // Those who may do nothing get their refusals from seats of their own, so that they take nobody else's.
+        let seats = match permission {
             Some(Permission::Control | Permission::Own) => &places,
             Some(Permission::Observe) => &observers,
             None => &strangers,
         };
-        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+        let Ok(seat) = Arc::clone(seats).try_acquire_owned() else {
             // Closing at once tells the client more than silence would.
             log::warn!("a client was turned away: too many are connected already");
             continue;
         };
-        let (inbox, working) = (inbox.clone(), working.clone());
+        let (inbox, presence) = (inbox.clone(), presence.clone());
+        let connected = presence.connected.upgrade();
         tokio::spawn(async move {
-            if let Err(error) = connection::serve(stream, peer, permission, inbox, working).await {
+            if let Err(error) = connection::serve(stream, peer, permission, inbox, presence).await {
                 log::debug!("a client: {error}");
             }
-            drop(place);
+            drop((seat, connected));
         });
     }
 }

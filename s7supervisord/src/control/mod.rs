@@ -4,3 +4,4 @@ pub mod audit;
 pub mod call;
 pub mod connection;
 pub mod listen;
+pub mod reception;

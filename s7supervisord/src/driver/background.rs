@@ -1,6 +1,7 @@
 //! What takes time and must not hold the loop: one piece of work of each kind at a time, on a thread of the runtime.
 
 use super::reload::Loads;
+use super::upgrade::Examined;
 use crate::machine::input::RunId;
 use crate::platform::host::Usage;
 use crate::registry::plan::Plan;
@@ -20,6 +21,8 @@ pub enum Found {
     Unrecorded(Option<Vec<StartedRun>>),
     /// What people have wished could not be noted, for this reason, or can be noted again.
     WishesNoted(Option<String>),
+    /// A binary that is to take this one's place was looked at.
+    Examined(Examined),
     /// Memory and CPU of the runs were measured.
     Measured(HashMap<RunId, Usage>),
 }

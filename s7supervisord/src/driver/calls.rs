@@ -79,12 +79,8 @@ impl Driver {
             } => self.select(&which, answer, |driver, slots, answer| {
                 driver.logs_since(&slots, since_ms, lines, follow, answer);
             }),
-            Request::FollowFrom(_) => answer.refuse(Refusal::Unsupported {
-                what: "going on with a stream of another supervisor".to_owned(),
-            }),
-            Request::Upgrade { .. } => answer.refuse(Refusal::Unsupported {
-                what: "replacing the supervisor while components run".to_owned(),
-            }),
+            Request::FollowFrom(positions) => self.follow_from(positions, answer),
+            Request::Upgrade { binary } => self.begin_upgrade(&who, binary, answer),
             Request::Why(which) => self.select(&which, answer, |driver, slots, answer| {
                 driver.why(&slots, answer);
             }),
@@ -181,7 +177,7 @@ impl Driver {
     pub(super) fn supervisor(&self) -> SupervisorStatus {
         SupervisorStatus {
             pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: crate::version().to_owned(),
             uptime_us: self.clock.uptime_us(),
             registry: self.load.file.display().to_string(),
             containment: self.host.containment().to_owned(),

@@ -134,6 +134,11 @@ impl History {
         self.components.get(&slot)
     }
 
+    /// Nobody is told anything any more.
+    pub fn release(&mut self) {
+        self.listeners.clear();
+    }
+
     /// Every event after [`History::last`], as of now. Ends with the daemon.
     #[must_use]
     pub fn listen(&mut self) -> Listening {

@@ -34,11 +34,17 @@ pub struct Inheritance {
 }
 
 impl Driver {
-    /// Carries on with what an earlier daemon has known.
+    /// Carries on with what an earlier daemon has known, which was of the version `replaced` where another binary has taken its
+    /// place.
     ///
     /// # Errors
     /// Nobody can look after what isn't a child of this process.
-    pub fn take_over(&mut self, known: BTreeMap<ComponentName, Known>, instance: String) -> io::Result<()> {
+    pub fn take_over(
+        &mut self,
+        known: BTreeMap<ComponentName, Known>,
+        instance: String,
+        replaced: Option<String>,
+    ) -> io::Result<()> {
         self.inheritance.instance = instance;
         for (component, known) in known {
             self.inheritance.recorded.insert(component.clone(), known.run);
@@ -52,16 +58,16 @@ impl Driver {
             }
         }
         let adopted = u32::try_from(self.inheritance.adopted.len()).unwrap_or(u32::MAX);
-        if adopted > 0 {
+        if adopted > 0 || replaced.is_some() {
             log::info!(target: "lifecycle", "carries on where an earlier supervisor stopped: {adopted} runs adopted");
             let took_over = Happening::TookOver {
-                replaced: None,
+                replaced: replaced.clone(),
                 adopted,
             };
             let at_ms = self.clock.stamp().wall_ms;
             self.history.note(at_ms, None, took_over);
             self.inheritance.took_over = Some(SupervisorFact::TookOver {
-                replaced: None,
+                replaced,
                 at_ms,
                 adopted,
             });

@@ -1,6 +1,6 @@
 //! What components have written: the last of it, what was written since a time, and what is written from now on.
 
-use super::Driver;
+use super::{Driver, Turn};
 use crate::control::call::Answer;
 use crate::machine::input::Slot;
 use crate::output::follow::Follower;
@@ -8,6 +8,7 @@ use crate::output::tail::{tail, tail_since};
 use s7proto::LIMITS;
 use s7proto::name::ComponentName;
 use s7proto::reply::{Done, LogTail, Notice};
+use s7proto::request::LogPosition;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -55,6 +56,27 @@ impl Driver {
             component,
             file: follower(file),
             trouble: None,
+        });
+        let piece = share.min(LIMITS.output_bytes);
+        tokio::spawn(stream_output(
+            answer,
+            followed.collect(),
+            piece,
+            self.alive.subscribe(),
+        ));
+    }
+
+    /// Goes on where the image before this one has handed over. A component that is no longer there is left out.
+    pub(super) fn follow_from(&self, positions: Vec<LogPosition>, answer: Answer) {
+        let share = LIMITS.log_bytes / positions.len().max(1);
+        let followed = positions.into_iter().filter_map(|position| {
+            let plan = self.roster.plan(self.roster.slot(&position.component)?)?;
+            let file = Follower::going_on(plan.log.file.clone(), (position.file, position.offset));
+            Some(Followed {
+                component: position.component,
+                file,
+                trouble: None,
+            })
         });
         let piece = share.min(LIMITS.output_bytes);
         tokio::spawn(stream_output(
@@ -122,7 +144,7 @@ async fn stream_output(
     answer: Answer,
     mut files: Vec<Followed>,
     piece: usize,
-    mut alive: watch::Receiver<()>,
+    mut alive: watch::Receiver<Turn>,
 ) {
     let mut last = false;
     loop {
@@ -137,6 +159,11 @@ async fn stream_output(
                 return;
             }
         }
+        if *alive.borrow() == Turn::HandedOver {
+            // Whatever is written from here on, the next image shows.
+            let positions = files.iter().map(Followed::position).collect();
+            return answer.reply(Ok(Done::OutputHandedOver(positions)));
+        }
         if looked.more {
             continue;
         }
@@ -145,8 +172,8 @@ async fn stream_output(
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            // The daemon ends: one more look for what came last.
-            _ = alive.changed() => last = true,
+            // The daemon ends: one more look for what came last. Or it hands over, and that look is the last one too.
+            changed = alive.changed() => last = changed.is_err(),
             () = answer.gone() => return,
         }
     }
@@ -168,6 +195,15 @@ fn read(mut files: Vec<Followed>, piece: usize) -> Look {
 }
 
 impl Followed {
+    fn position(&self) -> LogPosition {
+        let (file, offset) = self.file.position();
+        LogPosition {
+            component: self.component.clone(),
+            file,
+            offset,
+        }
+    }
+
     fn tell(&mut self, read: std::io::Result<Vec<u8>>, notices: &mut Vec<Notice>) {
         match read {
             Ok(bytes) => {

@@ -20,6 +20,7 @@ mod service;
 mod stale;
 mod statistics;
 mod streams;
+pub mod upgrade;
 mod waits;
 mod wishes;
 
@@ -31,6 +32,7 @@ use crate::machine::fleet::Fleet;
 use crate::machine::input::{Command, Order, Slot};
 use crate::machine::moment::Moment;
 use crate::panics::Indispensable;
+use crate::platform::binary::Binary;
 use crate::platform::host::Host;
 use crate::platform::output::Capture;
 use crate::platform::signals::{Asked, Signals};
@@ -50,6 +52,7 @@ use statistics::Statistics;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, watch};
+use upgrade::Upgrade;
 use waits::Waits;
 use wishes::Wishes;
 
@@ -76,8 +79,12 @@ pub struct Driver {
     wish_fault: Option<String>,
     /// What concerns the daemon itself, as it was at its start: some of it a reload doesn't change.
     config: SupervisorPlan,
-    /// Dropped with the loop, which tells those who follow output.
-    alive: watch::Sender<()>,
+    /// Dropped with the loop, which tells those who follow; or it says that another image goes on.
+    alive: watch::Sender<Turn>,
+    /// Another binary is to take this one's place.
+    upgrade: Option<Upgrade>,
+    /// The binary that begins anew once everything is stopped.
+    successor: Option<Binary>,
     signals: Signals,
     service: service::Manager,
     inbox: mpsc::Receiver<Call>,
@@ -99,6 +106,30 @@ pub enum End {
     Stopped,
     /// Everything is stopped, and the daemon is to begin anew.
     Again,
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// This image's.
+    Present,
+    /// The next one's: who follows something goes on there.
+    HandedOver,
+}
+
+/// How the loop was left.
+pub enum Outcome {
+    /// It is over. Those who follow output are told when the sender is dropped.
+    Over {
+        /// How.
+        end: End,
+        /// Tells those who follow output.
+        alive: watch::Sender<Turn>,
+        /// The binary that begins anew.
+        successor: Option<Binary>,
+    },
+    /// Everything is at rest, and another image can take over; if it doesn't, the loop can go on.
+    HandOver(Box<Driver>),
 }
 
 /// What the loop is given.
@@ -176,7 +207,9 @@ impl Driver {
             wishes,
             config,
             wish_fault: None,
-            alive: watch::Sender::new(()),
+            alive: watch::Sender::new(Turn::Present),
+            upgrade: None,
+            successor: None,
             signals: parts.signals,
             service: service::Manager::from_environment(),
             inbox: parts.inbox,
@@ -192,13 +225,20 @@ impl Driver {
         }
     }
 
-    /// Runs until everything is stopped. Those who follow output are told by the sender that comes out, when it is dropped.
-    pub async fn run(mut self) -> (End, watch::Sender<()>) {
-        let _indispensable = Indispensable;
+    /// Runs until everything is stopped, or another image can take over.
+    pub async fn run(mut self) -> Outcome {
         self.begin();
         self.perform();
         self.tell_service_manager();
+        Box::new(self).go_on().await
+    }
+
+    /// Runs on, where no other image has taken over.
+    pub async fn go_on(mut self: Box<Self>) -> Outcome {
+        let _indispensable = Indispensable;
         loop {
+            // Then only what is under way is brought to its end.
+            let settling = self.is_settling();
             let wake = self.fleet.next_deadline().map(|at| self.clock.instant(at));
             let statistics = self.statistics.deadline().map(|at| self.clock.instant(at));
             let record = self.record_at.map(|at| self.clock.instant(at));
@@ -210,20 +250,28 @@ impl Driver {
                         self.fleet.event(stamp, run, event, &mut self.effects);
                     }
                 }
-                Some(call) = self.inbox.recv(), if self.booted => self.call(call),
+                Some(call) = self.inbox.recv(), if self.booted && !settling => self.call(call),
                 found = self.background.next() => self.found(found),
                 asked = self.signals.next() => self.signalled(asked),
-                () = at(wake) => self.fleet.tick(self.clock.stamp(), &mut self.effects),
-                () = at(statistics) => self.begin_statistics(),
+                () = at(wake), if !settling => self.fleet.tick(self.clock.stamp(), &mut self.effects),
+                () = at(statistics), if !settling => self.begin_statistics(),
                 () = at(record) => self.record_again(),
                 // What is due is told after each step.
                 () = at(service) => {}
+                () = Self::a_moment(), if settling => {}
             }
             self.perform();
             self.look_at_record();
             self.tell_service_manager();
             if let Some(end) = self.end {
-                return (end, self.alive);
+                return Outcome::Over {
+                    end,
+                    alive: self.alive,
+                    successor: self.successor,
+                };
+            }
+            if self.settled() {
+                return Outcome::HandOver(self);
             }
         }
     }
@@ -281,6 +329,7 @@ impl Driver {
             Found::WishesNoted(fault) => self.wishes_noted(fault),
             Found::Loaded(loaded) => self.loaded(*loaded),
             Found::Measured(usages) => self.measured(&usages),
+            Found::Examined(examined) => self.examined(examined),
         }
     }
 }

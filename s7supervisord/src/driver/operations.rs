@@ -86,6 +86,13 @@ impl Operations {
         }));
     }
 
+    /// Another image carries on: those who wait may ask that one.
+    pub fn hand_over(&mut self) {
+        for (_, open) in self.open.drain() {
+            open.answer.reply(Ok(Done::HandedOver));
+        }
+    }
+
     /// It isn't done.
     pub fn refuse(&mut self, ticket: Ticket, refusal: Refusal) {
         if let Some(open) = self.open.remove(&ticket) {

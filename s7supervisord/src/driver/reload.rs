@@ -1,8 +1,8 @@
 //! Loading the registry while everything runs: read beside the loop, compared, applied whole or not at all.
 
+use super::Driver;
 use super::background::Found;
 use super::operations::Kind;
-use super::{Driver, End};
 use crate::control::call::Answer;
 use crate::machine::input::{Change, Command};
 use crate::registry::diff::{self, ChangeKind};
@@ -42,6 +42,12 @@ impl Loads {
     /// Whether the one under way is to change something.
     pub fn is_applying(&self) -> bool {
         self.0.front().is_some_and(|(purpose, _)| purpose.applies())
+    }
+
+    /// Whether none is under way.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -116,14 +122,7 @@ impl Driver {
                 });
             }
             (purpose, Ok(_)) if self.fleet.is_shutting_down() => purpose.refuse(Self::shutting_down()),
-            (Purpose::Restart { who, answer }, Ok(_)) => {
-                self.asked(&who, "restart of the supervisor", Vec::new());
-                self.then = End::Again;
-                // It starts everything anew, also what was stopped by hand.
-                self.forget_stops();
-                let ticket = self.operations.open(Kind::Restarting, None, answer);
-                self.command(Some(ticket), who, Command::Shutdown);
-            }
+            (Purpose::Restart { who, answer }, Ok(_)) => self.look_at_successor(who, answer),
             (
                 Purpose::Reload {
                     asker,

@@ -65,6 +65,12 @@ impl Statistics {
         self.next_log
     }
 
+    /// Whether somebody waits for a measurement.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     fn add_to(&self, status: &mut ComponentStatus, slot: Slot) {
         if status.pid.is_none() {
             return;

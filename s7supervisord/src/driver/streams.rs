@@ -1,8 +1,8 @@
 //! Answers that don't end: events as they happen. Output as it is written is in [`super::logs`].
 
-use super::Driver;
 use super::concern::Concern;
 use super::history::Listening;
+use super::{Driver, Turn};
 use crate::control::call::Answer;
 use crate::machine::input::Slot;
 use s7proto::LIMITS;
@@ -11,6 +11,7 @@ use s7proto::reply::{Done, Notice};
 use s7proto::request::Selection;
 use std::sync::atomic::Ordering;
 use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::watch;
 
 impl Driver {
     /// Answers with what has happened, and goes on if `follow`.
@@ -42,6 +43,7 @@ impl Driver {
             past,
             wanted,
             self.history.listen(),
+            self.alive.subscribe(),
         ));
     }
 
@@ -62,6 +64,7 @@ async fn stream_events(
     past: Vec<Event>,
     wanted: Concern,
     mut listening: Listening,
+    alive: watch::Receiver<Turn>,
 ) {
     let past = past.into_iter().map(Notice::Happened);
     for notice in std::iter::once(snapshot).chain(past) {
@@ -92,6 +95,9 @@ async fn stream_events(
     }
     let events = listening.missed.swap(0, Ordering::Relaxed);
     if events == 0 || answer.stream(Notice::Missed { events }).await {
-        answer.reply(Ok(Done::StreamEnded));
+        answer.reply(Ok(match *alive.borrow() {
+            Turn::Present => Done::StreamEnded,
+            Turn::HandedOver => Done::HandedOver,
+        }));
     }
 }

@@ -98,6 +98,13 @@ impl Driver {
         self.answer_waits();
     }
 
+    /// Another image carries on: those who wait may ask that one.
+    pub(super) fn hand_over_waits(&mut self) {
+        for waiting in self.waits.0.drain(..) {
+            waiting.answer.reply(Ok(Done::HandedOver));
+        }
+    }
+
     fn answer_waits(&mut self) {
         let settled: Vec<Waiting> = self
             .waits

@@ -7,6 +7,7 @@ use crate::state::journal::Journal;
 use crate::state::wishes::{self, Wished};
 use s7proto::status::{Actor, Wish};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 /// The wishes in force, and the way to the record.
@@ -15,6 +16,8 @@ pub struct Wishes {
     /// Who has stopped everything, and when, if that holds.
     all_down: Option<(Actor, i64)>,
     notes: mpsc::UnboundedSender<Note>,
+    /// Notes that aren't written yet.
+    open: Arc<AtomicUsize>,
     /// Told once what the command under way has wished is written.
     written: Option<oneshot::Sender<()>>,
 }
@@ -36,6 +39,8 @@ impl Wishes {
     ) -> Self {
         // Each note belongs to a command, and these are bounded by the clients, who wait for their answers.
         let (notes, mut taken) = mpsc::unbounded_channel::<Note>();
+        let open = Arc::new(AtomicUsize::new(0));
+        let left = Arc::clone(&open);
         tokio::spawn(async move {
             let mut failed = false;
             while let Some(Note { lines, written }) = taken.recv().await {
@@ -50,6 +55,7 @@ impl Wishes {
                     failed = fault.is_some();
                     let _ = tell.send(Found::WishesNoted(fault));
                 }
+                left.fetch_sub(1, Ordering::Relaxed);
                 if let Some(written) = written {
                     let _ = written.send(());
                 }
@@ -59,8 +65,15 @@ impl Wishes {
             of,
             all_down,
             notes,
+            open,
             written: None,
         }
+    }
+
+    /// Whether something is still to be written.
+    #[must_use]
+    pub fn is_being_noted(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > 0
     }
 
     /// Has `written` told once what the command that is about to be given has wished is written; dropped where it has wished
@@ -73,6 +86,7 @@ impl Wishes {
     pub fn note(&mut self, lines: Vec<String>) {
         let written = self.written.take();
         if !lines.is_empty() {
+            self.open.fetch_add(1, Ordering::Relaxed);
             let _ = self.notes.send(Note { lines, written });
         }
     }

@@ -49,6 +49,11 @@ enum Reading {
     NotBegun,
     /// There was no file; the next one is read from its beginning.
     Awaited,
+    /// Another follower has read this file up to here; it may have another name by now, and be compressed.
+    HandedOver {
+        file: u64,
+        at: u64,
+    },
     Open(Current),
 }
 
@@ -84,6 +89,30 @@ impl Follower {
     pub fn since(path: PathBuf, since: i64, lines: u32, max_bytes: usize) -> Self {
         let since = Some(since);
         Self::from(path, Begin { lines, since }, max_bytes)
+    }
+
+    /// Goes on where another follower of `path` has stopped, at its [`Follower::position`].
+    #[must_use]
+    pub fn going_on(path: PathBuf, (file, at): (u64, u64)) -> Self {
+        let mut follower = Self::new(path, 0, 0);
+        follower.reading = match file {
+            0 => Reading::Awaited,
+            file => Reading::HandedOver { file, at },
+        };
+        follower
+    }
+
+    /// Which file is read (see [`log_file::identity`]), and up to where it was; 0 where there was none.
+    #[must_use]
+    pub fn position(&self) -> (u64, u64) {
+        match &self.reading {
+            Reading::NotBegun | Reading::Awaited => (0, 0),
+            Reading::HandedOver { file, at } => (*file, *at),
+            Reading::Open(current) => match &current.source {
+                Source::Plain(_, at) => (current.own, *at),
+                Source::Packed(unpacking) => (current.own, unpacking.at()),
+            },
+        }
     }
 
     fn from(path: PathBuf, begin: Begin, max_bytes: usize) -> Self {
@@ -190,11 +219,31 @@ impl Follower {
         bytes
     }
 
+    fn go_on(&mut self, mut links: Vec<Link>, file: u64, at: u64, max_bytes: usize) -> io::Result<Vec<u8>> {
+        let known = links
+            .iter()
+            .position(|link| link.own == file || link.origin == file);
+        // The newest is there: it was looked for before.
+        let current = Current::of(
+            links.swap_remove(known.unwrap_or(0)),
+            if known.is_some() { at } else { 0 },
+        )?;
+        self.reading = Reading::Open(current);
+        if known.is_none() {
+            let why = "the file that was followed is gone: output is missing here";
+            return Err(io::Error::other(why));
+        }
+        self.read(max_bytes)
+    }
+
     fn open(&mut self, max_bytes: usize) -> io::Result<Vec<u8>> {
         let mut links = chain::open(&self.path)?;
         if links.is_empty() {
             self.reading = Reading::Awaited;
             return Ok(Vec::new());
+        }
+        if let Reading::HandedOver { file, at } = self.reading {
+            return self.go_on(links, file, at, max_bytes);
         }
         if matches!(self.reading, Reading::Awaited) {
             // All of them have come since.
@@ -302,6 +351,33 @@ mod tests {
 
     fn text(bytes: io::Result<Vec<u8>>) -> String {
         String::from_utf8(bytes.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_follower_goes_on_where_another_one_has_stopped_also_under_another_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        fs::write(&path, "one\ntwo\n").unwrap();
+        let mut first = Follower::new(path.clone(), 2, 1000);
+        assert_eq!(text(first.read(1000)), "one\ntwo\n");
+        let at = first.position();
+        let append = |name: &str, line: &str| {
+            let file = File::options().append(true).open(folder.path().join(name));
+            file.unwrap().write_all(line.as_bytes()).unwrap();
+        };
+        append("a.log", "three\n");
+        let mut next = Follower::going_on(path.clone(), at);
+        assert_eq!(next.position(), at, "nothing was read yet");
+        assert_eq!(text(next.read(1000)), "three\n");
+        fs::rename(&path, folder.path().join("a.log.1")).unwrap();
+        append("a.log.1", "four\n");
+        fs::write(&path, "five\n").unwrap();
+        let mut renamed = Follower::going_on(path.clone(), next.position());
+        assert!(text(renamed.read(1000)).starts_with("four\n"));
+        fs::remove_file(folder.path().join("a.log.1")).unwrap();
+        let mut gone = Follower::going_on(path.clone(), next.position());
+        assert!(gone.read(1000).unwrap_err().to_string().contains("is gone"));
+        assert_eq!(text(gone.read(1000)), "five\n");
     }
 
     #[test]

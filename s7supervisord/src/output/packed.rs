@@ -37,7 +37,11 @@ pub fn origin(mut packed: &File) -> Option<u64> {
 
 /// What is in a packed file, from its beginning.
 #[derive(Debug)]
-pub struct Unpacking(MultiGzDecoder<BufReader<File>>);
+pub struct Unpacking {
+    decoder: MultiGzDecoder<BufReader<File>>,
+    /// Bytes of what is in it that were read.
+    at: u64,
+}
 
 impl Unpacking {
     /// Begins with `packed`, behind the first `skip` bytes of what is in it.
@@ -47,8 +51,14 @@ impl Unpacking {
     pub fn of(mut packed: File, skip: u64) -> io::Result<Self> {
         packed.seek(SeekFrom::Start(0))?;
         let mut decoder = MultiGzDecoder::new(BufReader::new(packed));
-        io::copy(&mut (&mut decoder).take(skip), &mut io::sink())?;
-        Ok(Self(decoder))
+        let at = io::copy(&mut (&mut decoder).take(skip), &mut io::sink())?;
+        Ok(Self { decoder, at })
+    }
+
+    /// Up to which byte of what is in it was read.
+    #[must_use]
+    pub fn at(&self) -> u64 {
+        self.at
     }
 
     /// The next bytes, at most `most`; none at the end.
@@ -57,7 +67,8 @@ impl Unpacking {
     /// The file can't be read, or isn't what it seems to be.
     pub fn read(&mut self, most: usize) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        (&mut self.0).take(most as u64).read_to_end(&mut bytes)?;
+        (&mut self.decoder).take(most as u64).read_to_end(&mut bytes)?;
+        self.at += bytes.len() as u64;
         Ok(bytes)
     }
 }

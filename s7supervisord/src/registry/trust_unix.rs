@@ -1,15 +1,8 @@
 //! Unix: owner and mode of a file and of every folder and symbolic link on the way to it.
 
 use super::Untrusted;
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
-
-/// As many symbolic links as the kernel follows (path_resolution(7)).
-const MAX_LINKS: usize = 40;
-const WRITABLE_BY_OTHERS: u32 = 0o022;
-const STICKY: u32 = 0o1000;
+use crate::platform::trusted::{self, Distrust};
+use std::path::Path;
 
 /// Whether this process is root's.
 pub(super) fn is_privileged() -> bool {
@@ -23,134 +16,29 @@ pub(super) fn check_path(path: &Path) -> Result<(), Untrusted> {
 
 /// As [`check_path`], for an owner other than root, so that it can be tested without being root.
 fn check_path_owned_by(path: &Path, trusted: u32) -> Result<(), Untrusted> {
-    let unknown = |at: &Path, source: io::Error| Untrusted::Unknown {
-        path: path.to_path_buf(),
-        at: at.to_path_buf(),
-        source,
-    };
-    let absolute = std::path::absolute(path).map_err(|source| unknown(path, source))?;
-    // What is still to be walked, the next part last.
-    let mut rest: Vec<PathBuf> = parts(&absolute);
-    let mut here = PathBuf::from("/");
-    let mut links = 0;
-    let mut folder = match fs::symlink_metadata(&here) {
-        Ok(root) => Seen::new(&root),
-        Err(source) => return Err(unknown(&here, source)),
-    };
-    loop {
-        let Some(part) = rest.pop() else {
-            return folder
-                .check(None, trusted)
-                .map_err(|what| writable(path, &here, what));
-        };
-        if part.as_os_str() == ".." {
-            // The kernel's `..` leads to the real parent, and `here` has no link in it.
-            here.pop();
-            folder = Seen::new(&fs::symlink_metadata(&here).map_err(|source| unknown(&here, source))?);
-            continue;
-        }
-        let next = here.join(&part);
-        let found = match fs::symlink_metadata(&next) {
-            Ok(found) => found,
-            // It doesn't exist; but whoever can write the folder could make it, so the folder counts.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return folder
-                    .check(None, trusted)
-                    .map_err(|what| writable(path, &here, what));
-            }
-            Err(source) => return Err(unknown(&next, source)),
-        };
-        folder
-            .check(Some(found.uid()), trusted)
-            .map_err(|what| writable(path, &here, what))?;
-        if found.is_symlink() {
-            links += 1;
-            if links > MAX_LINKS {
-                return Err(unknown(&next, io::Error::other("too many symbolic links")));
-            }
-            if !owner_is_trusted(found.uid(), trusted) {
-                let what = format!("{} is a link that belongs to uid {}", next.display(), found.uid());
-                return Err(writable(path, &next, what));
-            }
-            let target = fs::read_link(&next).map_err(|source| unknown(&next, source))?;
-            if target.is_absolute() {
-                here = PathBuf::from("/");
-                folder = Seen::new(&fs::symlink_metadata(&here).map_err(|source| unknown(&here, source))?);
-            }
-            rest.extend(parts(&target));
-            continue;
-        }
-        here = next;
-        folder = Seen::new(&found);
-    }
-}
-
-/// The names in a path, the first one last.
-fn parts(path: &Path) -> Vec<PathBuf> {
-    let names = path.components().filter_map(|component| match component {
-        Component::Normal(name) => Some(PathBuf::from(name)),
-        Component::ParentDir => Some(PathBuf::from("..")),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    });
-    let mut names: Vec<PathBuf> = names.collect();
-    names.reverse();
-    names
-}
-
-fn owner_is_trusted(uid: u32, trusted: u32) -> bool {
-    uid == 0 || uid == trusted
-}
-
-fn writable(path: &Path, at: &Path, what: String) -> Untrusted {
-    Untrusted::Writable {
-        path: path.to_path_buf(),
-        what: match what.starts_with('/') {
-            true => what,
-            false => format!("{} {what}", at.display()),
-        },
-        advice: "give it to root alone (chown root:root, chmod go-w), or run the supervisor as another user"
-            .into(),
-    }
-}
-
-/// Owner and mode of one place.
-struct Seen {
-    uid: u32,
-    mode: u32,
-}
-
-impl Seen {
-    fn new(metadata: &fs::Metadata) -> Self {
-        Self {
-            uid: metadata.uid(),
-            mode: metadata.mode(),
-        }
-    }
-
-    /// Who else can change this place, or what `child` owner's entry in it is.
-    fn check(&self, child: Option<u32>, trusted: u32) -> Result<(), String> {
-        if !owner_is_trusted(self.uid, trusted) {
-            return Err(format!("belongs to uid {}", self.uid));
-        }
-        if self.mode & WRITABLE_BY_OTHERS == 0 {
-            return Ok(());
-        }
-        // In a folder such as /tmp only its owner can rename or remove an entry, so root's own entry stays root's.
-        let sticky = self.mode & STICKY != 0;
-        if sticky && child.is_some_and(|uid| owner_is_trusted(uid, trusted)) {
-            return Ok(());
-        }
-        Err(format!(
-            "can be written by others (mode {:04o})",
-            self.mode & 0o7777
-        ))
+    match trusted::walk(path, trusted) {
+        Ok(_) => Ok(()),
+        Err(Distrust::Writable(what)) => Err(Untrusted::Writable {
+            path: path.to_path_buf(),
+            what,
+            advice:
+                "give it to root alone (chown root:root, chmod go-w), or run the supervisor as another user"
+                    .into(),
+        }),
+        Err(Distrust::Unknown { at, source }) => Err(Untrusted::Unknown {
+            path: path.to_path_buf(),
+            at,
+            source,
+        }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::PathBuf;
 
     fn me() -> u32 {
         rustix::process::geteuid().as_raw()

@@ -5,7 +5,7 @@
 
 use super::mark;
 use crate::platform::service_manager;
-use crate::{Failure, exit, run};
+use crate::{Failure, exit, lock};
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub fn reap(runtime_dir: &Path) -> Result<u8, Failure> {
         return Ok(exit::OK);
     }
     // Whoever holds the lock looks after what runs.
-    let Ok(_lock) = run::take_lock(runtime_dir) else {
+    let Ok(_lock) = lock::take(runtime_dir) else {
         return Ok(exit::OK);
     };
     let ended = service_manager::end_leftovers(runtime_dir, result.is_some(), PATIENCE)

@@ -1,5 +1,6 @@
 //! What the next daemon has to know.
 
+pub mod check;
 pub mod journal;
 pub mod known;
 pub mod line;

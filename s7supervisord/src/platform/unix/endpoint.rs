@@ -1,18 +1,22 @@
 //! The control socket: making it, and knowing who is at the other end.
 
+use super::handed::Socket;
 use crate::platform::peer::Peer;
 use interprocess::local_socket::prelude::*;
-use interprocess::local_socket::tokio::{Listener, Stream};
+use interprocess::local_socket::tokio::Listener as Listening;
+use interprocess::local_socket::tokio::Stream;
+use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
+use interprocess::os::unix::uds_local_socket::tokio::Listener as UnixListener;
 use s7proto::endpoint::Endpoint;
 use s7proto::refusal::Permission;
 use s7proto::status::Actor;
 use std::fs::Permissions;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Who may connect, beside root and the daemon's own user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,6 +80,83 @@ pub fn prepare_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Where clients connect. Dropping it removes the socket, if it is still the one that lies there.
+pub struct Listener {
+    inner: interprocess::local_socket::tokio::Listener,
+    path: PathBuf,
+    /// Device and number of the socket's file; `None` where it is to stay.
+    file: Option<(u64, u64)>,
+}
+
+impl Listener {
+    fn new(mut inner: interprocess::local_socket::tokio::Listener, path: &Path) -> Self {
+        inner.do_not_reclaim_name_on_drop();
+        Self {
+            inner,
+            path: path.to_path_buf(),
+            file: file_at(path),
+        }
+    }
+
+    /// The next client.
+    ///
+    /// # Errors
+    /// The system's, such as having no descriptor left.
+    pub async fn accept(&self) -> io::Result<Stream> {
+        self.inner.accept().await
+    }
+
+    /// The socket itself, for the next image of the daemon.
+    ///
+    /// # Errors
+    /// There is no descriptor left for it.
+    pub fn socket(&self) -> io::Result<Socket> {
+        let Listening::UdSocket(listener) = &self.inner;
+        listener.as_fd().try_clone_to_owned()
+    }
+
+    /// As [`Listener::socket`]; the file stays where it lies.
+    ///
+    /// # Errors
+    /// There is no descriptor left for it.
+    pub fn into_socket(mut self) -> io::Result<Socket> {
+        let socket = self.socket()?;
+        self.file = None;
+        Ok(socket)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if self.file.is_some() && self.file == file_at(&self.path) {
+            // Who finds it finds that nobody listens, and the next daemon takes it away.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let about = std::fs::symlink_metadata(path).ok()?;
+    Some((about.dev(), about.ino()))
+}
+
+/// Goes on listening where the image before this one listened; `None` where that is another place.
+///
+/// # Errors
+/// The runtime doesn't take it.
+pub fn take_over(socket: Socket, endpoint: &Endpoint) -> io::Result<Option<Listener>> {
+    let path = Path::new(endpoint.as_os_str());
+    let listener = std::os::unix::net::UnixListener::from(socket);
+    let is_the_one = listener
+        .local_addr()
+        .is_ok_and(|address| address.as_pathname() == Some(path));
+    if !is_the_one {
+        return Ok(None);
+    }
+    let inner = UnixListener::try_from(std::os::fd::OwnedFd::from(listener))?;
+    Ok(Some(Listener::new(Listening::UdSocket(inner), path)))
+}
+
 /// Listens at `endpoint`. The caller holds the lock, so a socket that lies there belongs to nobody.
 ///
 /// # Errors
@@ -107,7 +188,7 @@ pub fn listen(endpoint: &Endpoint, groups: Groups) -> io::Result<Listener> {
         }
     };
     std::fs::set_permissions(path, Permissions::from_mode(mode))?;
-    Ok(listener)
+    Ok(Listener::new(listener, path))
 }
 
 /// Whether nothing lies where clients connect, so that they can't.

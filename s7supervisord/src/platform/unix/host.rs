@@ -126,6 +126,12 @@ impl Host {
         })
     }
 
+    /// Whether no process is being created and no record is being written, so that another image can take over.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.coming.is_empty() && self.told.is_empty() && self.spawner.is_at_rest()
+    }
+
     /// Why the record can't be written, or that of a run that lives could not be, if so.
     #[must_use]
     pub fn record_fault(&self) -> Option<&str> {

@@ -189,6 +189,32 @@ impl Inherited {
     }
 }
 
+/// What this program has made of every signal.
+pub(super) struct Dispositions(Vec<(i32, libc::sigaction)>);
+
+impl Dispositions {
+    /// As they are now.
+    pub fn present() -> Self {
+        let present = Inherited::signals().filter_map(|signal| {
+            // SAFETY: an all-zero sigaction is a valid value to be written to, and a null new action only reads.
+            unsafe {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                let read = libc::sigaction(signal, std::ptr::null(), &raw mut action);
+                (read == 0).then_some((signal, action))
+            }
+        });
+        Self(present.collect())
+    }
+
+    /// Makes them so again.
+    pub fn restore(&self) {
+        for (signal, action) in &self.0 {
+            // SAFETY: the action is one that was in force in this very program.
+            unsafe { libc::sigaction(*signal, std::ptr::from_ref(action), std::ptr::null_mut()) };
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

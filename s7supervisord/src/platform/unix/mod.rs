@@ -11,6 +11,7 @@ mod child;
 mod clone;
 mod create;
 mod fifo;
+mod handed;
 mod held;
 mod identity;
 mod inherited;
@@ -35,6 +36,7 @@ mod turns;
 mod watch;
 mod words;
 
+pub mod binary;
 pub mod endpoint;
 pub mod host;
 pub mod leftovers;
@@ -42,6 +44,8 @@ pub mod output;
 pub mod process;
 pub mod service_manager;
 pub mod signals;
+pub mod trusted;
 
+pub use handed::{HandedOver, Socket};
 pub use inherited::Inherited;
 pub use process::{create_private, reserve};

@@ -1,10 +1,13 @@
 //! The daemon's own process.
 
-use super::inherited::Inherited;
+use super::binary::Binary;
+use super::handed::{Handing, Socket};
+use super::inherited::{Dispositions, Inherited};
 use rustix::process::Resource;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
@@ -98,23 +101,37 @@ pub fn create_private(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Begins anew in the same process, with the same arguments. Comes back only if that fails.
+/// Whether this system can execute another program in place of this one.
+#[must_use]
+pub fn can_begin_anew() -> bool {
+    true
+}
+
+/// Executes `binary` in place of this program: in the same process, with the same arguments. The next image gets the lock and
+/// the listening socket, and `from`, this version, where components run on meanwhile. Comes back only if that fails, and then
+/// everything is as it was.
 ///
 /// # Errors
 /// The binary can't be executed.
-pub fn begin_anew(inherited: Inherited) -> io::Result<Infallible> {
-    // The path, not /proc/self/exe: the binary may have been replaced, and then the new one is wanted.
-    let binary = std::env::current_exe()?;
-    let gone = binary.to_string_lossy().ends_with(" (deleted)");
-    let binary = if gone {
-        Path::new(binary.to_string_lossy().trim_end_matches(" (deleted)")).to_owned()
-    } else {
-        binary
-    };
-    let mut command = std::process::Command::new(binary);
-    command.args(std::env::args_os().skip(1));
+pub fn begin_anew(
+    inherited: Inherited,
+    binary: &Binary,
+    lock: &File,
+    listener: Option<&Socket>,
+    from: Option<&str>,
+) -> io::Result<Infallible> {
+    let mut open = vec![("lock", lock.as_fd())];
+    open.extend(listener.map(|listener| ("listen", listener.as_fd())));
+    let handing = Handing::open(open)?;
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_else(|| binary.path().into());
+    let mut command = binary.command(name);
+    command.args(arguments);
     let (variable, mask) = inherited.hand_over();
     command.env(variable, mask);
+    let (variable, handed) = handing.variable(from);
+    command.env(variable, handed);
+    let own = Dispositions::present();
     // SAFETY: only system calls. It comes after the standard library has set SIGPIPE to its own liking.
     unsafe {
         command.pre_exec(move || {
@@ -122,5 +139,8 @@ pub fn begin_anew(inherited: Inherited) -> io::Result<Infallible> {
             Ok(())
         });
     }
-    Err(command.exec())
+    let error = command.exec();
+    own.restore();
+    raise_descriptor_limit();
+    Err(error)
 }

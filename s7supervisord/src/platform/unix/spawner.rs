@@ -156,6 +156,13 @@ impl Spawner {
         })
     }
 
+    /// Whether every order is carried out and told.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        let desk = self.shared.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        desk.turns.open() == 0 && desk.results.is_empty()
+    }
+
     /// Takes an order; what comes of it is told later.
     pub fn submit(&mut self, order: Order) {
         let mut desk = self.shared.desk();

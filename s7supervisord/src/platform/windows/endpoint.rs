@@ -1,8 +1,10 @@
 //! The control pipe.
 
+use super::process::Socket;
 use super::process::unsupported;
 use crate::platform::peer::Peer;
-use interprocess::local_socket::tokio::{Listener, Stream};
+use interprocess::local_socket::tokio::Stream;
+use interprocess::local_socket::traits::tokio::Listener as _;
 use s7proto::endpoint::Endpoint;
 use s7proto::refusal::Permission;
 use std::io;
@@ -31,6 +33,43 @@ impl Groups {
 /// It can't be made.
 pub fn prepare_folder(folder: &Path) -> io::Result<()> {
     std::fs::create_dir_all(folder)
+}
+
+/// Where clients connect.
+pub struct Listener(interprocess::local_socket::tokio::Listener);
+
+impl Listener {
+    /// The next client.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn accept(&self) -> io::Result<Stream> {
+        self.0.accept().await
+    }
+
+    /// The pipe itself, for the next image of the daemon.
+    ///
+    /// # Errors
+    /// Always: there is no next image on Windows.
+    pub fn socket(&self) -> io::Result<Socket> {
+        Err(unsupported("handing clients over"))
+    }
+
+    /// As [`Listener::socket`].
+    ///
+    /// # Errors
+    /// Always.
+    pub fn into_socket(self) -> io::Result<Socket> {
+        self.socket()
+    }
+}
+
+/// Goes on listening where the image before this one listened.
+///
+/// # Errors
+/// Never: nothing is handed over.
+pub fn take_over(socket: Socket, _endpoint: &Endpoint) -> io::Result<Option<Listener>> {
+    match socket {}
 }
 
 /// Listens at `endpoint`.

@@ -47,6 +47,12 @@ impl Host {
         match self.0 {}
     }
 
+    /// Whether another image could take over.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        true
+    }
+
     /// How trees are held together.
     #[must_use]
     pub fn containment(&self) -> &'static str {

@@ -2,6 +2,7 @@
 
 pub mod log_file;
 
+pub mod binary;
 pub mod endpoint;
 pub mod host;
 pub mod leftovers;
@@ -10,4 +11,4 @@ pub mod process;
 pub mod service_manager;
 pub mod signals;
 
-pub use process::{Inherited, create_private, reserve};
+pub use process::{HandedOver, Inherited, Socket, create_private, reserve};

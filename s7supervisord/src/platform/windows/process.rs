@@ -1,5 +1,6 @@
 //! The daemon's own process.
 
+use super::binary::Binary;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io;
@@ -84,12 +85,52 @@ pub fn create_private(path: &Path) -> io::Result<File> {
 /// Windows reserves space as a file grows.
 pub fn reserve(_file: &File, _bytes: u64) {}
 
+/// Whether this system can execute another program in place of this one.
+#[must_use]
+pub fn can_begin_anew() -> bool {
+    false
+}
+
 /// Begins anew in the same process. Windows has no such thing.
 ///
 /// # Errors
 /// Always.
-pub fn begin_anew(_inherited: Inherited) -> io::Result<Infallible> {
+pub fn begin_anew(
+    _inherited: Inherited,
+    _binary: &Binary,
+    _lock: &File,
+    _listener: Option<&Socket>,
+    _from: Option<&str>,
+) -> io::Result<Infallible> {
     Err(unsupported("beginning anew in the same process"))
+}
+
+/// A pipe that clients connect to: on Windows never handed over.
+pub type Socket = Infallible;
+
+/// What the image before this one has left open: on Windows nothing.
+#[derive(Debug, Default)]
+pub struct HandedOver {
+    /// The lock of the runtime folder.
+    pub lock: Option<File>,
+    /// Where clients connect.
+    pub listener: Option<Socket>,
+    /// The version before.
+    pub from: Option<String>,
+}
+
+impl HandedOver {
+    /// Takes it.
+    #[must_use]
+    pub fn take() -> Self {
+        Self::default()
+    }
+
+    /// Whether the lock that was handed over is the one at `path`.
+    #[must_use]
+    pub fn holds(_lock: &File, _path: &std::path::Path) -> bool {
+        false
+    }
 }
 
 pub(super) fn unsupported(what: &str) -> io::Error {

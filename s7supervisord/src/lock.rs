@@ -1,0 +1,94 @@
+//! The lock of the runtime folder.
+
+use crate::platform::{HandedOver, process};
+use crate::{Failure, exit};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The file that says who supervises in a runtime folder.
+pub const LOCK: &str = "lock";
+/// How long a process that a dead supervisor was creating may take until it lets go of the lock; it takes microseconds.
+const LAST_CHILD: Duration = Duration::from_secs(5);
+/// From one look at the lock to the next.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// The lock that the image before this one has handed over, or else the one that is taken now.
+///
+/// # Errors
+/// As [`take`].
+pub fn hold(handed: Option<File>, runtime_dir: &Path) -> Result<File, Failure> {
+    match handed {
+        // It has never been free since the image before this one took it.
+        Some(lock) if HandedOver::holds(&lock, &runtime_dir.join(LOCK)) => Ok(lock),
+        _ => take(runtime_dir),
+    }
+}
+
+/// Takes the lock. It is the truth about who supervises here; a socket that lies about is nobody's.
+///
+/// # Errors
+/// Another supervisor has it, or it can't be opened.
+pub fn take(runtime_dir: &Path) -> Result<File, Failure> {
+    let path = runtime_dir.join(LOCK);
+    let cannot = |error: &dyn std::fmt::Display| {
+        Failure::new(
+            exit::CANNOT_CREATE,
+            format!("opening the lock {}: {error}", path.display()),
+        )
+    };
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|error| cannot(&error))?;
+    let began = Instant::now();
+    let mut locked = file.try_lock();
+    // A process that a supervisor was just creating when it was killed holds its lock until it has written its record: so
+    // nobody reads a record that somebody is still to write to.
+    while matches!(locked, Err(std::fs::TryLockError::WouldBlock))
+        && began.elapsed() < LAST_CHILD
+        && is_of_a_dead_supervisor(&path)
+    {
+        std::thread::sleep(LOOK_AGAIN);
+        locked = file.try_lock();
+    }
+    match locked {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let holder = std::fs::read_to_string(&path).unwrap_or_default();
+            return Err(Failure::new(
+                exit::TAKEN,
+                format!(
+                    "another supervisor (pid {}) runs in {}; ask it with: s7ctl status",
+                    holder.trim(),
+                    runtime_dir.display()
+                ),
+            ));
+        }
+        Err(std::fs::TryLockError::Error(error)) => return Err(cannot(&error)),
+    }
+    let written = file
+        .set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
+    if let Err(error) = written {
+        // The number is for people; the lock holds without it.
+        eprintln!(
+            "s7supervisord: writing the process id to {}: {error}",
+            path.display()
+        );
+    }
+    Ok(file)
+}
+
+/// Whether the supervisor that has written its process id into the lock is no longer there.
+fn is_of_a_dead_supervisor(lock: &Path) -> bool {
+    let holder = std::fs::read_to_string(lock).unwrap_or_default();
+    holder
+        .trim()
+        .parse()
+        .is_ok_and(|pid: u32| !process::is_there(pid))
+}

@@ -1,0 +1,232 @@
+//! A binary that is to take this one's place: opened once, checked, asked and executed through that one descriptor.
+
+use super::trusted::{self, Distrust};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FileType, MemfdFlags, Mode, OFlags};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use s7proto::refusal::UpgradeProblem;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How much of what a program says is heard: one line of JSON, or why it can't, is far shorter.
+const MOST: usize = 16 * 1024;
+/// Between two looks whether a program that has closed its output has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// How long something may take to be gone that was killed.
+const KILLED: Duration = Duration::from_secs(1);
+
+/// An open binary.
+#[derive(Debug)]
+pub struct Binary {
+    file: OwnedFd,
+    /// Without symbolic links.
+    path: PathBuf,
+}
+
+/// How a program that was asked something has answered.
+#[derive(Debug)]
+pub struct Answered {
+    /// What it has said on standard output and error, as far as it was heard.
+    pub said: String,
+    /// How it ended.
+    pub status: ExitStatus,
+}
+
+/// The path that the daemon was started from, also where another file has it now.
+///
+/// # Errors
+/// The system doesn't say.
+pub fn own_path() -> io::Result<PathBuf> {
+    let path = std::env::current_exe()?;
+    let text = path.to_string_lossy();
+    // So the kernel names a file that has no name any more.
+    Ok(match text.strip_suffix(" (deleted)") {
+        Some(named) => PathBuf::from(named),
+        None => path,
+    })
+}
+
+impl Binary {
+    /// Opens `path`, which nobody but root and the daemon's own user may be able to write or replace.
+    ///
+    /// # Errors
+    /// It isn't to be trusted, or isn't a program.
+    pub fn open_trusted(path: &Path) -> Result<Self, UpgradeProblem> {
+        let unusable = |why: String| UpgradeProblem::Unusable { why };
+        let own = rustix::process::geteuid().as_raw();
+        let place = match trusted::walk(path, own) {
+            Ok(Some(place)) => place,
+            Ok(None) => return Err(unusable("there is no such file".to_owned())),
+            Err(Distrust::Writable(why)) => return Err(UpgradeProblem::Untrusted { why }),
+            Err(Distrust::Unknown { at, source }) => {
+                return Err(unusable(format!("looking at {}: {source}", at.display())));
+            }
+        };
+        let about = rustix::fs::fstat(&place.descriptor).map_err(|error| unusable(error.to_string()))?;
+        match FileType::from_raw_mode(about.st_mode) {
+            FileType::RegularFile => {}
+            FileType::Directory => return Err(unusable("it is a folder".to_owned())),
+            other => return Err(unusable(format!("it is not a regular file but {other:?}"))),
+        }
+        if about.st_mode & 0o111 == 0 {
+            return Err(unusable(format!(
+                "it is not executable (mode {:04o})",
+                about.st_mode & 0o7777
+            )));
+        }
+        // The descriptor once more, to read: by its number, so that it is the same file whatever has the name now.
+        let by_number = format!("/proc/self/fd/{}", place.descriptor.as_raw_fd());
+        let file = rustix::fs::open(by_number, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|error| unusable(format!("opening it: {error}")))?;
+        let mut magic = [0; 4];
+        let read = rustix::io::pread(&file, &mut magic, 0).map_err(|error| unusable(error.to_string()))?;
+        if magic.get(..read).unwrap_or_default() != b"\x7fELF" {
+            // A script would be executed by the name of the file, which may be another one by then.
+            return Err(unusable("it is not a program for this system (ELF)".to_owned()));
+        }
+        Ok(Self {
+            file,
+            path: place.path,
+        })
+    }
+
+    /// Opens `path`, whoever can write it: it is the daemon's own, which was looked at when it began.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self {
+            file,
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// Where it lies, without symbolic links.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A command that executes it by its descriptor; the descriptor itself is closed then.
+    pub(super) fn command(&self, name: OsString) -> Command {
+        let mut command = Command::new(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        command.arg0(name);
+        command
+    }
+
+    /// Runs it with `argument` and `input` on standard input, in an empty environment, and hears what it says.
+    ///
+    /// May take as long as `within`, so it is not for the core loop.
+    ///
+    /// # Errors
+    /// It can't be executed, or has not ended within that time.
+    pub fn ask(&self, argument: &str, input: &[u8], within: Duration) -> Result<Answered, UpgradeProblem> {
+        let unusable = |error: io::Error| UpgradeProblem::Unusable {
+            why: error.to_string(),
+        };
+        let deadline = Instant::now() + within;
+        let (said, output) = io::pipe().map_err(unusable)?;
+        let mut command = self.command(self.path.clone().into_os_string());
+        command
+            .arg(argument)
+            .stdin(on_file(input).map_err(unusable)?)
+            .stdout(output.try_clone().map_err(unusable)?)
+            .stderr(output)
+            .env_clear()
+            .process_group(0);
+        for name in ["PATH", "LANG"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        let mut child = command.spawn().map_err(unusable)?;
+        // It holds the writing end of the pipe.
+        drop(command);
+        let heard = hear(said, deadline).and_then(|said| Ok((said, has_ended(&child, deadline)?)));
+        // With everything in its group: nothing of it has any business here.
+        let status = end(&mut child);
+        let (said, in_time) = heard.map_err(unusable)?;
+        let status = status.map_err(unusable)?.filter(|_| in_time);
+        let Some(status) = status else {
+            return Err(UpgradeProblem::Silent {
+                seconds: u32::try_from(within.as_secs()).unwrap_or(u32::MAX),
+            });
+        };
+        Ok(Answered {
+            said: String::from_utf8_lossy(&said).trim().to_owned(),
+            status,
+        })
+    }
+}
+
+/// `input` as a file that is nowhere.
+fn on_file(input: &[u8]) -> io::Result<Stdio> {
+    let mut file = File::from(rustix::fs::memfd_create("state", MemfdFlags::CLOEXEC)?);
+    file.write_all(input)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+/// What is said until the end, the deadline, or more than anybody wants to know.
+fn hear(mut said: io::PipeReader, deadline: Instant) -> io::Result<Vec<u8>> {
+    let mut heard = Vec::new();
+    let mut chunk = [0; 4096];
+    while heard.len() < MOST {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let wait = rustix::event::Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        let mut polled = [PollFd::new(&said, PollFlags::IN)];
+        match poll(&mut polled, Some(&wait)) {
+            Ok(0) => break,
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        match said.read(&mut chunk)? {
+            0 => break,
+            count => heard.extend_from_slice(chunk.get(..count).unwrap_or_default()),
+        }
+    }
+    Ok(heard)
+}
+
+/// Whether it ends until the deadline. It is not reaped, so that its number stays its own.
+fn has_ended(child: &Child, deadline: Instant) -> io::Result<bool> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let pid = pid_of(child)?;
+    loop {
+        if rustix::process::waitid(WaitId::Pid(pid), options)?.is_some() {
+            return Ok(true);
+        }
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// Ends it and everything in its group, and reaps it; `None` where the system doesn't let it be killed.
+fn end(child: &mut Child) -> io::Result<Option<ExitStatus>> {
+    // Nothing in its group is no failure.
+    let _ = rustix::process::kill_process_group(pid_of(child)?, Signal::KILL);
+    if has_ended(child, Instant::now() + KILLED)? {
+        child.wait().map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+fn pid_of(child: &Child) -> io::Result<Pid> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    pid.ok_or_else(|| io::Error::other("its process id is out of range"))
+}
