@@ -70,6 +70,8 @@ pub enum Verb {
     Info(Targets),
     /// Check a registry file, or the supervisor's own as it lies on disk
     Check(CheckArgs),
+    /// Put another binary in place of the supervisor that runs; components run on
+    Upgrade(UpgradeArgs),
     /// Stop everything and the supervisor itself
     Shutdown,
     /// Show the versions of s7ctl and of the supervisor
@@ -179,7 +181,7 @@ impl Verb {
             Self::Signal(args) => &args.components,
             Self::Logs(args) => &args.targets.components,
             Self::Events(args) => &args.targets.components,
-            Self::Reload(_) | Self::Check(_) | Self::Shutdown | Self::Version => &[],
+            Self::Reload(_) | Self::Check(_) | Self::Upgrade(_) | Self::Shutdown | Self::Version => &[],
         }
     }
 
@@ -285,6 +287,15 @@ pub struct CheckArgs {
     /// Take warnings for errors
     #[arg(long)]
     pub strict: bool,
+}
+
+/// Options of `upgrade`.
+#[derive(Debug, Clone, Args)]
+pub struct UpgradeArgs {
+    /// The new binary; it and the folders it lies in may be writable by root and the supervisor's user alone [default: the
+    /// file that the supervisor was started from]
+    #[arg(long, value_name = "PATH")]
+    pub binary: Option<PathBuf>,
 }
 
 #[cfg(test)]

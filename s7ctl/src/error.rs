@@ -310,7 +310,7 @@ fn cannot_upgrade(binary: &str, problem: &UpgradeProblem) -> CtlError {
         ),
         UpgradeProblem::CannotCarryOn { said } => (
             format!("it cannot carry on with what runs: {said}"),
-            "this one stays in charge; s7ctl restart changes to the new one by stopping everything",
+            "this one stays in charge; to change all the same, stop everything with s7ctl shutdown and start the other one",
         ),
         UpgradeProblem::Silent { seconds } => (
             format!("it did not say within {seconds} s whether it can carry on"),

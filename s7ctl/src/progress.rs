@@ -65,6 +65,11 @@ impl Progress {
         }
     }
 
+    /// The supervisor was replaced: what was asked for goes on there.
+    pub fn replaced(&self) {
+        talk("the supervisor was replaced meanwhile; waiting for what was asked");
+    }
+
     /// The components whose result has been told already.
     #[must_use]
     pub fn shown(&self) -> &[ComponentName] {

@@ -2,6 +2,7 @@
 
 mod check;
 mod events;
+mod handed_over;
 mod info;
 mod logs;
 mod reload;
@@ -11,6 +12,7 @@ mod signal;
 mod start;
 mod status;
 mod stop;
+mod upgrade;
 mod version;
 mod wait;
 mod why;
@@ -20,12 +22,14 @@ use crate::cli::{Global, Verb};
 use crate::connect::{self, Daemon};
 use crate::deadline::Deadline;
 use crate::error::{CtlError, Kind};
+use crate::launch;
 use crate::progress::Progress;
 use crate::render::View;
 use crate::render::sentence::Asked;
 use s7proto::endpoint::{Endpoint, Surroundings};
 use s7proto::reply::Done;
-use s7proto::request::Request;
+use s7proto::request::{Request, Selection};
+use s7proto::status::Wish;
 use std::time::Duration;
 
 /// How long a question may take that starts and stops nothing, where no `--timeout` says otherwise.
@@ -79,20 +83,29 @@ impl Context {
     /// Asks something that is answered at once.
     async fn question(&mut self, daemon: &mut Daemon, request: &Request) -> Result<Done, CtlError> {
         let deadline = self.deadline.at_most(QUESTION);
-        call(daemon, request, deadline, &mut self.progress)
-            .await
-            .map_err(|error| {
-                // Nothing was begun that could go on.
-                let goes_on = error.kind == Kind::TimedOut;
-                CtlError {
-                    hint: if goes_on {
-                        Some("see the supervisor's own log".to_owned())
-                    } else {
-                        error.hint
-                    },
-                    ..error
+        let answer = loop {
+            match call(daemon, request, deadline, &mut self.progress).await {
+                // A question can be asked again.
+                Ok(Done::HandedOver) => {
+                    if let Err(error) = launch::next(daemon, deadline).await {
+                        break Err(error);
+                    }
                 }
-            })
+                answer => break answer,
+            }
+        };
+        answer.map_err(|error| {
+            // Nothing was begun that could go on.
+            let goes_on = error.kind == Kind::TimedOut;
+            CtlError {
+                hint: if goes_on {
+                    Some("see the supervisor's own log".to_owned())
+                } else {
+                    error.hint
+                },
+                ..error
+            }
+        })
     }
 
     /// Asks for something that takes as long as components take, and waits for it; without `--timeout` until it is done
@@ -102,8 +115,46 @@ impl Context {
         self.progress.asked(asked);
         match call(daemon, request, self.deadline, &mut self.progress).await? {
             Done::Operation(parts) => Ok(View::Operation { asked, parts }),
+            Done::HandedOver => self.go_on(daemon, request).await,
             _ => Err(unexpected(daemon)),
         }
+    }
+
+    /// The supervisor was replaced while it did what was asked: the next one goes on with that, and this waits there.
+    async fn go_on(&mut self, daemon: &mut Daemon, begun: &Request) -> Result<View, CtlError> {
+        let Some((which, until)) = handed_over::awaited(begun) else {
+            return Err(handed_over::lost_sight());
+        };
+        self.progress.forget();
+        loop {
+            if !matches!(begun, Request::Wait { .. }) {
+                self.progress.replaced();
+            }
+            launch::next(daemon, self.deadline).await?;
+            let which = match handed_over::is_of_wishes(begun) {
+                true => self.wished_up(daemon).await?,
+                false => which.clone(),
+            };
+            let wait = Request::Wait { which, until };
+            let asked = Asked::by(&wait);
+            self.progress.asked(asked);
+            match call(daemon, &wait, self.deadline, &mut self.progress).await? {
+                Done::Operation(parts) => return Ok(View::Operation { asked, parts }),
+                // Once more.
+                Done::HandedOver => {}
+                _ => return Err(unexpected(daemon)),
+            }
+        }
+    }
+
+    /// Everything that is to be up.
+    async fn wished_up(&mut self, daemon: &mut Daemon) -> Result<Selection, CtlError> {
+        let all = Request::Status(Selection::All);
+        let Done::Status(report) = self.question(daemon, &all).await? else {
+            return Err(unexpected(daemon));
+        };
+        let up = report.components.into_iter().filter(|one| one.wish == Wish::Up);
+        Ok(Selection::Named(up.map(|one| one.id).collect()))
     }
 }
 
@@ -125,6 +176,7 @@ pub async fn run(verb: &Verb, context: &mut Context) -> Result<View, CtlError> {
         Verb::Events(args) => events::run(args, context).await,
         Verb::Info(targets) => info::run(targets, context).await,
         Verb::Check(args) => check::run(args, context).await,
+        Verb::Upgrade(args) => upgrade::run(args, context).await,
         Verb::Shutdown => shutdown::run(context).await,
         Verb::Version => version::run(context).await,
     }

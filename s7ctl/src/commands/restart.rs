@@ -35,7 +35,7 @@ async fn everything(mut daemon: crate::connect::Daemon, context: &mut Context) -
     context.progress.forget();
     // The same one, wherever else there may be others.
     let place = [daemon.endpoint];
-    let mut daemon = launch::reconnect(&place, context.deadline).await?;
+    let mut daemon = launch::reconnect(&place, "everything is stopped", context.deadline).await?;
     context
         .operation(&mut daemon, &Request::Start(Selection::All))
         .await

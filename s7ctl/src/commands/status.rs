@@ -4,7 +4,7 @@ use super::Context;
 use crate::call::unexpected;
 use crate::cli::Targets;
 use crate::error::{CtlError, Kind};
-use crate::render::View;
+use crate::render::{Facts, View};
 use s7proto::reply::Done;
 use s7proto::request::{Request, Selection};
 
@@ -19,8 +19,21 @@ pub async fn run(targets: &Targets, context: &mut Context) -> Result<View, CtlEr
         }
         Err(error) => return Err(error),
     };
-    match context.question(&mut daemon, &Request::Status(which)).await? {
-        Done::Status(report) => Ok(View::Status { report, named }),
-        _ => Err(unexpected(&daemon)),
-    }
+    let long = Request::Overview(which.clone());
+    let request = match daemon.channel.peer().minor >= long.minor() {
+        true => long,
+        false => Request::Status(which),
+    };
+    let (report, facts) = match context.question(&mut daemon, &request).await? {
+        Done::Status(report) => (report, Facts::default()),
+        Done::Overview(overview) => {
+            let facts = Facts {
+                supervisor: overview.supervisor,
+                components: overview.components,
+            };
+            (overview.report, facts)
+        }
+        _ => return Err(unexpected(&daemon)),
+    };
+    Ok(View::Status { report, facts, named })
 }

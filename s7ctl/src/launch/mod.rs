@@ -184,11 +184,21 @@ async fn wait(
     }
 }
 
-/// Connects again to a supervisor that is starting anew.
+/// Connects to the supervisor that has taken the place of `daemon`.
 ///
 /// # Errors
 /// [`Kind::TimedOut`] where it does not answer until `deadline`.
-pub async fn reconnect(candidates: &[Endpoint], deadline: Deadline) -> Result<Daemon, CtlError> {
+pub async fn next(daemon: &mut Daemon, deadline: Deadline) -> Result<(), CtlError> {
+    let place = [daemon.endpoint.clone()];
+    *daemon = reconnect(&place, "the supervisor was replaced", deadline).await?;
+    Ok(())
+}
+
+/// Connects again to a supervisor that is starting anew, after `what`.
+///
+/// # Errors
+/// [`Kind::TimedOut`] where it does not answer until `deadline`.
+pub async fn reconnect(candidates: &[Endpoint], what: &str, deadline: Deadline) -> Result<Daemon, CtlError> {
     let deadline = deadline.at_most(UNTIL_IT_ANSWERS);
     loop {
         let error = match connect::open(candidates, deadline).await {
@@ -201,8 +211,7 @@ pub async fn reconnect(candidates: &[Endpoint], deadline: Deadline) -> Result<Da
         }
         if deadline.passed() {
             let within = quantity::seconds(deadline.within());
-            let message =
-                format!("everything is stopped, but the supervisor has not come back within {within}");
+            let message = format!("{what}, but the next one does not answer within {within}");
             return Err(CtlError::new(Kind::TimedOut, message)
                 .because(error)
                 .hint("see its own log; s7ctl start brings it up"));

@@ -16,8 +16,31 @@ use crate::render::sentence::Asked;
 use s7proto::endpoint::Endpoint;
 use s7proto::event::Event;
 use s7proto::explain::{Explanation, InfoReport};
+use s7proto::overview::{ComponentFacts, SupervisorFact};
 use s7proto::reply::{CheckReport, LogTail, Outcome, Part, ReloadReport, VersionInfo};
 use s7proto::status::{ComponentStatus, Health, State, StatusReport, Wish};
+
+/// What `status` tells beyond its first fields: nothing where the supervisor is older.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// About the supervisor.
+    pub supervisor: Vec<SupervisorFact>,
+    /// About the components: none, or as many as in the report, in the same order.
+    pub components: Vec<ComponentFacts>,
+}
+
+/// One binary was put in place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upgraded {
+    /// The version before.
+    pub from: String,
+    /// The version now.
+    pub to: String,
+    /// The process, which is the same.
+    pub pid: u32,
+    /// Runs that live on, where that is known.
+    pub adopted: Option<u32>,
+}
 
 /// What a verb found out or did, before it becomes text or JSON.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +49,8 @@ pub enum View {
     Status {
         /// What the supervisor said.
         report: StatusReport,
+        /// What else it said, where it is young enough.
+        facts: Facts,
         /// Components were named on the command line, so each of them is to run.
         named: bool,
     },
@@ -55,6 +80,8 @@ pub enum View {
         /// So many more are not as they should be and are not explained.
         omitted: usize,
     },
+    /// `upgrade`.
+    Upgraded(Upgraded),
     /// `events` without `-f`.
     Events(Vec<Event>),
     /// `info`.
@@ -68,7 +95,7 @@ impl View {
     #[must_use]
     pub fn failures(&self) -> Vec<CtlError> {
         match self {
-            Self::Status { report, named } => report
+            Self::Status { report, named, .. } => report
                 .components
                 .iter()
                 .filter(|component| !is_as_it_should_be(component, *named))
@@ -89,6 +116,7 @@ impl View {
             | Self::NothingToStop(_)
             | Self::Why { .. }
             | Self::Events(_)
+            | Self::Upgraded(_)
             | Self::Info(_)
             | Self::Passed(_) => Vec::new(),
         }

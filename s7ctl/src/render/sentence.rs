@@ -1,8 +1,10 @@
 //! The sentences: what the typed facts of the protocol mean, for people.
 
 use crate::error::{CtlError, Kind};
+use crate::render::Upgraded;
 use crate::render::clock::Clock;
 use crate::render::quantity::{count, micros, size};
+use crate::render::table::visible;
 use s7proto::name::ComponentName;
 use s7proto::reply::{Diagnostic, Outcome, Part, ReloadAction, ReloadChange, RunInfo, Severity};
 use s7proto::request::{Request, Selection, Until};
@@ -384,6 +386,30 @@ pub fn findings(diagnostics: &[Diagnostic]) -> String {
         (0, _) => warnings,
         _ => format!("{errors} and {warnings}"),
     }
+}
+
+/// `The supervisor was replaced: …`
+#[must_use]
+pub fn upgraded(upgraded: &Upgraded) -> String {
+    let Upgraded {
+        from,
+        to,
+        pid,
+        adopted,
+    } = upgraded;
+    let what = if from == to {
+        format!("version {} by itself", visible(from))
+    } else {
+        format!("version {} by {}", visible(from), visible(to))
+    };
+    let runs = match adopted {
+        Some(runs) => format!(
+            "{} under it",
+            count(u64::from(*runs), "run lives on", "runs live on")
+        ),
+        None => "what runs was not touched".to_owned(),
+    };
+    format!("The supervisor was replaced, {what}, in the same process (pid {pid}); {runs}.")
 }
 
 /// `a`, `a or b`, `a, b or c`.

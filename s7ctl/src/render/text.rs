@@ -3,9 +3,10 @@
 use crate::render::clock::Clock;
 use crate::render::sentence::Asked;
 use crate::render::table::{self, Cell, visible};
-use crate::render::{View, event, info, no_supervisor, quantity, sentence, why};
+use crate::render::{Facts, View, event, info, no_supervisor, quantity, sentence, why};
 use anstyle::{AnsiColor, Style};
 use s7proto::name::ComponentName;
+use s7proto::overview::SupervisorFact;
 use s7proto::reply::{CheckReport, LogTail, Part, ReloadReport, VersionInfo};
 use s7proto::status::{ComponentStatus, Health, State, StatusReport, SupervisorStatus};
 use s7proto::version::PROTOCOL;
@@ -42,7 +43,7 @@ impl Page {
 #[must_use]
 pub fn render(view: &View, page: &Page) -> Vec<u8> {
     match view {
-        View::Status { report, .. } => status(report, page).into_bytes(),
+        View::Status { report, facts, .. } => status(report, facts, page).into_bytes(),
         View::NoSupervisor(tried) => line(&sentence_case(&no_supervisor(tried).message)),
         View::NothingToStop(_) => line("The supervisor is not running; there is nothing to stop."),
         View::Operation { asked, parts } => operation(parts, *asked, page).into_bytes(),
@@ -55,6 +56,7 @@ pub fn render(view: &View, page: &Page) -> Vec<u8> {
         } => why::render(explanations, *omitted, page).into_bytes(),
         View::Events(events) => event::table(events, page).into_bytes(),
         View::Info(report) => info::render(report, page).into_bytes(),
+        View::Upgraded(upgraded) => line(&sentence::upgraded(upgraded)),
         View::Version(daemon) => version(daemon.as_ref()).into_bytes(),
         View::Passed(_) => Vec::new(),
     }
@@ -70,7 +72,7 @@ fn sentence_case(text: &str) -> String {
     first.chain(chars).chain(['.']).collect()
 }
 
-fn status(report: &StatusReport, page: &Page) -> String {
+fn status(report: &StatusReport, facts: &Facts, page: &Page) -> String {
     let title = Style::new().bold();
     let titles = [
         "COMPONENT",
@@ -88,6 +90,15 @@ fn status(report: &StatusReport, page: &Page) -> String {
     let mut text = table::render(&rows, page.width);
     text.push('\n');
     text.push_str(&supervisor(&report.supervisor));
+    for fact in &facts.supervisor {
+        if let SupervisorFact::StaleRegistry { file, diagnostics } = fact {
+            text.push_str(&format!(
+                "warning: the registry {} cannot be loaded ({}); the last one that could is in force; see: s7ctl check\n",
+                visible(file),
+                sentence::findings(diagnostics)
+            ));
+        }
+    }
     text
 }
 

@@ -4,14 +4,18 @@
 #[cfg_attr(windows, path = "windows.rs")]
 mod os;
 
+use crate::call::not_sent;
 use crate::connect::Daemon;
 use crate::deadline::Deadline;
 use crate::error::{CtlError, Kind};
+use crate::launch;
 use crate::minor;
 use crate::render::quantity::seconds;
 use s7proto::channel::ChannelError;
 use s7proto::reply::{Done, Notice, Response};
-use s7proto::request::Request;
+use s7proto::request::{LogPosition, Request};
+use s7proto::{LIMITS, NO_REQUEST};
+use std::convert::Infallible;
 use std::io::{self, Write};
 
 /// Another one than that of the questions before it on the same connection.
@@ -45,9 +49,42 @@ pub async fn follow(
     tokio::select! {
         // What has come is shown before it is noticed that nobody looks.
         biased;
-        Err(end) = hear(daemon, request, deadline, listener) => end,
+        Err(end) = hear_on(daemon, request, deadline, listener) => end,
         () = os::reader_gone() => End::ReaderGone,
     }
+}
+
+/// Hears, also what the next supervisor says, where one is replaced by another.
+async fn hear_on(
+    daemon: &mut Daemon,
+    request: &Request,
+    deadline: Deadline,
+    listener: &mut impl Listener,
+) -> Result<Infallible, End> {
+    let mut request = request.clone();
+    loop {
+        match hear(daemon, &request, deadline, listener).await? {
+            HandedOver::NotBegun => {}
+            HandedOver::Events => {
+                if let Request::Events { last, .. } = &mut request {
+                    // Everything that the next one can tell: it begins with its own first event.
+                    *last = LIMITS.events;
+                }
+            }
+            HandedOver::Output(positions) => request = Request::FollowFrom(positions),
+        }
+        launch::next(daemon, deadline).await.map_err(End::Failed)?;
+    }
+}
+
+/// How a stream goes on with the next supervisor.
+enum HandedOver {
+    /// It had not begun.
+    NotBegun,
+    /// With what has happened there.
+    Events,
+    /// From these points on.
+    Output(Vec<LogPosition>),
 }
 
 async fn hear(
@@ -55,7 +92,7 @@ async fn hear(
     request: &Request,
     deadline: Deadline,
     listener: &mut impl Listener,
-) -> Result<std::convert::Infallible, End> {
+) -> Result<HandedOver, End> {
     let peer = daemon.name();
     let fail = |kind, message: String| End::Failed(CtlError::new(kind, message));
     let long_enough = || {
@@ -67,12 +104,21 @@ async fn hear(
         ChannelError::PeerOlder { peer } => End::Failed(minor::too_old(request, peer)),
         _ => End::Failed(CtlError::channel(&peer, &error)),
     };
-    let sent = daemon.channel.send(ID, request, deadline.remaining()).await;
-    sent.map_err(broken)?;
+    if let Err(error) = daemon.channel.send(ID, request, deadline.remaining()).await {
+        return match not_sent(daemon, &error, deadline).await {
+            true => Ok(HandedOver::NotBegun),
+            false => Err(broken(error)),
+        };
+    }
     loop {
         let received = daemon.channel.recv(deadline.remaining()).await;
         match received.map_err(broken)? {
             Some((ID, Response::Notice(notice))) => listener.heard(notice)?,
+            Some((NO_REQUEST, Response::Done(Done::HandedOver))) => return Ok(HandedOver::NotBegun),
+            Some((ID, Response::Done(Done::HandedOver))) => return Ok(HandedOver::Events),
+            Some((ID, Response::Done(Done::OutputHandedOver(positions)))) => {
+                return Ok(HandedOver::Output(positions));
+            }
             Some((ID, Response::Done(Done::StreamEnded))) => {
                 return Err(fail(Kind::NoSupervisor, "the supervisor has ended".to_owned()));
             }

@@ -6,7 +6,7 @@ use super::*;
 async fn status_shows_a_line_for_each_component_without_colour_and_ends_with_its_exit_code() {
     let said = with(&Place::new(), &["status"], async |listener| {
         let (_open, request) = answer(&listener, Done::Status(report(State::Running))).await;
-        assert_eq!(request, Request::Status(Selection::All));
+        assert_eq!(request, Request::Overview(Selection::All));
     })
     .await;
     assert_eq!((said.exit, said.err.as_str()), (0, ""), "{said:?}");
@@ -25,7 +25,7 @@ async fn status_shows_a_line_for_each_component_without_colour_and_ends_with_its
 async fn status_of_something_that_does_not_run_ends_with_3_also_as_json() {
     let said = with(&Place::new(), &["status", "is", "--json"], async |listener| {
         let (_open, request) = answer(&listener, Done::Status(report(State::Backoff))).await;
-        assert_eq!(request, Request::Status(named("is")));
+        assert_eq!(request, Request::Overview(named("is")));
     })
     .await;
     assert_eq!((said.exit, said.err.as_str()), (3, ""), "{said:?}");

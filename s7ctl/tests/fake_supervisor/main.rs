@@ -7,6 +7,7 @@
 
 mod conversation;
 mod itself;
+mod replaced;
 mod streams;
 mod verbs;
 

@@ -1,6 +1,7 @@
 //! Events: as a list, and one by one as they happen.
 
-use super::{Component, LastExit, Supervisor, component, last_exit, print, reason_code, supervisor};
+use super::status::{Component, Supervisor, component, supervisor};
+use super::{LastExit, last_exit, print, reason_code};
 use crate::render::clock::{Clock, rfc3339};
 use crate::render::event::words;
 use s7proto::event::{Event, Happening};
@@ -181,11 +182,11 @@ pub fn snapshot(sequence: u64, report: &StatusReport, clock: &Clock) -> String {
     print(&Snapshot {
         event: "snapshot",
         sequence,
-        supervisor: supervisor(&report.supervisor),
+        supervisor: supervisor(&report.supervisor, &[]),
         components: report
             .components
             .iter()
-            .map(|one| component(one, clock))
+            .map(|one| component(one, None, clock))
             .collect(),
     })
 }

@@ -1,7 +1,8 @@
 //! The long answers: `why` and `info`.
 
 use super::event::{self, Happened};
-use super::{Component, LastExit, Log, Supervisor, component, last_exit, log, seconds, supervisor, wish};
+use super::status::{Component, Supervisor, component, supervisor};
+use super::{LastExit, Log, last_exit, log, seconds, wish};
 use crate::render::clock::{Clock, rfc3339};
 use s7proto::event::{PastEnd, PastRun};
 use s7proto::explain::{ComponentInfo, Explanation, InfoReport, Neighbour, SupervisorInfo};
@@ -44,7 +45,7 @@ struct Past {
 
 pub(super) fn why(explanations: &[Explanation], omitted: usize, clock: &Clock) -> Why {
     let components = explanations.iter().map(|one| Explained {
-        status: component(&one.status, clock),
+        status: component(&one.status, None, clock),
         since: one.since_ms.and_then(rfc3339),
         dependencies: one.dependencies.iter().map(other).collect(),
         dependants: one.dependants.iter().map(other).collect(),
@@ -161,7 +162,7 @@ pub(super) fn info(report: &InfoReport) -> Info {
 fn of_supervisor(info: &SupervisorInfo) -> SupervisorSettings {
     let (major, minor) = info.protocol;
     SupervisorSettings {
-        status: supervisor(&info.status),
+        status: supervisor(&info.status, &[]),
         protocol: format!("{major}.{minor}"),
         install_folder: info.install_folder.clone(),
         runtime_dir: info.runtime_dir.clone(),

@@ -3,18 +3,19 @@
 mod event;
 mod explain;
 mod operation;
+mod status;
 
 pub use event::{happened, missed, snapshot};
 
 use crate::error::CtlError;
+use crate::render::View;
 use crate::render::clock::{Clock, rfc3339};
-use crate::render::{View, sentence};
 use operation::{Operation, part, reload};
 use s7proto::reply::{CheckReport, Diagnostic, LogTail, Severity, VersionInfo};
-use s7proto::status::{ComponentStatus, EndCause, Exit, ExitReport, Reason, Wish};
-use s7proto::status::{StatusReport, SupervisorStatus};
+use s7proto::status::{EndCause, Exit, ExitReport, Reason, Wish};
 use s7proto::version::PROTOCOL;
 use serde::Serialize;
+use status::status;
 
 /// The version of these shapes.
 const SCHEMA: u32 = 1;
@@ -24,7 +25,7 @@ const SCHEMA: u32 = 1;
 pub fn render(view: &View, clock: &Clock) -> String {
     let error = view.failures().into_iter().next();
     match view {
-        View::Status { report, .. } => print(&status(Some(report), error, clock)),
+        View::Status { report, facts, .. } => print(&status(Some((report, facts)), error, clock)),
         View::NoSupervisor(_) => print(&status(None, error, clock)),
         View::NothingToStop(_) => print(&envelope(Some(Operation { components: vec![] }), error)),
         View::Operation { asked, parts } => {
@@ -46,6 +47,7 @@ pub fn render(view: &View, clock: &Clock) -> String {
         )),
         View::Events(events) => print(&envelope(Some(event::events(events, clock)), error)),
         View::Info(report) => print(&envelope(Some(explain::info(report)), error)),
+        View::Upgraded(upgraded) => print(&envelope(Some(status::upgraded(upgraded)), error)),
         View::Version(daemon) => print(&envelope(Some(version(daemon.as_ref())), error)),
         View::Passed(_) => String::new(),
     }
@@ -106,90 +108,6 @@ fn failure(error: CtlError) -> Failure {
         message: error.to_string(),
         component: error.component.map(String::from),
         hint: error.hint,
-    }
-}
-
-#[derive(Serialize)]
-struct Status {
-    schema: u32,
-    ok: bool,
-    supervisor: Option<Supervisor>,
-    components: Vec<Component>,
-    error: Option<Failure>,
-}
-
-fn status(report: Option<&StatusReport>, error: Option<CtlError>, clock: &Clock) -> Status {
-    let components = report.map_or(&[][..], |report| &report.components);
-    Status {
-        schema: SCHEMA,
-        ok: error.is_none(),
-        supervisor: report.map(|report| supervisor(&report.supervisor)),
-        components: components.iter().map(|one| component(one, clock)).collect(),
-        error: error.map(failure),
-    }
-}
-
-#[derive(Serialize)]
-struct Supervisor {
-    pid: u32,
-    version: String,
-    uptime_seconds: f64,
-    registry: String,
-    containment: String,
-    state_not_persisted: Option<String>,
-}
-
-fn supervisor(daemon: &SupervisorStatus) -> Supervisor {
-    Supervisor {
-        pid: daemon.pid,
-        version: daemon.version.clone(),
-        uptime_seconds: seconds(daemon.uptime_us),
-        registry: daemon.registry.clone(),
-        containment: daemon.containment.clone(),
-        state_not_persisted: daemon.state_not_persisted.clone(),
-    }
-}
-
-#[derive(Serialize)]
-struct Component {
-    id: String,
-    description: String,
-    tier: i32,
-    wish: &'static str,
-    state: &'static str,
-    health: &'static str,
-    pid: Option<u32>,
-    run: Option<u64>,
-    uptime_seconds: Option<f64>,
-    restarts: u64,
-    memory_bytes: Option<u64>,
-    cpu_percent: Option<f64>,
-    last_exit: Option<LastExit>,
-    next_try_seconds: Option<f64>,
-    reason: Option<String>,
-    reason_code: Option<&'static str>,
-    output_dropped_bytes: u64,
-}
-
-fn component(status: &ComponentStatus, clock: &Clock) -> Component {
-    Component {
-        id: status.id.to_string(),
-        description: status.description.clone(),
-        tier: status.tier,
-        wish: wish(status.wish),
-        state: status.state.name(),
-        health: status.health.name(),
-        pid: status.pid,
-        run: (status.run > 0).then_some(status.run),
-        uptime_seconds: status.uptime_us.map(seconds),
-        restarts: status.restarts,
-        memory_bytes: status.memory_bytes,
-        cpu_percent: status.cpu_percent,
-        last_exit: status.last_exit.as_ref().map(last_exit),
-        next_try_seconds: status.next_try_us.map(seconds),
-        reason: sentence::detail(status, clock),
-        reason_code: status.reason.as_ref().map(reason_code),
-        output_dropped_bytes: status.output_dropped_bytes,
     }
 }
 

@@ -10,9 +10,10 @@ use crate::error::{CtlError, Kind};
 use crate::render::clock::Clock;
 use crate::render::sentence::Asked;
 use crate::render::text::Page;
-use crate::render::{View, json, no_supervisor, sentence, text};
+use crate::render::{Facts, View, json, no_supervisor, sentence, text};
 use s7proto::endpoint::Endpoint;
 use s7proto::name::ComponentName;
+use s7proto::overview::{ComponentFact, ComponentFacts, SupervisorFact};
 use s7proto::refusal::{Permission, Refusal};
 use s7proto::reply::*;
 use s7proto::status::*;
@@ -126,6 +127,7 @@ fn report(components: Vec<ComponentStatus>) -> StatusReport {
 
 fn status(components: Vec<ComponentStatus>, named: bool) -> View {
     View::Status {
+        facts: Facts::default(),
         report: report(components),
         named,
     }

@@ -203,7 +203,11 @@ fn what_else_is_to_be_known_stands_beside_the_reason() {
     );
     let mut report = report(vec![]);
     report.supervisor.state_not_persisted = Some("No space left on device".into());
-    let view = View::Status { report, named: false };
+    let view = View::Status {
+        report,
+        facts: Facts::default(),
+        named: false,
+    };
     assert!(
         as_text(&view).contains("warning: what runs cannot be recorded"),
         "{}",
@@ -308,6 +312,9 @@ fn status_as_json_has_the_shape_that_was_promised() {
                 "registry": "/opt/s7/conf/SupervisorRegistry.xml",
                 "containment": "group",
                 "state_not_persisted": null,
+                "registry_stale": null,
+                "took_over": null,
+                "pipe_bytes": null,
             },
             "components": [
                 {
@@ -335,6 +342,9 @@ fn status_as_json_has_the_shape_that_was_promised() {
                     "reason": null,
                     "reason_code": null,
                     "output_dropped_bytes": 0,
+                    "adopted": null,
+                    "containment": null,
+                    "pipe_bytes": null,
                 },
                 {
                     "id": "ps",
@@ -354,9 +364,85 @@ fn status_as_json_has_the_shape_that_was_promised() {
                     "reason": null,
                     "reason_code": null,
                     "output_dropped_bytes": 0,
+                    "adopted": null,
+                    "containment": null,
+                    "pipe_bytes": null,
                 },
             ],
             "error": null,
         })
+    );
+}
+
+#[test]
+fn what_a_younger_supervisor_tells_is_beside_what_every_one_tells() {
+    let View::Status { report, named, .. } =
+        status(vec![running("is"), component("ps", State::Stopped)], false)
+    else {
+        unreachable!("that is what it makes");
+    };
+    let found = |severity, line| Diagnostic {
+        severity,
+        file: "/r.xml".into(),
+        line,
+        column: 2,
+        message: "broken".into(),
+        hint: None,
+        rendered: String::new(),
+    };
+    let facts = Facts {
+        supervisor: vec![
+            SupervisorFact::StaleRegistry {
+                file: "/r.xml".into(),
+                diagnostics: vec![found(Severity::Error, 7), found(Severity::Warning, 8)],
+            },
+            SupervisorFact::TookOver {
+                replaced: Some("0.0.9".into()),
+                at_ms: AT_MS,
+                adopted: 1,
+            },
+            SupervisorFact::PipeBytes(2_097_152),
+        ],
+        components: vec![
+            ComponentFacts {
+                id: name("is"),
+                facts: vec![
+                    ComponentFact::Adopted,
+                    ComponentFact::Containment("cgroup".into()),
+                    ComponentFact::PipeBytes(1_048_576),
+                ],
+            },
+            ComponentFacts {
+                id: name("ps"),
+                facts: vec![],
+            },
+        ],
+    };
+    let view = View::Status { report, facts, named };
+    let value = as_json(&view);
+    assert_eq!(value["supervisor"]["registry_stale"]["file"], "/r.xml");
+    assert_eq!(value["supervisor"]["registry_stale"]["diagnostics"][0]["line"], 7);
+    assert_eq!(
+        value["supervisor"]["took_over"],
+        json!({"replaced": "0.0.9", "at": "2026-11-22T10:31:05.25Z", "adopted": 1})
+    );
+    assert_eq!(value["supervisor"]["pipe_bytes"], 2_097_152);
+    let of = |at: usize| {
+        let one = &value["components"][at];
+        (
+            one["adopted"].clone(),
+            one["containment"].clone(),
+            one["pipe_bytes"].clone(),
+        )
+    };
+    assert_eq!(of(0), (json!(true), json!("cgroup"), json!(1_048_576)));
+    assert_eq!(of(1), (json!(false), json!(null), json!(null)));
+    let text = as_text(&view);
+    assert!(
+        text.ends_with(
+            "warning: the registry /r.xml cannot be loaded (1 error and 1 warning); the last one that could is in \
+             force; see: s7ctl check\n"
+        ),
+        "{text}"
     );
 }
