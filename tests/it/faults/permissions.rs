@@ -66,6 +66,13 @@ fn the_sockets_group_may_observe_and_others_may_nothing_needs_root() {
         assert!(!said.stdout.contains("private"), "{said}");
     }
     as_nobody(&sandbox, observers, &["events"]).exits(0);
+    // Who may steer may not say which program steers.
+    as_nobody(&sandbox, operators, &["info", "one"]).exits(0);
+    for group in [observers, operators] {
+        as_nobody(&sandbox, group, &["upgrade"])
+            .exits(5)
+            .says("this is for root and the supervisor's own user");
+    }
     for arguments in [&["status"][..], &["stop", "one"]] {
         let said = as_nobody(&sandbox, others, arguments);
         assert_eq!(said.code, Some(5), "a user outside of the group: {said}");

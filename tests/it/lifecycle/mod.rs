@@ -8,4 +8,6 @@ mod grace_period;
 mod output;
 mod reload;
 mod start_order;
+mod upgrade;
+mod upgrade_refused;
 mod wishes;
