@@ -99,7 +99,7 @@ impl Driver {
 
     fn phase(&self) -> Phase {
         if !self.fleet.is_shutting_down() {
-            if self.background.loads.is_applying() {
+            if self.background.loads.is_applying() || self.is_to_begin_anew() {
                 Phase::Reloading
             } else {
                 Phase::Ready

@@ -164,6 +164,13 @@ impl Driver {
             .is_some_and(|upgrade| matches!(upgrade.stage, Stage::Settling { .. }))
     }
 
+    /// Whether another image is to begin, once a binary was found fit or everything is at rest.
+    pub(super) fn is_to_begin_anew(&self) -> bool {
+        self.upgrade
+            .as_ref()
+            .is_some_and(|upgrade| !matches!(upgrade.stage, Stage::Examining))
+    }
+
     /// Waits a moment, to look again whether everything is at rest.
     pub(super) async fn a_moment() {
         tokio::time::sleep(LOOK_AGAIN).await;
