@@ -206,7 +206,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         state_fault,
         inbox,
         refresh,
-        journal,
+        journal: Arc::clone(&journal),
         wishes: (left.wishes, all_down),
         endpoint: endpoint.to_string(),
         log: log.clone(),
@@ -220,19 +220,25 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         Err(failure) => driver.is_stale(failure),
     }
     let mut outcome = driver.run().await;
-    let (end, alive, successor) = loop {
+    let (end, record, alive, successor) = loop {
         match outcome {
             Outcome::Over {
                 end,
+                record,
                 alive,
                 successor,
-            } => break (end, alive, successor),
+            } => break (end, record, alive, successor),
             Outcome::HandOver(driver) => {
                 (outcome, reception) =
                     handover::hand_over(driver, reception, inherited, &mut lock, &log).await;
             }
         }
     };
+    // What was given up or had ended for good is so no longer: the next daemon begins with everything.
+    let finished = tokio::task::spawn_blocking(move || journal.finish(&record)).await;
+    if let Ok(Err(error)) = finished {
+        log::warn!("writing the record for the last time: {error}");
+    }
     let (mut reception, mut handed) = match end {
         End::Stopped => (Some(reception), None),
         End::Again => (None, Some(reception.hand_over().await)),

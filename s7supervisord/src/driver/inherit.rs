@@ -93,7 +93,10 @@ impl Driver {
                         asked: known.asked_ns.map(since_boot),
                     }
                 } else {
-                    Fate::Unseen { pid }
+                    Fate::Unseen {
+                        pid,
+                        asked: known.asked_ns.is_some(),
+                    }
                 }
             }
             None => match known.stays {
@@ -232,6 +235,17 @@ impl Driver {
         self.record_at = Some(self.clock.now() + RECORD_RETRY);
         let wished = self.wished();
         self.host.record_again(&wished);
+    }
+
+    /// What the next daemon has to know after everything was stopped: what was wished by name, and what could not be ended.
+    pub(super) fn last_record(&self) -> Vec<u8> {
+        let wished = self.wished();
+        let mut lines: Vec<u8> = wished
+            .iter()
+            .flat_map(|words| line::sealed(words).into_bytes())
+            .collect();
+        lines.extend(self.host.records());
+        lines
     }
 }
 

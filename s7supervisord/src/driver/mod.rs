@@ -123,6 +123,8 @@ pub enum Outcome {
     Over {
         /// How.
         end: End,
+        /// What the next daemon has to know, as lines of the record.
+        record: Vec<u8>,
         /// Tells those who follow output.
         alive: watch::Sender<Turn>,
         /// The binary that begins anew.
@@ -266,6 +268,7 @@ impl Driver {
             if let Some(end) = self.end {
                 return Outcome::Over {
                     end,
+                    record: self.last_record(),
                     alive: self.alive,
                     successor: self.successor,
                 };

@@ -162,6 +162,15 @@ impl Driver {
             | (State::Stopped | State::Exited | State::Fatal | State::Stuck, _) => self.roster.reason(&view),
             _ => None,
         };
+        // Where a run has ended, its end says so in the record; here there was none.
+        if state == State::Fatal
+            && matches!(view.why, Why::SpawnFailed(_))
+            && let Some(component) = self.roster.name(slot).cloned()
+        {
+            let run = RunId { slot, run: view.run };
+            let tally = self.tally(slot);
+            self.host.note_rest(&component, run, &tally, Stays::Fatal);
+        }
         let entered = Happening::Entered {
             state,
             run: view.run,

@@ -148,6 +148,8 @@ pub enum Fate {
     Unseen {
         /// The process id it had.
         pid: u32,
+        /// Whether it had been asked to end, so that another run is to follow, if one is wished.
+        asked: bool,
     },
     /// It was over before, tree and all, and another one was to follow.
     Over,

@@ -86,7 +86,8 @@ impl Journal {
             desk: Mutex::default(),
             grown: AtomicU64::new(0),
         };
-        let replaced = journal.replace(&mut journal.desk(), left);
+        let text = record::text(boot_id, left);
+        let replaced = journal.replace(&mut journal.desk(), text.as_bytes());
         (journal, replaced.err())
     }
 
@@ -107,7 +108,27 @@ impl Journal {
     /// # Errors
     /// It still can't be written.
     pub fn begin_again(&self) -> io::Result<()> {
-        self.replace(&mut self.desk(), &Left::default())
+        let text = record::text(&self.boot_id, &Left::default());
+        self.replace(&mut self.desk(), text.as_bytes())
+    }
+
+    /// Writes it for the last time, after everything was stopped: with `lines`, which are what still holds, sealed. What
+    /// anybody notes after it is of no use to anybody.
+    ///
+    /// # Errors
+    /// It can't be written, and stays as it is.
+    pub fn finish(&self, lines: &[u8]) -> io::Result<()> {
+        let mut desk = self.desk();
+        let mut left = Self::read(&self.dir, &self.boot_id).unwrap_or_default();
+        left = Left {
+            others: std::mem::take(&mut left.others),
+            ..Left::default()
+        };
+        let mut text = record::text(&self.boot_id, &left).into_bytes();
+        text.extend_from_slice(lines);
+        self.replace(&mut desk, &text)?;
+        desk.file = None;
+        Ok(())
     }
 
     /// The open file, for a new process to append its line of `bytes` to.
@@ -162,7 +183,8 @@ impl Journal {
             return Ok(());
         }
         let left = Self::read(&self.dir, &self.boot_id)?;
-        let replaced = self.replace(&mut desk, &left);
+        let text = record::text(&self.boot_id, &left);
+        let replaced = self.replace(&mut desk, text.as_bytes());
         if replaced.is_err() {
             // Not again for every line.
             desk.room = desk.room.saturating_mul(2);
@@ -170,13 +192,12 @@ impl Journal {
         replaced
     }
 
-    fn replace(&self, desk: &mut Desk, left: &Left) -> io::Result<()> {
-        let text = record::text(&self.boot_id, left);
+    fn replace(&self, desk: &mut Desk, text: &[u8]) -> io::Result<()> {
         let fresh = self.dir.join("journal.new");
         let _ = std::fs::remove_file(&fresh);
         let mut file = File::options().append(true).create_new(true).open(&fresh)?;
         crate::platform::reserve(&file, RESERVED);
-        file.write_all(text.as_bytes())?;
+        file.write_all(text)?;
         std::fs::rename(&fresh, &self.path)?;
         desk.file = Some(Arc::new(file));
         // Four times what holds: each line is then rewritten less than once on the average.
@@ -260,6 +281,21 @@ mod tests {
         assert_eq!(left.known[&name("ps")].run, lines);
         assert_eq!(left.damaged, 0);
         assert_eq!(Journal::read(dir.path(), "b2").unwrap(), Left::default());
+    }
+
+    #[test]
+    fn at_the_end_only_what_still_holds_is_left_and_nobody_adds_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::begin(dir.path(), "b1", &living(1));
+        journal
+            .note(&["end ps 3 stays=exited".to_owned(), "newer kind".to_owned()])
+            .unwrap();
+        let stuck = line::sealed("start svg 2 77 5 ino=8");
+        journal.finish(stuck.as_bytes()).unwrap();
+        journal.ended(&name("ps"), 4, &Tally::default(), Some(Stays::Fatal));
+        let left = Journal::read(dir.path(), "b1").unwrap();
+        let known: Vec<&str> = left.known.keys().map(ComponentName::as_str).collect();
+        assert_eq!((known, left.others), (vec!["svg"], vec!["newer kind".to_owned()]));
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Component {
                     None => self.goes_on(step),
                 }
             }
-            Fate::Unseen { pid } => {
+            Fate::Unseen { pid, asked } => {
                 self.pid = Some(pid);
                 // Its turn comes with its tier, when its tree is gone.
                 self.parked = true;
@@ -63,7 +63,7 @@ impl Component {
                 self.life = Life::Ending(Ending {
                     cause: Cause::Unseen,
                     was_ready: true,
-                    again: false,
+                    again: asked,
                     report: Some(report),
                     phase: Phase::Asked {
                         kill_at: step.stamp.now,

@@ -18,8 +18,8 @@ fn an_end_that_nobody_has_seen_is_no_restart_and_one_that_was_seen_before_is() {
         fate,
     };
     for (fate, crashes, restarts) in [
-        (Fate::Unseen { pid: 9 }, 0, 7),
-        (Fate::Unseen { pid: 9 }, 3, 7),
+        (Fate::Unseen { pid: 9, asked: false }, 0, 7),
+        (Fate::Unseen { pid: 9, asked: false }, 3, 7),
         (Fate::Over, 1, 8),
         (Fate::Over, 3, 8),
     ] {

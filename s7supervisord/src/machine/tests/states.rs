@@ -183,7 +183,10 @@ fn unseen(desk: &mut Desk) {
         last_exit: None,
         started,
         marked: false,
-        fate: Fate::Unseen { pid: 10 },
+        fate: Fate::Unseen {
+            pid: 10,
+            asked: false,
+        },
     };
     desk.inherit(WEB, legacy);
     desk.order(Command::Boot(Vec::new(), None));

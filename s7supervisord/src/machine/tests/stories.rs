@@ -104,6 +104,7 @@ stories! {
     what_comes_late_or_twice_changes_nothing
     what_has_ended_unseen_is_started_again_in_its_tier
     what_has_ended_unseen_keeps_its_space
+    what_was_asked_and_ended_unseen_is_followed_by_another
     what_is_removed_and_added_again_comes_back
     what_is_removed_never_comes_back
     what_is_removed_together_is_not_started_on_the_way
@@ -272,7 +273,11 @@ fn noted(wish: &str) -> (&str, Wish, i64) {
 fn legacy(run: u64, fate: &str, known: &[&str]) -> Option<Legacy> {
     let fate = match fate {
         "lives" => Fate::Lives { pid: 99, asked: None },
-        "unseen" => Fate::Unseen { pid: 99 },
+        "unseen" => Fate::Unseen {
+            pid: 99,
+            asked: false,
+        },
+        "unseen-asked" => Fate::Unseen { pid: 99, asked: true },
         "over" => Fate::Over,
         "exited" => Fate::Exited,
         "fatal" => Fate::Fatal,

@@ -151,6 +151,21 @@ impl Host {
         self.spawner.submit(Order::RecordAgain(lines));
     }
 
+    /// The lines that say in the record what lives.
+    #[must_use]
+    pub fn records(&self) -> Vec<u8> {
+        self.runs
+            .values()
+            .flat_map(|process| process.record.clone())
+            .collect()
+    }
+
+    /// Notes that a component has come to rest without a run: nobody could begin one. `stays` says why there is no other.
+    pub fn note_rest(&mut self, component: &ComponentName, run: RunId, tally: &Tally, stays: Stays) {
+        let words = end_words(component, run.run, tally, Some(stays));
+        self.spawner.submit(Order::Note(words));
+    }
+
     /// Whether everything could be recorded since this was asked last.
     pub fn recorded_again(&mut self) -> bool {
         self.recording.take_success()

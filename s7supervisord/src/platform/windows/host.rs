@@ -81,6 +81,17 @@ impl Host {
         match self.0 {}
     }
 
+    /// The lines that say in the record what lives.
+    #[must_use]
+    pub fn records(&self) -> Vec<u8> {
+        match self.0 {}
+    }
+
+    /// Notes that a component has come to rest without a run.
+    pub fn note_rest(&mut self, _component: &ComponentName, _run: RunId, _tally: &Tally, _stays: Stays) {
+        match self.0 {}
+    }
+
     /// Whether everything could be recorded since this was asked last.
     pub fn recorded_again(&mut self) -> bool {
         match self.0 {}

@@ -168,7 +168,10 @@ impl Record {
                     let asked = known.asked;
                     Fate::Lives { pid: 4, asked }
                 } else {
-                    Fate::Unseen { pid: 4 }
+                    Fate::Unseen {
+                        pid: 4,
+                        asked: known.asked.is_some(),
+                    }
                 }
             } else {
                 match known.stays {
