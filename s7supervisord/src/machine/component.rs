@@ -40,6 +40,8 @@ pub struct Component {
     pub(super) health: Health,
     /// Runs with what it was started with, not with what the registry says now.
     pub(super) marked: bool,
+    /// The system has killed some of the present run for want of memory.
+    pub(super) out_of_memory: bool,
     /// To be forgotten once it is stopped.
     pub(super) removed: bool,
     /// Operations that wait for it.
@@ -76,6 +78,7 @@ impl Component {
             last_fault: None,
             health: Health::None,
             marked: false,
+            out_of_memory: false,
             removed: false,
             goals: Vec::new(),
         }

@@ -204,6 +204,8 @@ pub enum Event {
     },
     /// Probes or a watchdog have given this run up: it is to be stopped, and that counts as a crash.
     Hung,
+    /// The system has killed some of the run for want of memory. Told before its end.
+    OutOfMemory,
 }
 
 /// Who asked, to be shown.

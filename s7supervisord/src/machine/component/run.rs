@@ -86,6 +86,7 @@ impl Component {
                 self.end_row_if_stable(step);
                 self.ask(step, Cause::Hung);
             }
+            (Event::OutOfMemory, Life::Starting { .. } | Life::Running { .. }) => self.out_of_memory = true,
             // Late, doubled or foreign: a run moves on only by what belongs to its state.
             (
                 Event::Spawned { .. }
@@ -96,7 +97,8 @@ impl Component {
                 | Event::CannotAsk
                 | Event::Ready
                 | Event::Health { .. }
-                | Event::Hung,
+                | Event::Hung
+                | Event::OutOfMemory,
                 _,
             ) => {}
         }
@@ -146,6 +148,7 @@ impl Component {
         self.run += 1;
         self.started = step.stamp.now;
         self.marked = false;
+        self.out_of_memory = false;
         self.health = Health::None;
         self.life = Life::Spawning {
             overdue_at: Some(step.stamp.now + SPAWN_OVERDUE),
@@ -316,6 +319,7 @@ impl Component {
         let succeeded = matches!(&exit, Exit::Code(code) if self.policy.success.contains(code));
         let cause = match cause {
             Cause::Itself if succeeded => EndCause::Finished,
+            Cause::Itself if self.out_of_memory => EndCause::OutOfMemory,
             Cause::Itself => EndCause::Crashed,
             Cause::Unseen => EndCause::Unseen,
             Cause::Asked | Cause::Hung if killed => EndCause::KilledAfterTimeout,

@@ -57,6 +57,7 @@ stories! {
     a_failed_spawn_counts_as_a_crash
     a_first_crash_is_answered_at_once
     a_hung_run_is_stopped_and_counts_as_a_crash
+    a_run_that_the_system_ends_for_its_memory_is_told_as_such
     a_kill_in_time_is_told
     a_minute_of_running_ends_a_row
     a_minute_of_running_is_counted_over_daemons
@@ -332,6 +333,7 @@ fn event(words: &[&str]) -> Option<Event> {
         ["can't", "be", "asked"] => Event::CannotAsk,
         ["is", "ready"] => Event::Ready,
         ["is", "hung"] => Event::Hung,
+        ["is", "out-of-memory"] => Event::OutOfMemory,
         _ => return None,
     })
 }

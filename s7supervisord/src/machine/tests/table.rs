@@ -40,7 +40,8 @@ fn next(after: &Happening) -> Option<Happening> {
         E(Event::CannotAsk) => E(Event::Ready),
         E(Event::Ready) => E(Event::Health { healthy: false }),
         E(Event::Health { .. }) => E(Event::Hung),
-        E(Event::Hung) => Timer,
+        E(Event::Hung) => E(Event::OutOfMemory),
+        E(Event::OutOfMemory) => Timer,
         Timer => C(Command::Boot(Vec::new(), None)),
         C(Command::Boot(_, Some(_))) => C(Command::Start(vec![WEB])),
         C(Command::Boot(remembered, None)) => match remembered[..] {

@@ -349,8 +349,7 @@ impl Host {
             process.ended = true;
             let exit = process.exit();
             if process.ran_out_of_memory() {
-                let (component, number) = (&process.component, run.run);
-                log::warn!("{component}: the system has killed of run {number} for want of memory");
+                events.push((run, Event::OutOfMemory));
             }
             events.push((run, Event::Exited(exit)));
         }
