@@ -6,6 +6,7 @@
 use super::census::{self, Orphans, Stat};
 use super::cgroup::Tree;
 use super::owners::{Owner, Owners};
+use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
@@ -188,6 +189,7 @@ impl Work {
         else {
             return;
         };
+        failpoint::reach(Point::SweepBefore);
         if leader_ended {
             self.latest = Some(run);
         }
