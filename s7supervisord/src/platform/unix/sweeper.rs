@@ -235,7 +235,7 @@ impl Work {
                     owned.entry(run).or_default().push(*pid);
                 }
                 // It lives as long as it likes, and is reaped like any other.
-                Owner::Nobody => {}
+                Owner::Nobody | Owner::Coming => {}
                 // Every run that it can come from is over.
                 Owner::OneOf(runs) if runs.is_empty() => {
                     log::warn!("process {pid} is left of a run that is over, killing it");
