@@ -5,6 +5,7 @@ pub mod control;
 pub mod daemon_log;
 pub mod demo;
 pub mod driver;
+pub mod failpoint;
 mod handover;
 mod lock;
 pub mod machine;
@@ -59,6 +60,10 @@ pub fn main_as(version: &'static str) -> ExitCode {
 #[must_use]
 pub fn main() -> ExitCode {
     let inherited = platform::Inherited::take();
+    if let Err(unknown) = failpoint::arm() {
+        eprintln!("s7supervisord: {unknown}");
+        return ExitCode::from(exit::USAGE);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

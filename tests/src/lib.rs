@@ -13,9 +13,11 @@ pub mod ctl;
 pub mod daemon;
 pub mod eventually;
 pub mod fuzz;
+pub mod numbered;
 #[cfg(unix)]
 pub mod processes;
 pub mod programs;
+pub mod random;
 pub mod registry;
 #[cfg(unix)]
 pub mod sandbox;

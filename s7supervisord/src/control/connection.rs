@@ -2,6 +2,7 @@
 
 use super::audit::{self, Entry};
 use super::call::{Answer, Call, Presence, permission, room};
+use crate::failpoint::{self, Point};
 use crate::platform::peer::Peer;
 use s7proto::NO_REQUEST;
 use s7proto::channel::{ChannelError, Outgoing, ServerChannel};
@@ -41,6 +42,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut presence: Presence,
 ) -> Result<(), ChannelError> {
     let (mut incoming, mut outgoing) = ServerChannel::greet(stream, GREETING).await?.split();
+    failpoint::reach(Point::Client);
     // A request that came while another was under way; one more isn't read before this one is answered.
     let mut next = None;
     loop {

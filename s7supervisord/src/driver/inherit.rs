@@ -3,6 +3,7 @@
 
 use super::Driver;
 use super::background::Found;
+use crate::failpoint::{self, Point};
 use crate::machine::input::{Fate, Legacy, RunId, Slot};
 use crate::machine::moment::Moment;
 use crate::platform::leftovers;
@@ -57,6 +58,7 @@ impl Driver {
                 }
             }
         }
+        failpoint::reach(Point::AdoptDone);
         let adopted = u32::try_from(self.inheritance.adopted.len()).unwrap_or(u32::MAX);
         if adopted > 0 || replaced.is_some() {
             log::info!(target: "lifecycle", "carries on where an earlier supervisor stopped: {adopted} runs adopted");
@@ -130,6 +132,7 @@ impl Driver {
     fn adopted(&mut self, run: RunId, component: &ComponentName, pid: u32) {
         log::info!(target: "lifecycle", "{component}: run {} goes on, pid {pid}", run.run);
         self.inheritance.adopted.insert(run);
+        failpoint::reach(Point::AdoptEach);
         let about = Some((run.slot, component.clone()));
         let adopted = Happening::Adopted { run: run.run, pid };
         self.history.note(self.clock.stamp().wall_ms, about, adopted);
@@ -168,6 +171,7 @@ impl Driver {
                 log::error!("looking after what an earlier supervisor left: {error}");
             }
         }
+        failpoint::reach(Point::BootBefore);
         self.boot();
     }
 

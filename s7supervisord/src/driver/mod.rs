@@ -27,6 +27,7 @@ mod wishes;
 use crate::control::audit;
 use crate::control::call::Call;
 use crate::daemon_log::DaemonLog;
+use crate::failpoint::{self, Point};
 use crate::machine::effect::Effect;
 use crate::machine::fleet::Fleet;
 use crate::machine::input::{Command, Order, Slot};
@@ -239,6 +240,7 @@ impl Driver {
     pub async fn go_on(mut self: Box<Self>) -> Outcome {
         let _indispensable = Indispensable;
         loop {
+            failpoint::reach(Point::Loop);
             // Then only what is under way is brought to its end.
             let settling = self.is_settling();
             let wake = self.fleet.next_deadline().map(|at| self.clock.instant(at));

@@ -4,6 +4,7 @@ use super::Driver;
 use super::background::Found;
 use super::operations::Kind;
 use crate::control::call::Answer;
+use crate::failpoint::{self, Point};
 use crate::machine::input::{Change, Command};
 use crate::registry::diff::{self, ChangeKind};
 use crate::registry::plan::Plan;
@@ -131,7 +132,9 @@ impl Driver {
                 },
                 Ok((plan, sources)),
             ) => {
+                failpoint::reach(Point::ReloadBeforeApply);
                 self.reload(asker, dry_run, restart, plan);
+                failpoint::reach(Point::ReloadAfterApply);
                 if !dry_run {
                     self.keep_registry(sources);
                 }

@@ -2,6 +2,7 @@
 
 use super::Driver;
 use super::background::Found;
+use crate::failpoint::{self, Point};
 use crate::machine::input::{Command, Remembered, Slot};
 use crate::state::journal::Journal;
 use crate::state::wishes::{self, Wished};
@@ -45,7 +46,13 @@ impl Wishes {
             let mut failed = false;
             while let Some(Note { lines, written }) = taken.recv().await {
                 let journal = Arc::clone(&journal);
-                let noted = tokio::task::spawn_blocking(move || journal.note(&lines)).await;
+                let noted = tokio::task::spawn_blocking(move || {
+                    failpoint::reach(Point::RecordWish);
+                    let noted = journal.note(&lines);
+                    failpoint::reach(Point::RecordWished);
+                    noted
+                });
+                let noted = noted.await;
                 let fault = match noted {
                     Ok(Ok(())) => None,
                     Ok(Err(error)) => Some(error.to_string()),

@@ -5,6 +5,7 @@
 use super::load::{LoadOptions, Sources, load_text};
 use super::plan::Plan;
 use super::source;
+use crate::failpoint::{self, Point};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -50,6 +51,7 @@ pub fn keep(dir: &Path, options: &LoadOptions, sources: &Sources) -> io::Result<
     let _ = std::fs::remove_file(&fresh);
     let mut file = crate::platform::create_private(&fresh)?;
     file.write_all(&json)?;
+    failpoint::reach(Point::KeepBeforeRename);
     std::fs::rename(&fresh, &path)
 }
 

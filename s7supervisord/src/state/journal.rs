@@ -6,6 +6,7 @@
 use super::known::{Stays, Tally, end_words};
 use super::line;
 use super::record::{self, Left};
+use crate::failpoint::{self, Point};
 use s7proto::name::ComponentName;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -198,7 +199,9 @@ impl Journal {
         let mut file = File::options().append(true).create_new(true).open(&fresh)?;
         crate::platform::reserve(&file, RESERVED);
         file.write_all(text)?;
+        failpoint::reach(Point::JournalBeforeRename);
         std::fs::rename(&fresh, &self.path)?;
+        failpoint::reach(Point::JournalAfterRename);
         desk.file = Some(Arc::new(file));
         // Four times what holds: each line is then rewritten less than once on the average.
         desk.room = RESERVED.max(4 * text.len() as u64);

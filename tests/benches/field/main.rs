@@ -34,8 +34,6 @@ mod options;
 #[cfg(unix)]
 mod query;
 #[cfg(unix)]
-mod random;
-#[cfg(unix)]
 mod rest;
 #[cfg(unix)]
 mod restart;

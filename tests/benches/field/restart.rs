@@ -2,10 +2,10 @@
 
 use crate::bed::{Bed, PATIENCE, kill_all};
 use crate::floor::Floor;
-use crate::random::Random;
 use crate::row::{Bound, Row, median, spread};
 use crate::starts::{Start, Starts, ms};
 use crate::{Options, STEADY, quiet};
+use s7tests::random::Random;
 use std::io;
 use std::time::Duration;
 

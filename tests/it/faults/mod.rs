@@ -66,6 +66,7 @@
 mod clock_jumps;
 mod closed_descriptors;
 mod daemon_signals;
+mod fail_points;
 mod few_descriptors;
 mod flood;
 mod full_state;
@@ -73,6 +74,7 @@ mod held_output;
 mod hostile_bytes;
 mod killed_daemon;
 mod killed_from_outside;
+mod killed_often;
 mod late_daemon;
 mod many_clients;
 mod many_deaths;

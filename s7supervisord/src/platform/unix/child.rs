@@ -5,6 +5,7 @@
 //! shares the daemon's descriptors as well (CLONE_FILES), until it takes a copy of those that it needs.
 
 use super::inherited::Inherited;
+use crate::failpoint::{self, Point};
 use crate::state::known::{DIGITS, Holes};
 use crate::state::line::{SEAL, seal_of};
 use s7proto::status::SpawnStage;
@@ -155,7 +156,9 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
         if plan.cgroup >= 0 && libc::write(plan.cgroup, c"0".as_ptr().cast(), 1) != 1 {
             plan.failure.set_cgroup_errno(errno());
         }
+        fail_point(Point::ChildBeforeRecord);
         append_record(plan);
+        fail_point(Point::ChildAfterRecord);
         plan.recorded.store(true, Ordering::Release);
         // From here on the descriptors are its own, and only the low ones are copied (see `places`). What knows no
         // close_range(2) (before Linux 5.9, some sandboxes) copies all of them. Nothing that may hang comes before: a daemon
@@ -220,8 +223,17 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
             libc::sigaction(signal, &raw const action, std::ptr::null_mut());
         }
         libc::sigprocmask(libc::SIG_SETMASK, plan.inherited.mask(), std::ptr::null_mut());
+        fail_point(Point::ChildBeforeExec);
         libc::execve(plan.program, plan.argv, plan.envp);
         6
+    }
+}
+
+/// Where a test has the daemon die: this process goes on, as it would if somebody else had killed its parent.
+fn fail_point(point: Point) {
+    if failpoint::is_due(point) {
+        // SAFETY: plain system calls; the parent stands still, so its number is its own.
+        unsafe { libc::kill(libc::getppid(), libc::SIGKILL) };
     }
 }
 

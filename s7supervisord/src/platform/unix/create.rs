@@ -8,6 +8,7 @@ use super::inherited::Inherited;
 use super::launch::Launch;
 use super::output::{Capture, ChildOutput};
 use super::places::Place;
+use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
 use crate::output::failure;
 use crate::registry::plan::ComponentPlan;
@@ -79,6 +80,7 @@ impl Creator {
         plan: Arc<ComponentPlan>,
         tally: Tally,
     ) -> Result<Prepared, SpawnFailure> {
+        failpoint::reach(Point::SpawnPrepare);
         let id = plan.id.clone();
         let prepared = self.try_to_prepare(run, plan, tally.clone());
         if prepared.is_err() {
@@ -233,8 +235,10 @@ impl Creator {
             failure: &failure,
             cgroup: -1,
         };
+        failpoint::reach(Point::SpawnBeforeClone);
         let (pid, pidfd) = clone_into(&mut plan, stack, cgroup.as_ref())
             .map_err(|error| io_failure(SpawnStage::CreatingProcess, component.id.to_string(), &error))?;
+        failpoint::reach(Point::SpawnAfterClone);
         let Some((stage, errno, limit)) = failure.get() else {
             let errno = failure.record_errno().map(io::Error::from_raw_os_error);
             let unrecorded = match errno {

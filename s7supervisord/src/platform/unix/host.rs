@@ -14,6 +14,7 @@ use super::sweeper::{Job, Leader, Leaders, Sweeper, Swept};
 use super::watch::Watch;
 use super::words::asked_signal;
 
+use crate::failpoint::{self, Point};
 use crate::machine::input::{Event, RunId, Slot};
 use crate::registry::plan::ComponentPlan;
 use crate::state::journal::Journal;
@@ -198,6 +199,7 @@ impl Host {
         let Some(process) = self.runs.remove(&run) else {
             return;
         };
+        failpoint::reach(Point::RecordEnd);
         self.keys.remove(&process.key);
         self.recording.forget(run);
         if let Some(pidfd) = &process.pidfd {

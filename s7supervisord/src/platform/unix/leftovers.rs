@@ -7,6 +7,7 @@ use super::census::{self, Stat};
 use super::cgroup::{self, Tree};
 use super::pidfd::{self, open};
 use super::sweeper::{Manner, Swept};
+use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
 use crate::state::known::{Recorded, StartedRun};
 use rustix::process::Signal;
@@ -179,6 +180,7 @@ fn work(instance: &str, queue: &mpsc::Receiver<Job>, tell: &dyn Fn(Swept)) {
 }
 
 fn look(treated: &mut Vec<Treatment>, instance: &str, tell: &dyn Fn(Swept)) {
+    failpoint::reach(Point::LeftoversBefore);
     let elsewhere = treated.iter().filter(|treatment| treatment.cgroup.is_none());
     let records: Vec<&StartedRun> = elsewhere.map(|treatment| &treatment.record).collect();
     // Not all processes of the machine where cgroups tell.

@@ -7,6 +7,10 @@ use crate::machine::input::RunId;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::PoisonError;
+use std::time::Duration;
+
+/// How long it may take at most until the core loop hears of a new run; usually it is a millisecond.
+const NEWS: Duration = Duration::from_secs(5);
 
 /// Whose an orphan is.
 #[derive(Clone)]
@@ -15,6 +19,8 @@ pub enum Owner {
     Run(RunId),
     /// Nobody's here: it was left by somebody who has entered the container whose first process this daemon is.
     Nobody,
+    /// That of a run of which nothing is known here yet: it was created a moment ago. It is looked at again.
+    Coming,
     /// One of these: they lived when it was first seen, and nothing about it says more.
     OneOf(HashSet<RunId>),
 }
@@ -57,7 +63,9 @@ impl Owners {
             Some(known) => known,
             None => self.first_sight(pid, stat, ending),
         };
-        self.known.insert(key, owner.clone());
+        if !matches!(owner, Owner::Coming) {
+            self.known.insert(key, owner.clone());
+        }
         owner
     }
 
@@ -87,8 +95,11 @@ impl Owners {
             Some(leader.run)
         };
         let by_cgroup = || cgroup::run_of(pid).and_then(|(component, run)| named(&component, Some(run)));
-        let by_marker =
-            || census::marker(pid, &self.instance).and_then(|(component, run)| named(&component, Some(run)));
+        let marker = census::marker(pid, &self.instance);
+        let by_marker = || {
+            let (component, run) = marker.as_ref()?;
+            named(component, Some(*run))
+        };
         let by_files = || {
             census::open_files(pid).find_map(|path| {
                 let (component, run) = named_by_file(&path)?;
@@ -101,6 +112,16 @@ impl Owners {
             .or_else(by_files)
         {
             return Owner::Run(run);
+        }
+        // A run may leave its first orphan before the core loop has heard of the run itself.
+        let is_coming = |(component, run): &(String, u64)| {
+            let mut present = leaders
+                .values()
+                .filter(|leader| leader.component.as_str() == component);
+            present.all(|leader| leader.run.run < *run)
+        };
+        if is_young(stat) && marker.as_ref().is_some_and(is_coming) {
+            return Owner::Coming;
         }
         if self.first {
             return Owner::Nobody;
@@ -117,6 +138,13 @@ impl Owners {
             None => self.one_left(candidates),
         }
     }
+}
+
+/// Whether a process was created so lately that the core loop may not have heard of its run.
+fn is_young(stat: &Stat) -> bool {
+    let ticks = rustix::param::clock_ticks_per_second().max(1);
+    let created = Duration::from_millis(stat.started.saturating_mul(1000) / ticks);
+    Duration::from_nanos(super::process::since_boot_ns()).saturating_sub(created) < NEWS
 }
 
 /// The component and run that a file of the runtime folder belongs to: `out/<id>.<run>` or `locks/<id>`.

@@ -6,6 +6,7 @@ use super::create::{Created, Creator, Prepared, Stack};
 use super::inherited::Inherited;
 use super::output::Capture;
 use super::turns::{Job, Turns};
+use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
 use crate::registry::plan::ComponentPlan;
 use crate::state::journal::Journal;
@@ -299,7 +300,9 @@ impl Shared {
             }
             // If it fails, the next daemon looks for a run that isn't there, or asks one to end once more.
             Order::Note(words) => {
+                failpoint::reach(Point::RecordBeforeNote);
                 let _ = self.creator.journal.note(&[words]);
+                failpoint::reach(Point::RecordAfterNote);
                 self.shorten();
             }
             Order::RecordAgain(lines) => {

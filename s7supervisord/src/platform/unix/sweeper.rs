@@ -6,6 +6,7 @@
 use super::census::{self, Orphans, Stat};
 use super::cgroup::Tree;
 use super::owners::{Owner, Owners};
+use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
@@ -188,6 +189,7 @@ impl Work {
         else {
             return;
         };
+        failpoint::reach(Point::SweepBefore);
         if leader_ended {
             self.latest = Some(run);
         }
@@ -233,7 +235,7 @@ impl Work {
                     owned.entry(run).or_default().push(*pid);
                 }
                 // It lives as long as it likes, and is reaped like any other.
-                Owner::Nobody => {}
+                Owner::Nobody | Owner::Coming => {}
                 // Every run that it can come from is over.
                 Owner::OneOf(runs) if runs.is_empty() => {
                     log::warn!("process {pid} is left of a run that is over, killing it");

@@ -1,6 +1,7 @@
 //! Asking a run politely to end: by a signal, a word on a socket, or a command.
 
 use super::{Host, Told};
+use crate::failpoint::{self, Point};
 use crate::machine::input::{Event, RunId};
 use crate::platform::os::held::Command;
 use crate::platform::os::spawner::Order;
@@ -18,6 +19,7 @@ impl Host {
         let Some(process) = self.runs.get(&run) else {
             return;
         };
+        failpoint::reach(Point::StopBeforeAsk);
         // So that a next daemon neither takes its end for a crash nor asks it once more.
         let words = asked_words(
             &process.component,
@@ -25,6 +27,7 @@ impl Host {
             crate::platform::process::since_boot_ns(),
         );
         self.spawner.submit(Order::Note(words));
+        failpoint::reach(Point::StopRecorded);
         match &plan.stop {
             StopPlan::Signal(name) => process.send(unix_signal(*name)),
             StopPlan::Console => process.send(Signal::INT),
@@ -38,6 +41,7 @@ impl Host {
         }
         // A stopped process would take the signal only after it is continued (reliability A2).
         process.send(Signal::CONT);
+        failpoint::reach(Point::StopAfterAsk);
     }
 
     fn cannot_ask(&self, run: RunId) -> impl FnOnce() + Send + 'static {

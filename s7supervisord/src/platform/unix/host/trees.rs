@@ -4,6 +4,7 @@ use super::super::cgroup;
 use super::super::leftovers;
 use super::super::sweeper::{Job, Manner, Swept};
 use super::{Host, Origin, Told};
+use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
 use std::sync::PoisonError;
 
@@ -34,6 +35,7 @@ impl Host {
 
     /// Kills the tree of a run. Answered by `Emptied` once its first process has ended and nothing is left.
     pub fn kill(&mut self, run: RunId) {
+        failpoint::reach(Point::StopBeforeKill);
         self.empty(run, Manner::Kill);
     }
 
