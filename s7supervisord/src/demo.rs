@@ -39,7 +39,8 @@ pub fn demo(options: cli::Demo, inherited: Inherited) -> Result<u8, Failure> {
     std::fs::write(&registry, REGISTRY)
         .map_err(|error| cannot(&format!("writing {}", registry.display()), error))?;
     let binary = std::env::current_exe().map_err(|error| cannot("finding this program", error))?;
-    let ports = free_ports().map_err(|error| cannot("finding free ports on loopback", error))?;
+    let ports =
+        ports(&conf.join("ports")).map_err(|error| cannot("finding free ports on loopback", error))?;
     let socket = folder.join("run").join("control.sock");
     introduce(&socket, ports);
     let [is, svg, ps] = ports.map(|port| port.to_string());
@@ -68,6 +69,21 @@ pub fn demo(options: cli::Demo, inherited: Inherited) -> Result<u8, Failure> {
         let _ = std::fs::remove_dir_all(&folder);
     }
     result
+}
+
+/// The ports that an earlier demo in this folder has chosen, so that one that was killed is carried on with; else free ones.
+fn ports(file: &Path) -> std::io::Result<[u16; 3]> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let chosen: Vec<u16> = text
+        .split_whitespace()
+        .filter_map(|port| port.parse().ok())
+        .collect();
+    if let Ok(chosen) = chosen.try_into() {
+        return Ok(chosen);
+    }
+    let ports = free_ports()?;
+    std::fs::write(file, ports.map(|port| port.to_string()).join(" "))?;
+    Ok(ports)
 }
 
 /// Ports that are free now. Somebody may take one before its server does; then that server says so and is tried again.

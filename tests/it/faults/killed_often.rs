@@ -241,8 +241,7 @@ fn everything_is_accounted_for(sandbox: &Sandbox, daemon: &Daemon<'_>, context: 
             let of = |file: &str| {
                 let sent = sandbox.read(file);
                 let sent: BTreeSet<u32> = sent.lines().filter_map(|line| line.parse().ok()).collect();
-                let count = strangers.iter().filter(|pid| sent.contains(pid)).count();
-                count
+                strangers.iter().filter(|pid| sent.contains(pid)).count()
             };
             let (left, crashed) = (of("leaver.left"), of("crasher3.left"));
             when(

@@ -104,6 +104,16 @@ fn the_demo_serves_and_says_what_to_try() {
             .any(|answer| answer.contains(&format!("pid {again}\n"))),
         "{served:?}"
     );
+    // The next image serves the same demo, on the same ports.
+    let mut upgrade = sandbox.program(programs::CTL);
+    ctl::run(upgrade.env("S7_SOCKET", &socket).arg("upgrade")).exits(0);
+    for one in running(&sandbox, &socket) {
+        assert_eq!(
+            (&one["adopted"], &one["reason_code"] == "needs_restart"),
+            (&true.into(), false),
+            "{one}"
+        );
+    }
     daemon.stop();
     let left: Vec<_> = pids
         .iter()
