@@ -57,6 +57,13 @@ points! {
     AdoptEach "adopt.each" "One run of an earlier daemon was adopted.",
     AdoptDone "adopt.done" "All were that are recorded.",
     BootBefore "boot.before" "Those without a record are known as well; nothing is started yet.",
+    RotateBefore "rotate.before" "A log is full; nothing is renamed yet.",
+    RotateShifted "rotate.shifted" "The old files have moved on by one; the log itself has not.",
+    RotateAfter "rotate.after" "The log has its old name, and there is no new one.",
+    PackBeforeRename "pack.before-rename" "An old log is compressed; the result doesn't have its name yet.",
+    PackAfterRename "pack.after-rename" "It has, and the plain one is there as well.",
+    UpgradeBeforeExec "upgrade.before-exec" "Everything is ready for another image.",
+    UpgradeAfterExec "upgrade.after-exec" "It has begun, and has done nothing yet.",
     Loop "loop" "The core loop, before each of its steps.",
     Client "client" "A client has greeted.",
 }
@@ -96,6 +103,14 @@ pub fn arm() -> Result<(), String> {
     MANNER.store(manner as u8, Ordering::Relaxed);
     ARMED.store(number_of(point), Ordering::Release);
     Ok(())
+}
+
+/// The variable for the next image: only where it is to die itself, since what was meant for one image is over with it.
+#[must_use]
+pub fn for_next_image() -> Option<(&'static str, &'static str)> {
+    let point = Point::UpgradeAfterExec;
+    let armed = cfg!(debug_assertions) && ARMED.load(Ordering::Acquire) == number_of(point);
+    armed.then(|| (VARIABLE, point.name()))
 }
 
 fn parse(text: &str) -> Option<(Point, Manner, u32)> {

@@ -7,7 +7,7 @@ use s7tests::programs;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// How long anything may take here; far beyond what any of it should.
@@ -21,6 +21,8 @@ pub struct Bed {
     runtime: TempDir,
     /// When it was started.
     pub began: Duration,
+    /// The same by the wall clock, in seconds since 1970.
+    pub began_at: f64,
     /// What its workers say.
     pub starts: Starts,
 }
@@ -65,30 +67,56 @@ impl Bed {
         let starts = Starts::make(&folder.join("starts"))?;
         let registry = format!("<supervisor><servers>{}</servers></supervisor>", servers(&starts));
         std::fs::write(folder.join("conf/SupervisorRegistry.xml"), registry)?;
+        let mut bed = Self {
+            child: None,
+            folder,
+            runtime,
+            began: Duration::ZERO,
+            began_at: 0.0,
+            starts,
+        };
+        bed.begin()?;
+        Ok(bed)
+    }
+
+    /// Starts the daemon.
+    fn begin(&mut self) -> io::Result<()> {
         let mut command = Command::new(programs::path_of(programs::DAEMON));
         command
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            // The times in its log are compared with the clock's.
+            .env("TZ", "UTC")
             .args(["run", "--install-folder"])
-            .arg(&folder)
+            .arg(&self.folder)
             .arg("--runtime-dir")
-            .arg(runtime.path())
+            .arg(self.runtime.path())
             .arg("--socket")
-            .arg(runtime.path().join("s"))
+            .arg(self.socket())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(std::fs::File::create(folder.join("daemon.stderr"))?)
+            .stderr(std::fs::File::create(self.folder.join("daemon.stderr"))?)
             // As `s7ctl start` has it: the log goes to its file alone.
             .env("S7_DETACHED", "1");
-        let began = now();
-        let child = command.spawn()?;
-        Ok(Self {
-            child: Some(child),
-            folder,
-            runtime,
-            began,
-            starts,
-        })
+        self.began = now();
+        self.began_at = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
+        self.child = Some(command.spawn()?);
+        Ok(())
+    }
+
+    /// Kills the daemon and starts the next one, which finds what runs.
+    ///
+    /// # Errors
+    /// It was ended before, or the next one can't be started.
+    pub fn replace(&mut self) -> io::Result<()> {
+        signal(self.pid()?, Signal::KILL)?;
+        if let Some(mut killed) = self.child.take() {
+            killed.wait()?;
+        }
+        self.begin()
     }
 
     /// The daemon's process id.

@@ -16,6 +16,8 @@
 //! Benchmarks are no tests: the exit code is 0 where everything could be measured, whatever came out.
 
 #[cfg(unix)]
+mod adopt;
+#[cfg(unix)]
 mod bed;
 #[cfg(unix)]
 mod capture;
@@ -69,6 +71,7 @@ const MEASURES: &[table::Measure] = &[
     ("capture", capture::rows),
     ("chatty", chatty::rows),
     ("floods", floods::rows),
+    ("adopt", adopt::rows),
 ];
 
 #[cfg(unix)]

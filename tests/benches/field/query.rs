@@ -11,6 +11,8 @@ use s7proto::frame::{self, Parsed};
 use s7proto::hello::{HELLO_BYTES, Hello};
 use s7proto::reply::{Done, Response};
 use s7proto::request::{Request, Selection};
+use s7proto::status::State;
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -120,9 +122,36 @@ impl Client {
     /// There is no such answer.
     pub fn ask(&mut self, n: usize) -> io::Result<f64> {
         let began = now();
+        let response = self.answer()?;
+        let took = micros(now() - began);
+        match response {
+            Response::Done(Done::Status(report)) if report.components.len() == n => Ok(took),
+            other => Err(io::Error::other(format!(
+                "not the status of {n} components: {other:?}"
+            ))),
+        }
+    }
+
+    /// The process ids of those that run, where there are `n` components.
+    ///
+    /// # Errors
+    /// There is no such answer.
+    pub fn running(&mut self, n: usize) -> io::Result<BTreeSet<u32>> {
+        match self.answer()? {
+            Response::Done(Done::Status(report)) if report.components.len() == n => {
+                let running = report.components.iter().filter(|one| one.state == State::Running);
+                Ok(running.filter_map(|one| one.pid).collect())
+            }
+            other => Err(io::Error::other(format!(
+                "not the status of {n} components: {other:?}"
+            ))),
+        }
+    }
+
+    fn answer(&mut self) -> io::Result<Response> {
         self.stream.write_all(&self.question)?;
         let mut length = 0;
-        let response: Response = loop {
+        loop {
             let read = self.stream.read(&mut self.buffer[length..])?;
             if read == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -130,15 +159,8 @@ impl Client {
             length += read;
             let parsed = frame::parse(&self.buffer[..length], s7proto::LIMITS.response_bytes);
             if let Parsed::Complete { body, .. } = parsed.map_err(io::Error::other)? {
-                break codec::decode(body).map_err(io::Error::other)?;
+                return codec::decode(body).map_err(io::Error::other);
             }
-        };
-        let took = micros(now() - began);
-        match response {
-            Response::Done(Done::Status(report)) if report.components.len() == n => Ok(took),
-            other => Err(io::Error::other(format!(
-                "not the status of {n} components: {other:?}"
-            ))),
         }
     }
 }

@@ -34,6 +34,7 @@ enum Matter {
     Stop,
     Reload,
     TakingOver,
+    Logs,
 }
 
 const RESTART: Way = Way::Told(&[&["restart", "victim"]]);
@@ -75,6 +76,16 @@ fn ways(point: Point) -> (Matter, &'static [(Way, u32)]) {
         }
         Point::AdoptEach => (Matter::TakingOver, &[(Warm, 1), (Warm, 3)]),
         Point::AdoptDone => (Matter::TakingOver, &[(Warm, 1)]),
+        Point::RotateBefore | Point::RotateShifted | Point::RotateAfter => {
+            (Matter::Logs, &[(Cold, 1), (Warm, 1), (Warm, 2)])
+        }
+        Point::PackBeforeRename | Point::PackAfterRename => {
+            (Matter::Logs, &[(Cold, 1), (Warm, 1), (Warm, 2)])
+        }
+        Point::UpgradeBeforeExec | Point::UpgradeAfterExec => (
+            Matter::TakingOver,
+            &[(Way::Told(&[&["--timeout", "2", "upgrade"]]), 1)],
+        ),
         Point::Loop => (Matter::TakingOver, &[(Cold, 1), (Warm, 1), (Warm, 4)]),
         Point::Client => (Matter::TakingOver, &[(Way::Told(&[&["version"]]), 1)]),
     }
@@ -83,7 +94,8 @@ fn ways(point: Point) -> (Matter, &'static [(Way, u32)]) {
 /// Two tiers: what never ends by itself, and behind it what crashes, what is stopped, and what has to be killed.
 fn servers() -> Vec<Server> {
     vec![
-        Server::new("ticker", "tick 1"),
+        // Rotated every third of a second.
+        Server::new("ticker", "tick 1").with("<log maxSize=\"4096\" maxFiles=\"1000\" compress=\"true\"/>"),
         Server::new("plain", "record plain.starts wait"),
         Server::new("crasher", "record crasher.starts sleep 20 exit 3")
             .start_delay("1")
@@ -250,13 +262,15 @@ fn is_made_good(sandbox: &Sandbox, kept: &[(&str, Option<u32>)], wished: Wished,
             || format!("{strangers:?} beside {known:?}"),
         )
     });
-    daemon.stop();
-    let ticked = numbered::runs_of(&sandbox.log_of("ticker"));
+    sandbox.ctl(&["stop", "ticker"]).exits(0);
+    let ticked = sandbox.ctl(&["logs", "-n", "10000", "ticker"]).exits(0).stdout;
+    let runs = numbered::runs_of(&ticked);
     assert_eq!(
-        ticked.map(|runs| runs.len()),
+        runs.map(|runs| runs.len()),
         Ok(1),
         "lines of one run after {what}"
     );
+    daemon.stop();
 }
 
 /// Whether no process can be there that has left the session of a run.
@@ -299,6 +313,11 @@ fn a_daemon_that_dies_anywhere_in_a_stop_is_made_good() {
 #[test]
 fn a_daemon_that_dies_anywhere_in_a_reload_is_made_good() {
     sweep_all(Matter::Reload);
+}
+
+#[test]
+fn a_daemon_that_dies_anywhere_in_a_rotation_is_made_good() {
+    sweep_all(Matter::Logs);
 }
 
 #[test]

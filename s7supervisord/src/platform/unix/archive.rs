@@ -5,6 +5,7 @@
 //! midnight, when files become too old.
 
 use super::stream::lock;
+use crate::failpoint::{self, Point};
 use crate::output::chain::ms_since_1970;
 use crate::output::day::Day;
 use crate::output::failure::doing;
@@ -185,8 +186,10 @@ impl Archive {
             packed: true,
             ..plain
         });
+        failpoint::reach(Point::PackBeforeRename);
         let renamed = rustix::fs::renameat_with(CWD, &unfinished, CWD, &name, RenameFlags::NOREPLACE);
         renamed.map_err(|errno| doing(format_args!("making {}", name.display()), errno.into()))?;
+        failpoint::reach(Point::PackAfterRename);
         fs::remove_file(names.path(&plain))
     }
 }

@@ -1,6 +1,7 @@
 //! What one image of the daemon leaves open for the next one, which is executed in its place: the lock, so that nobody else
 //! begins in between, and the listening socket, so that clients who connect meanwhile wait instead of finding nobody.
 
+use crate::failpoint::{self, Point};
 use rustix::fs::FileType;
 use rustix::io::FdFlags;
 use std::fs::File;
@@ -44,6 +45,9 @@ impl HandedOver {
                 // A later version may hand over more; what it is about is closed with the next execution.
                 _ => {}
             }
+        }
+        if handed.from.is_some() {
+            failpoint::reach(Point::UpgradeAfterExec);
         }
         handed
     }

@@ -3,6 +3,7 @@
 use super::binary::Binary;
 use super::handed::{Handing, Socket};
 use super::inherited::{Dispositions, Inherited};
+use crate::failpoint::{self, Point};
 use rustix::process::Resource;
 use std::convert::Infallible;
 use std::fs::File;
@@ -138,6 +139,8 @@ pub fn begin_anew(
     command.env(variable, mask);
     let (variable, handed) = handing.variable(from);
     command.env(variable, handed);
+    command.envs(failpoint::for_next_image());
+    failpoint::reach(Point::UpgradeBeforeExec);
     let own = Dispositions::present();
     // SAFETY: only system calls. It comes after the standard library has set SIGPIPE to its own liking.
     unsafe {

@@ -4,6 +4,7 @@
 //! of this leaves every file whole, in the same order, at most with a number that is free. The next rotation closes that.
 
 use super::log_file::{open_folder, split};
+use crate::failpoint::{self, Point};
 use crate::output::failure::doing;
 use crate::output::rotated::{Old, RotatedNames};
 use rustix::fs::{AtFlags, FileType, RenameFlags};
@@ -59,6 +60,7 @@ pub(super) fn rotate(log: &Path, keep: u32) -> io::Result<()> {
     for at in (0..stay).rev() {
         moves.shift(own[at], own[at + 1]).map_err(told)?;
     }
+    failpoint::reach(Point::RotateShifted);
     let newest = Old {
         number: own[0],
         packed: false,

@@ -8,6 +8,7 @@ use super::archive::{Archive, Names};
 use super::line_end::{Glass, REACH};
 use super::stream::lock;
 use super::{fifo, log_file, rotate};
+use crate::failpoint;
 use crate::output::chain::ms_since_1970;
 use crate::output::day::Day;
 use crate::output::failure::cause;
@@ -279,6 +280,7 @@ impl Sink {
         let renamed = match &self.file {
             Some(open) if named(open) => {
                 let _names = lock(&self.names);
+                failpoint::reach(failpoint::Point::RotateBefore);
                 rotate::rotate(file, self.plan.max_files)
             }
             _ => Ok(()),
@@ -295,6 +297,7 @@ impl Sink {
         if self.unrotatable.take().is_some() {
             log::info!("{component}: its log is rotated again");
         }
+        failpoint::reach(failpoint::Point::RotateAfter);
         self.file = None;
         self.archive.look_at(&self.plan, &self.names);
     }
