@@ -56,12 +56,13 @@ fn soak(span: std::time::Duration) -> bool {
     let sandbox = Sandbox::with(&load::servers(0));
     let over = AtomicBool::new(false);
     let mut ledgers = Vec::new();
-    let mut daemon = sandbox.start();
-    let counts = std::thread::scope(|scope| {
+    let daemon = sandbox.start();
+    let (daemon, counts) = std::thread::scope(|scope| {
         let clients = [random.below(u64::MAX), random.below(u64::MAX)]
             .map(Random::from_seed)
             .map(|random| scope.spawn(|| load::clients(&sandbox, random, &over)));
         let load = load::Over(&over);
+        let mut daemon = daemon;
         for life in 0..LIVES {
             ledgers.push(Ledger::of(&sandbox, daemon.pid(), span / LIVES));
             match life {
@@ -76,7 +77,8 @@ fn soak(span: std::time::Duration) -> bool {
             }
         }
         drop(load);
-        clients.map(|client| client.join().unwrap_or_default())
+        let counts = clients.map(|client| client.join().unwrap_or_default());
+        (daemon, counts)
     });
     assert!(over.load(Ordering::Relaxed));
     println!("{} commands", counts.iter().sum::<u64>());

@@ -296,6 +296,63 @@ fn sweep_all(matter: Matter) {
 }
 
 #[test]
+fn a_panic_in_the_core_ends_the_daemon_and_one_in_a_client_ends_that_client_alone() {
+    let sandbox = Sandbox::with(&[Server::new("plain", "record plain.starts wait")]);
+    let mut command = sandbox.daemon_command();
+    command.env(VARIABLE, "loop=panic:20");
+    let mut daemon = Daemon::spawn(&sandbox, command);
+    eventually("the loop has had its steps", SOON, || {
+        let _ = sandbox.ctl(&["version"]);
+        when(!is_alive(daemon.pid()), || "the daemon lives".into())
+    });
+    let status = daemon.wait();
+    assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()), "{status}");
+    drop(daemon);
+    let mut command = sandbox.daemon_command();
+    command.env(VARIABLE, "client=panic:3");
+    let daemon = Daemon::spawn(&sandbox, command);
+    eventually("a client was served by a panic", SOON, || {
+        let _ = sandbox.ctl(&["status"]);
+        let log = sandbox.supervisor_log();
+        when(log.contains("asks for a panic at client"), || log)
+    });
+    daemon.wait_for("plain", "RUNNING");
+    let log = sandbox.supervisor_log();
+    assert_eq!(log.matches("asks for a panic at client").count(), 1, "{log}");
+    assert_eq!(sandbox.starts("plain.starts").len(), 1);
+}
+
+#[test]
+fn what_a_test_asks_of_the_daemon_reaches_no_component_and_an_unknown_place_is_refused() {
+    let sandbox = Sandbox::new();
+    let servers = [Server::new("plain", "print-env wait")];
+    let inherits = sandbox
+        .document(&servers)
+        .replace("inherit=\"false\"", "inherit=\"true\"");
+    sandbox.write("conf/SupervisorRegistry.xml", &inherits);
+    let mut command = sandbox.daemon_command();
+    command.env(VARIABLE, "boot.before:1000").env("SEEN", "yes");
+    let daemon = Daemon::spawn(&sandbox, command);
+    daemon.wait_until_it_answers();
+    daemon.wait_for("plain", "RUNNING");
+    let environment = eventually("its environment was printed", SOON, || {
+        let log = sandbox.log_of("plain");
+        if log.contains("SEEN=yes") {
+            Ok(log)
+        } else {
+            Err(log)
+        }
+    });
+    assert!(!environment.contains(VARIABLE), "{environment}");
+    daemon.stop();
+    let mut command = sandbox.daemon_command();
+    command.env(VARIABLE, "nowhere");
+    s7tests::ctl::run(&mut command)
+        .exits(64)
+        .says("there is no \"nowhere\"");
+}
+
+#[test]
 fn a_daemon_that_dies_anywhere_in_a_start_is_made_good() {
     sweep_all(Matter::Spawn);
 }
