@@ -305,9 +305,6 @@ fn take_up_output(capture: &Capture, known: &BTreeMap<ComponentName, Known>, pla
             log::warn!("{error}: what it still writes is lost");
         }
     }
-    if let Err(error) = capture.remove_strays() {
-        log::warn!("{error}");
-    }
 }
 
 pub(crate) fn load_options(file: Option<&Path>, common: &cli::Registry) -> Result<LoadOptions, Failure> {

@@ -6,7 +6,7 @@ use crate::machine::input::RunId;
 use crate::platform::host::Usage;
 use crate::registry::plan::Plan;
 use crate::registry::{LoadFailure, Sources};
-use crate::state::known::StartedRun;
+use crate::state::known::Unrecorded;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -18,7 +18,9 @@ pub enum Found {
     /// Whether somebody has removed the record of runs.
     JournalGone(bool),
     /// Runs of this supervisor that live and aren't recorded; `None` where looking for them has taken too long.
-    Unrecorded(Option<Vec<StartedRun>>),
+    Unrecorded(Option<Vec<Unrecorded>>),
+    /// The output of everybody who lives is taken up, and that of nobody else is kept.
+    TakenUp,
     /// What people have wished could not be noted, for this reason, or can be noted again.
     WishesNoted(Option<String>),
     /// A binary that is to take this one's place was looked at.

@@ -8,7 +8,7 @@ use crate::machine::input::{Fate, Legacy, RunId, Slot};
 use crate::machine::moment::Moment;
 use crate::platform::leftovers;
 use crate::registry::fingerprint;
-use crate::state::known::{Known, Recorded, StartedRun, Stays, Tally};
+use crate::state::known::{Known, StartedRun, Stays, Tally, Unrecorded, end_words};
 use crate::state::line;
 use s7proto::event::Happening;
 use s7proto::name::ComponentName;
@@ -50,7 +50,7 @@ impl Driver {
         for (component, known) in known {
             self.inheritance.recorded.insert(component.clone(), known.run);
             match self.roster.slot(&component) {
-                Some(slot) => self.inherit(slot, &component, known)?,
+                Some(slot) => self.inherit(slot, &component, known, true)?,
                 None => {
                     if let Some(started) = known.started(&component) {
                         self.end_alone(started)?;
@@ -77,7 +77,14 @@ impl Driver {
         Ok(())
     }
 
-    fn inherit(&mut self, slot: Slot, component: &ComponentName, known: Known) -> io::Result<()> {
+    /// `leads`: what is known of is the first process of the run, else only something that it has left.
+    fn inherit(
+        &mut self,
+        slot: Slot,
+        component: &ComponentName,
+        known: Known,
+        leads: bool,
+    ) -> io::Result<()> {
         let stamp = self.clock.stamp();
         let run = RunId { slot, run: known.run };
         let fate = match known.started(component) {
@@ -88,7 +95,7 @@ impl Driver {
                     .iter()
                     .map(|words| line::sealed(words))
                     .collect();
-                if self.host.adopt(run, started, record.into_bytes())? {
+                if self.host.adopt(run, started, record.into_bytes(), leads)? {
                     self.adopted(run, component, pid);
                     Fate::Lives {
                         pid,
@@ -120,7 +127,6 @@ impl Driver {
             restarts,
             crashes,
             last_exit,
-            // A run that was found by its environment alone began when nobody knows; now at the latest.
             started: since_boot(known.began_ns).min(stamp.now),
             marked: lives && known.made_of.is_some() && known.made_of != present,
             fate,
@@ -158,24 +164,50 @@ impl Driver {
         });
     }
 
-    /// Who lives without a record is adopted like the others, and then everything else begins.
-    pub(super) fn found_unrecorded(&mut self, found: Option<Vec<StartedRun>>) {
+    /// Who lives without a record is adopted like the others.
+    pub(super) fn found_unrecorded(&mut self, found: Option<Vec<Unrecorded>>) {
         let found = found.unwrap_or_else(|| {
             log::error!(
                 "looking for what an earlier supervisor left takes too long; only its record is believed"
             );
             Vec::new()
         });
-        for started in found {
-            if let Err(error) = self.adopt_unrecorded(started) {
-                log::error!("looking after what an earlier supervisor left: {error}");
+        let mut outputs = Vec::new();
+        for Unrecorded { run, leads } in found {
+            match self.adopt_unrecorded(&run, leads) {
+                Ok(Some(slot)) => outputs.extend(self.roster.plan(slot).cloned().map(|plan| (plan, run.run))),
+                Ok(None) => {}
+                Err(error) => log::error!("looking after what an earlier supervisor left: {error}"),
             }
         }
+        let capture = self.capture.clone();
+        // Their logs are on a disk. Nothing begins meanwhile, so no new pipe is taken for one that nobody knows.
+        self.background.run(
+            move || {
+                for (plan, run) in outputs {
+                    match capture.reattach(&plan.id, run, &plan.log) {
+                        Ok(true) => {}
+                        Ok(false) => log::warn!("{}: run {run} has no output pipe any more", plan.id),
+                        Err(error) => log::warn!("{error}: what it still writes is lost"),
+                    }
+                }
+                if let Err(error) = capture.remove_strays() {
+                    log::warn!("{error}");
+                }
+                Found::TakenUp
+            },
+            Found::TakenUp,
+        );
+    }
+
+    /// Then everything else begins.
+    pub(super) fn taken_up(&mut self) {
         failpoint::reach(Point::BootBefore);
         self.boot();
     }
 
-    fn adopt_unrecorded(&mut self, started: StartedRun) -> io::Result<()> {
+    /// Gives whose run it is, where it is one of a component that is there.
+    fn adopt_unrecorded(&mut self, started: &StartedRun, leads: bool) -> io::Result<Option<Slot>> {
         let component = started.component.clone();
         let slot = self.roster.slot(&component);
         let newest = slot.and_then(|slot| self.fleet.view(slot, self.clock.now()));
@@ -183,42 +215,24 @@ impl Driver {
         let Some(slot) = slot.filter(|_| started.run > newest) else {
             // What this daemon has begun itself meanwhile isn't left over.
             let is_present = slot.is_some() && started.run == newest;
-            return if is_present {
-                Ok(())
-            } else {
-                self.end_alone(started)
-            };
+            if !is_present {
+                self.end_alone(started.clone())?;
+            }
+            return Ok(None);
         };
         log::warn!(
             "{component}: run {} isn't in the record and was found by its environment",
             started.run
         );
-        let run = started.run;
-        let Recorded { pid, inode } = started.process;
-        self.capture_again(slot, run);
-        self.inherit(
-            slot,
-            &component,
-            Known {
-                run,
-                process: Some(Recorded { pid, inode }),
-                began_ns: started.began_ns,
-                ..Known::default()
-            },
-        )
-    }
-
-    fn capture_again(&self, slot: Slot, run: u64) {
-        let Some(plan) = self.roster.plan(slot).cloned() else {
-            return;
+        let known = Known {
+            run: started.run,
+            process: Some(started.process),
+            began_ns: started.began_ns,
+            ..Known::default()
         };
-        let capture = self.capture.clone();
-        // The log is on a disk.
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = capture.reattach(&plan.id, run, &plan.log) {
-                log::warn!("{error}: what it still writes is lost");
-            }
-        });
+        self.host.note(known.words(&component));
+        self.inherit(slot, &component, known, leads)?;
+        Ok(Some(slot))
     }
 
     /// Has it tried again, after a while, to record what could not be recorded.
@@ -237,8 +251,19 @@ impl Driver {
     /// Records everything anew.
     pub(super) fn record_again(&mut self) {
         self.record_at = Some(self.clock.now() + RECORD_RETRY);
-        let wished = self.wished();
-        self.host.record_again(&wished);
+        let mut others = self.wished();
+        // What is known of those that don't run has been in the record as well.
+        for slot in self.roster.order() {
+            let view = self.fleet.view(*slot, self.clock.now());
+            if let (Some(view), Some(component)) =
+                (view.filter(|view| view.pid.is_none()), self.roster.name(*slot))
+                && view.run > 0
+            {
+                let words = end_words(component, view.run, &self.tally(*slot), self.stays(*slot));
+                others.push(words);
+            }
+        }
+        self.host.record_again(&others);
     }
 
     /// What the next daemon has to know after everything was stopped: what was wished by name, and what could not be ended.

@@ -331,6 +331,7 @@ impl Driver {
                 }
             }
             Found::Unrecorded(found) => self.found_unrecorded(found),
+            Found::TakenUp => self.taken_up(),
             Found::WishesNoted(fault) => self.wishes_noted(fault),
             Found::Loaded(loaded) => self.loaded(*loaded),
             Found::Measured(usages) => self.measured(&usages),

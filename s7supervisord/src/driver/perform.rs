@@ -107,7 +107,7 @@ impl Driver {
     }
 
     /// What the record tells the next daemon beside the runs.
-    fn tally(&self, slot: Slot) -> Tally {
+    pub(super) fn tally(&self, slot: Slot) -> Tally {
         let (restarts, crashes, last_exit) = self.fleet.tally(slot).unwrap_or_default();
         Tally {
             restarts,
@@ -116,7 +116,7 @@ impl Driver {
         }
     }
 
-    fn stays(&self, slot: Slot) -> Option<Stays> {
+    pub(super) fn stays(&self, slot: Slot) -> Option<Stays> {
         match self.fleet.view(slot, self.clock.now())?.state {
             State::Exited => Some(Stays::Exited),
             State::Fatal => Some(Stays::Fatal),

@@ -110,7 +110,13 @@ impl Journal {
     /// It still can't be written.
     pub fn begin_again(&self) -> io::Result<()> {
         let text = record::text(&self.boot_id, &Left::default());
-        self.replace(&mut self.desk(), text.as_bytes())
+        let mut desk = self.desk();
+        desk.writing.retain(|one| !one.load(Ordering::Acquire));
+        if !desk.writing.is_empty() {
+            // Its line would go to the file that is let go of.
+            return Err(io::Error::other("a process is being created at this moment"));
+        }
+        self.replace(&mut desk, text.as_bytes())
     }
 
     /// Writes it for the last time, after everything was stopped: with `lines`, which are what still holds, sealed. What
@@ -140,10 +146,12 @@ impl Journal {
         desk.writing.retain(|one| !one.load(Ordering::Acquire));
         desk.writing.push(Arc::clone(&written));
         self.grown.fetch_add(bytes as u64, Ordering::Relaxed);
-        Lent {
-            file: desk.file.clone(),
-            written,
-        }
+        // What has lost its name nobody would read.
+        let file = desk
+            .file
+            .clone()
+            .filter(|file| !crate::platform::is_removed(file));
+        Lent { file, written }
     }
 
     /// Notes lines, given by their words, in one write. May take as long as the disk takes.
@@ -183,6 +191,8 @@ impl Journal {
         if self.grown.load(Ordering::Relaxed) < desk.room || desk.file.is_none() || !desk.writing.is_empty() {
             return Ok(());
         }
+        // Without it there is nothing to shorten, and what holds is not known here.
+        std::fs::metadata(&self.path)?;
         let left = Self::read(&self.dir, &self.boot_id)?;
         let text = record::text(&self.boot_id, &left);
         let replaced = self.replace(&mut desk, text.as_bytes());
@@ -196,7 +206,7 @@ impl Journal {
     fn replace(&self, desk: &mut Desk, text: &[u8]) -> io::Result<()> {
         let fresh = self.dir.join("journal.new");
         let _ = std::fs::remove_file(&fresh);
-        let mut file = File::options().append(true).create_new(true).open(&fresh)?;
+        let mut file = crate::platform::create_private(&fresh)?;
         crate::platform::reserve(&file, RESERVED);
         file.write_all(text)?;
         failpoint::reach(Point::JournalBeforeRename);

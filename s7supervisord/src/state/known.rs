@@ -29,6 +29,15 @@ pub struct StartedRun {
     pub began_ns: u64,
 }
 
+/// A run that was found without a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// The run, by the process of it that was found.
+    pub run: StartedRun,
+    /// That is its first process; else it is something that the first process has left.
+    pub leads: bool,
+}
+
 /// What is carried on from one run to the next.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {

@@ -115,6 +115,15 @@ impl Reading {
                     ..Known::default()
                 };
                 known.take(words);
+                // What is recorded again late says nothing about a run that has begun since.
+                if self
+                    .left
+                    .known
+                    .get(&component)
+                    .is_some_and(|latest| latest.began_ns > began_ns)
+                {
+                    return Some(());
+                }
                 // A new run is created only when nothing of the one before is left.
                 self.left.known.insert(component, known);
             }

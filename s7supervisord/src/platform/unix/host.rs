@@ -139,6 +139,13 @@ impl Host {
         self.recording.fault()
     }
 
+    /// Puts lines into the record, given by their words.
+    pub fn note(&mut self, lines: Vec<String>) {
+        for words in lines {
+            self.spawner.submit(Order::Note(words));
+        }
+    }
+
     /// Nothing can be recorded, for this reason, until [`Host::record_again`] succeeds.
     pub fn record_is_lost(&mut self, why: String) {
         self.recording.is_lost(why);
@@ -148,8 +155,9 @@ impl Host {
     /// [`Host::recorded_again`].
     pub fn record_again(&mut self, others: &[String]) {
         let records = self.runs.values().map(|process| process.record.as_slice());
-        let lines = self.recording.again(records, others);
-        self.spawner.submit(Order::RecordAgain(lines));
+        if let Some(lines) = self.recording.again(records, others) {
+            self.spawner.submit(Order::RecordAgain(lines));
+        }
     }
 
     /// The lines that say in the record what lives.
@@ -272,6 +280,10 @@ impl Host {
                     self.coming.remove(&run.slot);
                     self.add(run, component, (pid, Some(pidfd)), Origin::Own, (record, cgroup));
                     (run, Event::Spawned { pid })
+                }
+                Told::Spawned(Spawned::Unrecorded(why)) => {
+                    self.recording.has_failed(&why);
+                    continue;
                 }
                 Told::Spawned(Spawned::Recorded(recorded)) => {
                     self.recording.is_done(recorded);

@@ -9,12 +9,14 @@ use super::pidfd::{self, open};
 use super::sweeper::{Manner, Swept};
 use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
-use crate::state::known::{Recorded, StartedRun};
+use crate::state::known::{Recorded, StartedRun, Unrecorded};
 use rustix::process::Signal;
 use s7proto::name::ComponentName;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Looks in a row without a member that prove a tree to be empty: one look may miss what changes while it is taken.
 const EMPTY_LOOKS: u32 = 2;
+/// Runs that a component can have had since its last record was written: one each microsecond for a second. A number beyond is
+/// somebody's invention.
+const MOST_RUNS: u64 = 1_000_000;
 /// The thread reads small files; the deepest it goes is a directory listing.
 const STACK: usize = 256 * 1024;
 
@@ -79,7 +84,7 @@ impl Leftovers {
 pub fn everything_of(runs: &[StartedRun], instance: &str) -> Vec<u32> {
     let recorded = runs.iter().map(|run| (run.component.clone(), run.run)).collect();
     let mut all = runs.to_vec();
-    all.extend(unrecorded(&recorded, instance));
+    all.extend(unrecorded(&recorded, instance).into_iter().map(|found| found.run));
     members(&all.iter().collect::<Vec<_>>(), instance).concat()
 }
 
@@ -87,13 +92,15 @@ pub fn everything_of(runs: &[StartedRun], instance: &str) -> Vec<u32> {
 /// their cgroup. `recorded` gives
 /// the last run of each component that is. Looks at all processes of the machine.
 #[must_use]
-pub fn unrecorded(recorded: &HashMap<ComponentName, u64>, instance: &str) -> Vec<StartedRun> {
-    let mut found: Vec<(bool, StartedRun)> = Vec::new();
+pub fn unrecorded(recorded: &HashMap<ComponentName, u64>, instance: &str) -> Vec<Unrecorded> {
+    let mut found = Vec::new();
     for pid in census::everyone().filter(|pid| *pid != std::process::id()) {
         let Some((component, run)) = census::marker(pid, instance) else {
             continue;
         };
-        if let Ok(component) = ComponentName::parse(&component) {
+        if let Ok(component) = ComponentName::parse(&component)
+            && is_believed(pid, &component, run, instance)
+        {
             note(&mut found, recorded, component, run, pid);
         }
     }
@@ -103,35 +110,60 @@ pub fn unrecorded(recorded: &HashMap<ComponentName, u64>, instance: &str) -> Vec
             note(&mut found, recorded, component.clone(), run, pid);
         }
     }
-    found.into_iter().map(|(_, run)| run).collect()
+    found
+}
+
+/// Whether what the environment of a process says of it is believed: anybody can write anything there. The daemon's own user
+/// could do whatever the daemon does; of others the run's output pipe is proof, which nobody else can open.
+fn is_believed(pid: u32, component: &ComponentName, run: u64, instance: &str) -> bool {
+    let owner = std::fs::metadata(format!("/proc/{pid}")).map(|of| of.uid());
+    if owner.is_ok_and(|owner| owner == rustix::process::geteuid().as_raw()) {
+        return true;
+    }
+    let output = Path::new(instance).join("out").join(format!("{component}.{run}"));
+    let in_cgroup = cgroup::run_of(pid).is_some_and(|(of, number)| of == component.as_str() && number == run);
+    in_cgroup || census::open_files(pid).any(|file| file == output)
 }
 
 /// A process says that it is of a run, which has the leader of its session for its first process.
 fn note(
-    found: &mut Vec<(bool, StartedRun)>,
+    found: &mut Vec<Unrecorded>,
     recorded: &HashMap<ComponentName, u64>,
     component: ComponentName,
     run: u64,
     pid: u32,
 ) {
-    let Some(stat) = census::stat(pid).filter(|_| recorded.get(&component) != Some(&run)) else {
+    let last = recorded.get(&component).copied();
+    // A number that no run has come to is somebody's invention.
+    let is_possible = run <= last.unwrap_or(0).saturating_add(MOST_RUNS);
+    let Some(pidfd) = open(pid).filter(|_| last != Some(run) && is_possible) else {
         return;
     };
-    // Created now at the latest, so that no process is taken for too young to be it.
-    let candidate = StartedRun {
-        component,
-        run,
-        process: Recorded { pid, inode: None },
-        began_ns: u64::MAX,
+    let Some(stat) = census::stat(pid) else { return };
+    let candidate = Unrecorded {
+        run: StartedRun {
+            component,
+            run,
+            process: Recorded {
+                pid,
+                inode: pidfd::inode(pidfd.as_fd()),
+            },
+            // It has begun in this tick of the clock; where nothing else tells who it is, that does.
+            began_ns: (stat.started + 1).saturating_mul(tick_ns()) - 1,
+        },
+        leads: stat.session == pid,
     };
-    let leads = stat.session == pid;
-    let same = |(_, known): &&mut (bool, StartedRun)| {
-        known.component == candidate.component && known.run == candidate.run
+    let same = |known: &&mut Unrecorded| {
+        known.run.component == candidate.run.component && known.run.run == candidate.run.run
     };
     match found.iter_mut().find(same) {
-        Some(known) if leads && !known.0 => *known = (leads, candidate),
+        Some(known) if candidate.leads && !known.leads => *known = candidate,
+        // Of several whose first process is gone, the oldest says since when they may be there.
+        Some(known) if !known.leads => {
+            known.run.began_ns = known.run.began_ns.min(candidate.run.began_ns);
+        }
         Some(_) => {}
-        None => found.push((leads, candidate)),
+        None => found.push(candidate),
     }
 }
 
@@ -336,7 +368,7 @@ fn belongs(pid: u32, stat: &Stat, run: &StartedRun, instance: &str) -> bool {
             None => is_marked(pid, run, instance) || holds_its_files(pid, run),
         };
     }
-    let young_enough = run.began_ns == u64::MAX || stat.started >= recorded_tick.saturating_sub(1);
+    let young_enough = stat.started >= recorded_tick.saturating_sub(1);
     young_enough && is_marked(pid, run, instance)
 }
 
@@ -356,6 +388,10 @@ fn holds_its_files(pid: u32, run: &StartedRun) -> bool {
 
 /// When the record was written, in the kernel's clock ticks since the machine's boot.
 fn recorded_tick(run: &StartedRun) -> u64 {
-    let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
-    run.began_ns / (1_000_000_000 / ticks_per_second)
+    run.began_ns / tick_ns()
+}
+
+/// Nanoseconds of one of the kernel's clock ticks.
+fn tick_ns() -> u64 {
+    1_000_000_000 / rustix::param::clock_ticks_per_second().max(1)
 }

@@ -5,6 +5,7 @@ use rustix::process::Signal;
 use s7proto::name::ComponentName;
 use s7proto::status::{SpawnFailure, SpawnStage};
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,8 @@ pub fn lock_for(
     instance: &str,
 ) -> Result<Option<File>, SpawnFailure> {
     let path = folder.join(component.as_str());
-    let open = || File::options().create(true).append(true).open(&path);
+    // Whoever can read a file can lock it, so nobody else can.
+    let open = || File::options().create(true).append(true).mode(0o600).open(&path);
     let file = match open() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             // Somebody has removed the runtime folder under us; the lock is worth another try.

@@ -48,4 +48,4 @@ pub mod trusted;
 
 pub use handed::{HandedOver, Socket};
 pub use inherited::Inherited;
-pub use process::{create_private, reserve};
+pub use process::{create_private, is_removed, reserve};

@@ -89,6 +89,12 @@ pub fn since_boot_ns() -> u64 {
         .saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
 }
 
+/// Whether an open file has no name any more.
+#[must_use]
+pub fn is_removed(file: &File) -> bool {
+    rustix::fs::fstat(file).is_ok_and(|stat| stat.st_nlink == 0)
+}
+
 /// Creates a file that nobody but the daemon's user can read.
 ///
 /// # Errors
@@ -96,7 +102,7 @@ pub fn since_boot_ns() -> u64 {
 pub fn create_private(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     File::options()
-        .write(true)
+        .append(true)
         .create_new(true)
         .mode(0o600)
         .open(path)

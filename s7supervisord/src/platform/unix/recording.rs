@@ -14,6 +14,8 @@ pub struct Recording {
     lost: Option<String>,
     /// The lines of these are being written again.
     again: Vec<RunId>,
+    /// They are being written at this moment.
+    pending: bool,
     success: bool,
 }
 
@@ -40,19 +42,33 @@ impl Recording {
         self.missed.remove(&run);
     }
 
-    /// Everything that is to be in the record: the lines of all runs, and others by their words.
-    pub fn again<'a>(&mut self, records: impl Iterator<Item = &'a [u8]>, others: &[String]) -> Vec<u8> {
+    /// Everything that is to be in the record: the lines of all runs, and others by their words. `None` while that is being
+    /// written already: a disk may hang.
+    pub fn again<'a>(
+        &mut self,
+        records: impl Iterator<Item = &'a [u8]>,
+        others: &[String],
+    ) -> Option<Vec<u8>> {
+        if std::mem::replace(&mut self.pending, true) {
+            return None;
+        }
         self.again = self.missed.keys().copied().collect();
         let mut lines: Vec<u8> = others
             .iter()
             .flat_map(|words| line::sealed(words).into_bytes())
             .collect();
         records.for_each(|record| lines.extend_from_slice(record));
-        lines
+        Some(lines)
+    }
+
+    /// Something else could not be recorded.
+    pub fn has_failed(&mut self, why: &str) {
+        self.lost = Some(format!("writing the record of runs: {why}"));
     }
 
     /// What came of that.
     pub fn is_done(&mut self, recorded: Result<(), String>) {
+        self.pending = false;
         match recorded {
             Ok(()) => {
                 let recorded: HashSet<RunId> = self.again.drain(..).collect();

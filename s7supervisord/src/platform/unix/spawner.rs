@@ -80,6 +80,8 @@ pub enum Spawned {
         /// The command's process.
         command: Result<(u32, OwnedFd), SpawnFailure>,
     },
+    /// Something could not be recorded, for this reason.
+    Unrecorded(String),
     /// What could not be recorded is now, or why not.
     Recorded(Result<(), String>),
     /// There is no process.
@@ -298,12 +300,14 @@ impl Shared {
                     log::warn!("removing {cgroup}: {error}; it is tried again when the supervisor ends");
                 }
             }
-            // If it fails, the next daemon looks for a run that isn't there, or asks one to end once more.
             Order::Note(words) => {
                 failpoint::reach(Point::RecordBeforeNote);
-                let _ = self.creator.journal.note(&[words]);
+                let noted = self.creator.journal.note(&[words]);
                 failpoint::reach(Point::RecordAfterNote);
                 self.shorten();
+                if let Err(error) = noted {
+                    return Done::Result(Spawned::Unrecorded(error.to_string()));
+                }
             }
             Order::RecordAgain(lines) => {
                 let journal = &self.creator.journal;

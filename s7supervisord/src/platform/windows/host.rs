@@ -35,7 +35,13 @@ impl Host {
     ///
     /// # Errors
     /// None so far.
-    pub fn adopt(&mut self, _run: RunId, _started: StartedRun, _record: Vec<u8>) -> io::Result<bool> {
+    pub fn adopt(
+        &mut self,
+        _run: RunId,
+        _started: StartedRun,
+        _record: Vec<u8>,
+        _leads: bool,
+    ) -> io::Result<bool> {
         match self.0 {}
     }
 
@@ -68,6 +74,11 @@ impl Host {
     /// Why the record of a run that lives could not be written, if so.
     #[must_use]
     pub fn record_fault(&self) -> Option<&str> {
+        match self.0 {}
+    }
+
+    /// Puts lines into the record, given by their words.
+    pub fn note(&mut self, _lines: Vec<String>) {
         match self.0 {}
     }
 

@@ -1,6 +1,6 @@
 //! What is left of runs that no daemon watches any more.
 
-use crate::state::known::StartedRun;
+use crate::state::known::{StartedRun, Unrecorded};
 use s7proto::name::ComponentName;
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ pub fn boot_id() -> String {
 
 /// The runs of this supervisor that live and aren't recorded. No daemon has run here yet.
 #[must_use]
-pub fn unrecorded(_recorded: &HashMap<ComponentName, u64>, _instance: &str) -> Vec<StartedRun> {
+pub fn unrecorded(_recorded: &HashMap<ComponentName, u64>, _instance: &str) -> Vec<Unrecorded> {
     Vec::new()
 }
 

@@ -74,12 +74,18 @@ pub fn since_boot_ns() -> u64 {
     ms.saturating_mul(1_000_000)
 }
 
+/// Whether an open file has no name any more. On Windows it can't be removed while it is open.
+#[must_use]
+pub fn is_removed(_file: &File) -> bool {
+    false
+}
+
 /// Creates a file; who may read it is inherited from its folder.
 ///
 /// # Errors
 /// It is there already, or can't be created.
 pub fn create_private(path: &Path) -> io::Result<File> {
-    File::options().write(true).create_new(true).open(path)
+    File::options().append(true).create_new(true).open(path)
 }
 
 /// Windows reserves space as a file grows.

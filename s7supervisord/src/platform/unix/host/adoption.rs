@@ -12,12 +12,21 @@ use std::os::fd::AsFd;
 
 impl Host {
     /// Takes charge of a run that an earlier daemon has begun; whether its first process is there, so that its end will be told.
+    /// `leads` says that it is its first process that is known; else only something that it has left.
     ///
     /// # Errors
     /// The thread that looks after what isn't a child of this process can't be created.
-    pub fn adopt(&mut self, run: RunId, started: StartedRun, record: Vec<u8>) -> io::Result<bool> {
+    pub fn adopt(
+        &mut self,
+        run: RunId,
+        started: StartedRun,
+        record: Vec<u8>,
+        leads: bool,
+    ) -> io::Result<bool> {
         let pid = started.process.pid;
-        let pidfd = pidfd::open(pid).filter(|pidfd| leftovers::is_recorded(&started, pidfd.as_fd()));
+        let pidfd = pidfd::open(pid)
+            .filter(|_| leads)
+            .filter(|pidfd| leftovers::is_recorded(&started, pidfd.as_fd()));
         let is_there = pidfd.is_some();
         // After an upgrade in place it is a child as before.
         let is_child = pidfd.as_ref().is_some_and(|pidfd| pidfd::is_child(pidfd.as_fd()));
