@@ -84,11 +84,38 @@ pub fn take(runtime_dir: &Path) -> Result<File, Failure> {
     Ok(file)
 }
 
-/// Whether the supervisor that has written its process id into the lock is no longer there.
+/// After a stop in order the lock file names nobody.
+///
+/// # Errors
+/// The system's.
+pub fn name_nobody(lock: &File) -> std::io::Result<()> {
+    lock.set_len(0)
+}
+
+/// Whether the supervisor that has written its process id into the lock is no longer there. Its number may be somebody
+/// else's by now, and this process's own: the first of a container always has the same.
 fn is_of_a_dead_supervisor(lock: &Path) -> bool {
     let holder = std::fs::read_to_string(lock).unwrap_or_default();
     holder
         .trim()
         .parse()
-        .is_ok_and(|pid: u32| !process::is_there(pid))
+        .is_ok_and(|pid: u32| !process::may_hold(pid, lock))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_with_the_own_number_is_of_a_dead_supervisor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(LOCK);
+        assert!(!is_of_a_dead_supervisor(&path));
+        let lock = take(folder.path()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.trim(), std::process::id().to_string());
+        assert!(is_of_a_dead_supervisor(&path));
+        name_nobody(&lock).unwrap();
+        assert!(!is_of_a_dead_supervisor(&path));
+    }
 }

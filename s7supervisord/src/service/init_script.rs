@@ -26,13 +26,15 @@ runtime_dir=@RUNTIME@
 prepare() { @PREPARE@; }
 run() { exec setsid @RUN@ </dev/null >/dev/null 2>&1; }
 reap() { [ ! -d "$runtime_dir" ] || @REAP@; }
-# After a stop in order the lock file names nobody.
-forget() { [ ! -e "$runtime_dir/lock" ] || : >"$runtime_dir/lock"; }
 
-# The pid in the lock file, if it is the supervisor's.
+# The pid in the lock file, if it is the supervisor's: it holds that file open. Its program may be another one since an
+# upgrade. After a stop in order the lock file names nobody; `reap` sees to that.
 pid() {
   pid=$(cat "$runtime_dir/lock" 2>/dev/null) && [ -n "$pid" ] || return 1
-  [ "$(readlink "/proc/$pid/exe" | sed 's/ (deleted)$//')" = "$program" ]
+  for open in "/proc/$pid/fd"/*; do
+    if [ "$open" -ef "$runtime_dir/lock" ]; then return 0; fi
+  done
+  return 1
 }
 
 start() {
@@ -59,13 +61,12 @@ start() {
 stop() {
   # What a crash has left is to go, too.
   [ ! -d "$runtime_dir" ] || : >"$runtime_dir/stop-requested"
-  if ! pid; then reap; forget; echo "imageserving does not run"; return 0; fi
+  if ! pid; then reap; echo "imageserving does not run"; return 0; fi
   asked=$pid
   kill -TERM "$asked"
   # It knows itself how long its components may take, and ends for certain.
   while pid && [ "$pid" = "$asked" ]; do sleep 1; done
   reap
-  forget
   echo "imageserving stopped"
 }
 

@@ -26,7 +26,7 @@ pub fn reap(runtime_dir: &Path) -> Result<u8, Failure> {
         return Ok(exit::OK);
     }
     // Whoever holds the lock looks after what runs.
-    let Ok(_lock) = lock::take(runtime_dir) else {
+    let Ok(lock) = lock::take(runtime_dir) else {
         return Ok(exit::OK);
     };
     let ended = service_manager::end_leftovers(runtime_dir, result.is_some(), PATIENCE)
@@ -35,6 +35,13 @@ pub fn reap(runtime_dir: &Path) -> Result<u8, Failure> {
         eprintln!("s7supervisord: ended {ended} processes that were left after the stop");
     }
     mark::clear(runtime_dir).map_err(|error| Failure::new(exit::CANNOT_CREATE, error.to_string()))?;
+    lock::name_nobody(&lock).map_err(|error| {
+        let lock = runtime_dir.join(lock::LOCK);
+        Failure::new(
+            exit::CANNOT_CREATE,
+            format!("emptying {}: {error}", lock.display()),
+        )
+    })?;
     Ok(exit::OK)
 }
 

@@ -3,6 +3,7 @@
 use s7tests::ctl::{self, Output};
 use s7tests::eventually::{SOON, eventually, when};
 use s7tests::processes::{is_alive, send};
+use s7tests::programs;
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
 use std::process::Command;
@@ -66,6 +67,30 @@ fn an_init_script_starts_stops_and_tells_the_state_as_the_standard_wants_it() {
     let _ = script(&sandbox, "stop").exits(0);
     let _ = script(&sandbox, "status").exits(3);
     let _ = script(&sandbox, "nonsense").exits(2).says("usage");
+}
+
+#[test]
+fn an_init_script_knows_the_supervisor_by_its_lock_whatever_program_it_is_since_an_upgrade() {
+    let sandbox = Sandbox::with(&[Server::new("one", "pid one wait")]);
+    install(&sandbox);
+    let _ = script(&sandbox, "start").exits(0);
+    let one = sandbox.pid_in("one");
+    sandbox.copy_program(&programs::path_of(programs::DAEMON), "bin/newer");
+    let newer = sandbox.path("bin/newer").display().to_string();
+    sandbox.ctl(&["upgrade", "--binary", &newer]).exits(0);
+    let _ = script(&sandbox, "status").exits(0).says("runs");
+    let _ = script(&sandbox, "start").exits(0).says("runs already");
+    let daemon = sandbox.read("run/lock");
+    let _ = script(&sandbox, "stop").exits(0).says("imageserving stopped");
+    assert!(!is_alive(one));
+    assert_eq!(sandbox.read("run/lock"), "", "it was {daemon}");
+    let _ = script(&sandbox, "status").exits(3);
+
+    // A number that is somebody else's by now isn't the supervisor's.
+    sandbox.write("run/lock", &format!("{}\n", std::process::id()));
+    let _ = script(&sandbox, "status").exits(1);
+    let _ = script(&sandbox, "stop").exits(0).says("does not run");
+    let _ = script(&sandbox, "status").exits(3);
 }
 
 #[test]

@@ -11,7 +11,6 @@ use rustix::fs::{CWD, FlockOperation, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use s7proto::name::ComponentName;
-use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -262,38 +261,14 @@ impl Tree {
 
     /// Sends `signals` to those members that `wanted` says.
     pub fn signal(&self, signals: &[Signal], mut wanted: impl FnMut(u32) -> bool) {
-        let held: Vec<(u32, OwnedFd)> = self
-            .members()
-            .into_iter()
-            .filter(|pid| wanted(*pid))
-            .filter_map(|pid| Some((pid, pidfd::open(pid)?)))
-            .collect();
-        if held.is_empty() {
-            return;
-        }
-        // Those that were somebody else's when they were opened aren't in it now, or are gone.
-        let still: HashSet<u32> = self.members().into_iter().collect();
-        for (_, held) in held.iter().filter(|(pid, _)| still.contains(pid)) {
-            for signal in signals {
-                let _ = rustix::process::pidfd_send_signal(held, *signal);
-            }
-        }
+        let found = self.members().into_iter().filter(|pid| wanted(*pid));
+        pidfd::signal(found, signals, || self.members().into_iter().collect());
     }
 
     /// The processes in it, and in what they have made below it.
     #[must_use]
     pub fn members(&self) -> Vec<u32> {
-        let mut members = Vec::new();
-        for folder in with_those_below(&self.folder) {
-            let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-            // 0 stands for a process that this one's pid namespace doesn't know.
-            members.extend(
-                text.lines()
-                    .filter_map(|line| line.parse::<u32>().ok())
-                    .filter(|pid| *pid != 0),
-            );
-        }
-        members
+        place::members(&place::with_those_below(&self.folder, |_| true))
     }
 
     /// Whether nobody lives in it.
@@ -354,27 +329,13 @@ impl Tree {
 }
 
 fn remove_below(folder: &Path) -> io::Result<()> {
-    for folder in with_those_below(folder).iter().rev() {
+    for folder in place::with_those_below(folder, |_| true).iter().rev() {
         match fs::remove_dir(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
     Ok(())
-}
-
-/// A cgroup and all below it, each before its own.
-fn with_those_below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = vec![folder.to_owned()];
-    let mut next = 0;
-    // A component may make what it likes; the rest is found when these are gone.
-    while next < found.len() && found.len() < 4096 {
-        let entries = fs::read_dir(&found[next]).into_iter().flatten().flatten();
-        let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        found.extend(below.map(|entry| entry.path()));
-        next += 1;
-    }
-    found
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Where the daemon's cgroup lies, and what the kernel's files about cgroups say.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -7,8 +8,7 @@ use super::cgroup::LEAF;
 
 /// The cgroup that was delegated to this daemon, if any: its own, or that around the leaf in which it lives already.
 pub fn delegated() -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let own = folder_of(&path_of("self")?, &mounts)?;
+    let own = folder_of(&path_of("self")?, &mounts()?)?;
     let around = own.parent().filter(|_| own.ends_with(LEAF));
     around
         .into_iter()
@@ -39,7 +39,7 @@ fn own_path(text: &str) -> Option<&Path> {
 }
 
 /// Where the cgroup `path` lies, as `/proc/self/mountinfo` has it.
-fn folder_of(path: &Path, mounts: &str) -> Option<PathBuf> {
+pub fn folder_of(path: &Path, mounts: &str) -> Option<PathBuf> {
     // Outside of this process's cgroup namespace.
     if path.components().any(|part| part == Component::ParentDir) {
         return None;
@@ -53,6 +53,11 @@ fn folder_of(path: &Path, mounts: &str) -> Option<PathBuf> {
         let (root, point) = (unescaped(fields.next()?)?, unescaped(fields.next()?)?);
         Some(point.join(path.strip_prefix(root).ok()?))
     })
+}
+
+/// The text of `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+pub fn mounts() -> Option<String> {
+    fs::read_to_string("/proc/self/mountinfo").ok()
 }
 
 /// Spaces, tabs, newlines and backslashes are three octal digits there.
@@ -80,6 +85,37 @@ pub fn run_in_name(name: &str) -> Option<(&str, u64)> {
 pub fn counter(text: &str, name: &str) -> Option<u64> {
     text.lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// A cgroup and those below it, each before its own; none whose name isn't `wanted`, and nothing below such a one.
+pub fn with_those_below(folder: &Path, wanted: impl Fn(&OsStr) -> bool) -> Vec<PathBuf> {
+    let mut found = vec![folder.to_owned()];
+    let mut next = 0;
+    // A component may make what it likes; the rest is found when these are gone.
+    while next < found.len() && found.len() < 4096 {
+        let entries = fs::read_dir(&found[next]).into_iter().flatten().flatten();
+        let below = entries
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .filter(|entry| wanted(&entry.file_name()));
+        found.extend(below.map(|entry| entry.path()));
+        next += 1;
+    }
+    found
+}
+
+/// The processes that live in these cgroups themselves.
+pub fn members(cgroups: &[PathBuf]) -> Vec<u32> {
+    let mut members = Vec::new();
+    for folder in cgroups {
+        let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        // 0 stands for a process that this one's pid namespace doesn't know.
+        members.extend(
+            text.lines()
+                .filter_map(|line| line.parse::<u32>().ok())
+                .filter(|pid| *pid != 0),
+        );
+    }
+    members
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Ending what a requested stop has left: everything in the control group of the service, and what the record names.
 
+use super::cgroup_place as place;
 use super::leftovers;
-use super::pidfd::open;
+use super::pidfd;
 use crate::state::journal::Journal;
 use rustix::process::Signal;
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,7 +50,7 @@ pub fn end_leftovers(runtime_dir: &Path, in_service: bool, patience: Duration) -
 /// # Errors
 /// Something lives on.
 pub fn end_group(group: &str, patience: Duration) -> io::Result<usize> {
-    let Some(folder) = hierarchy().map(|top| top.join(group.trim_start_matches('/'))) else {
+    let Some(folder) = folder_of(Path::new(group)) else {
         return Ok(0);
     };
     end(patience, || members(&folder))
@@ -56,29 +58,22 @@ pub fn end_group(group: &str, patience: Duration) -> io::Result<usize> {
 
 fn end(patience: Duration, look: impl Fn() -> HashSet<u32>) -> io::Result<usize> {
     let began = Instant::now();
-    let mut seen = HashSet::new();
+    let mut asked = HashSet::new();
     loop {
         let left = look();
         if left.is_empty() {
-            return Ok(seen.len());
+            return Ok(asked.len());
         }
         let kill = began.elapsed() >= patience;
-        for pid in &left {
-            let new = seen.insert(*pid);
-            let signals = match (kill, new) {
-                (true, _) => &[Signal::KILL][..],
-                (false, true) => &[Signal::TERM, Signal::CONT][..],
-                (false, false) => continue,
-            };
-            // Held first, then looked at again: the number may be somebody else's by now.
-            let Some(pidfd) = open(*pid).filter(|_| look().contains(pid)) else {
-                continue;
-            };
-            for signal in signals {
-                // It may have ended in between, which is what is wanted.
-                let _ = rustix::process::pidfd_send_signal(&pidfd, *signal);
-            }
-        }
+        let signals = if kill {
+            &[Signal::KILL][..]
+        } else {
+            &[Signal::TERM, Signal::CONT]
+        };
+        let due = left.iter().copied().filter(|pid| kill || !asked.contains(pid));
+        // A look goes through all of `/proc`: one more for all of them, not one for each.
+        let sent = pidfd::signal(due, signals, &look);
+        asked.extend(sent);
         if began.elapsed() >= patience + AFTER_KILL {
             let mut left: Vec<u32> = left.into_iter().collect();
             left.sort_unstable();
@@ -90,83 +85,94 @@ fn end(patience: Duration, look: impl Fn() -> HashSet<u32>) -> io::Result<usize>
 
 /// The processes in a control group and in all below it, but for those that systemd runs beside the service.
 fn members(folder: &Path) -> HashSet<u32> {
-    let mut found = HashSet::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-        found.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
-        let below = fs::read_dir(&folder).into_iter().flatten().flatten();
-        folders.extend(
-            below
-                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-                .filter(|entry| entry.file_name() != OF_CONTROL)
-                .map(|entry| entry.path()),
-        );
-    }
-    found
+    let groups = place::with_those_below(folder, |name| name != OF_CONTROL);
+    place::members(&groups).into_iter().collect()
 }
 
 /// The folder of the control group of the service that this process was run for.
 fn group_of_this_service() -> Option<PathBuf> {
-    let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-    Some(hierarchy()?.join(service_in(&own)?.trim_start_matches('/')))
+    folder_of(service_in(&place::path_of("self")?)?)
 }
 
-/// The service's own group in the text of `/proc/self/cgroup`: the nearest that is one, of the unified hierarchy.
-fn service_in(text: &str) -> Option<&str> {
-    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let mut path = Path::new(path);
-    while !path.file_name()?.to_str()?.ends_with(SERVICE) {
-        path = path.parent()?;
-    }
-    path.to_str()
+/// Where a control group lies, from its path in the unified hierarchy.
+fn folder_of(group: &Path) -> Option<PathBuf> {
+    place::folder_of(group, &place::mounts()?)
 }
 
-/// Where the unified hierarchy (cgroup v2) is mounted.
-fn hierarchy() -> Option<PathBuf> {
-    let text = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    mounted_in(&text).map(PathBuf::from)
-}
-
-/// From the text of `/proc/self/mountinfo` (proc_pid_mountinfo(5)): the mount point is the fifth field, the type the first
-/// after the separator.
-fn mounted_in(text: &str) -> Option<&str> {
-    text.lines().find_map(|line| {
-        let (mount, kind) = line.split_once(" - ")?;
-        (kind.split(' ').next() == Some("cgroup2"))
-            .then(|| mount.split(' ').nth(4))
-            .flatten()
+/// The service's own group around `path`: the nearest that is one.
+fn service_in(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|path| {
+        path.file_name()
+            .and_then(OsStr::to_str)
+            .is_some_and(|name| name.ends_with(SERVICE))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
 
     #[test]
     fn the_service_is_the_nearest_group_with_such_a_name() {
-        let of = |path: &str| service_in(&format!("1:name=systemd:/x\n0::{path}\n")).map(str::to_owned);
-        let service = Some("/system.slice/ImageServing.service".to_owned());
+        let of = |path| service_in(Path::new(path));
+        let service = Some(Path::new("/system.slice/ImageServing.service"));
         assert_eq!(of("/system.slice/ImageServing.service/.control"), service);
         assert_eq!(of("/system.slice/ImageServing.service"), service);
         assert_eq!(of("/user.slice/session-1.scope"), None);
         assert_eq!(of("/"), None);
-        assert_eq!(service_in("1:name=systemd:/a.service\n"), None);
     }
 
     #[test]
-    fn the_unified_hierarchy_is_found_beside_others() {
-        let text = "30 24 0:26 / /sys/fs/cgroup ro - tmpfs tmpfs ro\n\
-                    31 30 0:27 / /sys/fs/cgroup/unified rw,nosuid shared:9 - cgroup2 cgroup2 rw\n";
-        assert_eq!(mounted_in(text), Some("/sys/fs/cgroup/unified"));
-        assert_eq!(mounted_in("30 24 0:26 / / rw - ext4 /dev/sda rw\n"), None);
+    fn however_many_are_left_two_looks_are_enough_to_ask_all_of_them() {
+        let mut children: Vec<_> = (0..20)
+            .map(|_| Command::new("sleep").arg("100").spawn().unwrap())
+            .collect();
+        let left: HashSet<u32> = children.iter().map(std::process::Child::id).collect();
+        let looks = Cell::new(0);
+        let ended = end(Duration::from_secs(100), || {
+            looks.set(looks.get() + 1);
+            if looks.get() <= 2 {
+                left.clone()
+            } else {
+                HashSet::new()
+            }
+        });
+        let all = ended.as_ref().is_ok_and(|ended| *ended == 20);
+        let ends: Vec<_> = children
+            .iter_mut()
+            .map(|child| {
+                if !all {
+                    child.kill().unwrap();
+                }
+                child.wait().unwrap().signal()
+            })
+            .collect();
+        assert_eq!(ended.unwrap(), 20);
+        assert_eq!(looks.get(), 3);
+        assert_eq!(ends, [Some(15); 20]);
+    }
+
+    #[test]
+    fn a_number_that_is_somebody_elses_at_the_second_look_is_left_alone() {
+        let mut other = Command::new("sleep").arg("100").spawn().unwrap();
+        let left = Cell::new(true);
+        let look = || HashSet::from_iter(left.replace(false).then_some(other.id()));
+        let ended = end(Duration::ZERO, look);
+        let lives = other.try_wait().unwrap().is_none();
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert_eq!(ended.unwrap(), 0);
+        assert!(lives);
     }
 
     #[test]
     fn members_are_those_of_all_sub_groups_but_systemds_own() {
         let folder = tempfile::tempdir().unwrap();
         for (group, pids) in [
-            ("", "1\n2\n"),
+            ("", "1\n0\n2\n"),
             ("daemon", "3\n"),
             ("a/b", "4\n"),
             (".control", "5\n"),

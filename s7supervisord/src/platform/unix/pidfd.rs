@@ -1,8 +1,9 @@
 //! Descriptors of processes: who somebody is beyond a number, and how somebody has ended who isn't a child.
 
 use super::words::exit_of_wait;
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use s7proto::status::Exit;
+use std::collections::HashSet;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
@@ -14,6 +15,30 @@ const PIDFS: u64 = 0x5049_4446;
 pub fn open(pid: u32) -> Option<OwnedFd> {
     let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
     rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
+}
+
+/// Sends `signals` to those of `found` that `look` finds again once all of them are held: what was somebody else's number by
+/// then isn't among them, or is gone. Gives those that were sent to; no more of them than descriptors may be open, so
+/// that who has many to end looks again.
+pub fn signal(
+    found: impl IntoIterator<Item = u32>,
+    signals: &[Signal],
+    look: impl FnOnce() -> HashSet<u32>,
+) -> Vec<u32> {
+    let open = |pid| Some((pid, open(pid)?));
+    let mut held: Vec<(u32, OwnedFd)> = found.into_iter().filter_map(open).collect();
+    if held.is_empty() {
+        return Vec::new();
+    }
+    let still = look();
+    held.retain(|(pid, _)| still.contains(pid));
+    for (_, held) in &held {
+        for signal in signals {
+            // It may have ended in between, which is what is wanted.
+            let _ = rustix::process::pidfd_send_signal(held, *signal);
+        }
+    }
+    held.into_iter().map(|(pid, _)| pid).collect()
 }
 
 /// Whether the inode of a descriptor is a number that no other process of this boot ever gets.

@@ -36,10 +36,22 @@ pub fn is_first() -> bool {
     std::process::id() == 1
 }
 
-/// Whether there is such a process, and not only its remains.
+/// Whether `pid` is a process other than this one, and not only its remains, that may have the file at `path` open: whose
+/// files can't be seen may.
 #[must_use]
-pub fn is_there(pid: u32) -> bool {
-    super::census::lives(pid)
+pub fn may_hold(pid: u32, path: &Path) -> bool {
+    if pid == std::process::id() || !super::census::lives(pid) {
+        return false;
+    }
+    // So the kernel names what is open.
+    let Ok(path) = std::fs::canonicalize(path) else {
+        return true;
+    };
+    match std::fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(_) => super::census::open_files(pid).any(|open| open == path),
+        // It has ended, or is somebody else's.
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// Whether this build can supervise at all on this system.
@@ -159,4 +171,43 @@ pub fn begin_anew(
     own.restore();
     raise_descriptor_limit();
     Err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    fn child(input: Stdio) -> std::process::Child {
+        Command::new("sleep").arg("100").stdin(input).spawn().unwrap()
+    }
+
+    #[test]
+    fn who_may_hold_a_file_is_somebody_else_who_lives_and_has_it_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        std::fs::write(&path, "").unwrap();
+        let own = File::open(&path).unwrap();
+        let mut holder = child(own.try_clone().unwrap().into());
+        let mut foreign = child(Stdio::null());
+        // By a name that isn't the one that the kernel has for it.
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        let answers = [holder.id(), foreign.id(), std::process::id()]
+            .map(|pid| may_hold(pid, &path) && may_hold(pid, &link.join("lock")));
+        holder.kill().unwrap();
+        foreign.kill().unwrap();
+        foreign.wait().unwrap();
+        let remains = child_has_ended(&holder) && may_hold(holder.id(), &path);
+        holder.wait().unwrap();
+        assert_eq!(answers, [true, false, false]);
+        assert!(!remains);
+        assert!(!may_hold(holder.id(), &path));
+    }
+
+    fn child_has_ended(child: &std::process::Child) -> bool {
+        use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).is_ok()
+    }
 }

@@ -18,10 +18,11 @@ impl Inherited {
     }
 }
 
-/// Whether there is such a process. On Windows a lock goes with its holder, so nobody needs to know.
+/// Whether `pid` is a process other than this one that may have the file at `path` open. On Windows a lock goes with its
+/// holder, so nobody needs to know more.
 #[must_use]
-pub fn is_there(_pid: u32) -> bool {
-    true
+pub fn may_hold(pid: u32, _path: &Path) -> bool {
+    pid != std::process::id()
 }
 
 /// Whether this build can supervise at all on this system.
