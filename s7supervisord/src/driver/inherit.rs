@@ -171,6 +171,7 @@ impl Driver {
                 log::error!("looking after what an earlier supervisor left: {error}");
             }
         }
+        self.host.all_are_known();
         failpoint::reach(Point::BootBefore);
         self.boot();
     }
