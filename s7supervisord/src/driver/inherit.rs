@@ -202,6 +202,7 @@ impl Driver {
 
     /// Then everything else begins.
     pub(super) fn taken_up(&mut self) {
+        self.host.all_are_known();
         failpoint::reach(Point::BootBefore);
         self.boot();
     }

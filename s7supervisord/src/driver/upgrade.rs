@@ -65,12 +65,12 @@ impl Driver {
         if self.fleet.is_shutting_down() {
             return answer.refuse(Self::shutting_down());
         }
-        let unready = match self.supervisor().state_not_persisted {
-            Some(fault) => Some(fault),
-            None => self
-                .upgrade
-                .is_some()
-                .then(|| "another upgrade is under way".to_owned()),
+        let unready = if let Some(fault) = self.supervisor().state_not_persisted {
+            Some(fault)
+        } else if self.upgrade.is_some() {
+            Some("another upgrade is under way".to_owned())
+        } else {
+            self.stop_in_order()
         };
         if let Some(why) = unready {
             return answer.refuse(Refusal::CannotUpgrade {
@@ -192,12 +192,23 @@ impl Driver {
             self.stay(path, UpgradeProblem::NotNow { why });
             return false;
         }
+        // No timer runs while this one settles, so a stop that has to be enforced would never come to its end.
+        if let Some(why) = self.stop_in_order() {
+            self.stay(path, UpgradeProblem::NotNow { why });
+            return false;
+        }
         let Some(what) = self.under_way() else { return true };
         if over {
             let why = format!("{what} has not come to an end within {} s", REST.as_secs());
             self.stay(path, UpgradeProblem::NotNow { why });
         }
         false
+    }
+
+    /// Why nobody can take over in the middle of a stop tier by tier, where there is one.
+    fn stop_in_order(&self) -> Option<String> {
+        let why = "components are being stopped in order, by a stop or restart of all or by a reload; try again when that is done";
+        self.fleet.is_stopping_in_order().then(|| why.to_owned())
     }
 
     /// What can't be handed over in the middle.

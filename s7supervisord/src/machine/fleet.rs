@@ -110,6 +110,13 @@ impl Fleet {
         self.shutting_down
     }
 
+    /// Whether components are being stopped tier by tier, to stay down or to come back when all are. Who takes over then would
+    /// not know who is still to be stopped.
+    #[must_use]
+    pub fn is_stopping_in_order(&self) -> bool {
+        self.stopping.is_some()
+    }
+
     /// Somebody asks for something.
     pub fn command(&mut self, stamp: Stamp, order: Order, effects: &mut Vec<Effect>) {
         let from = effects.len();

@@ -9,5 +9,6 @@ mod output;
 mod reload;
 mod start_order;
 mod upgrade;
+mod upgrade_orphans;
 mod upgrade_refused;
 mod wishes;

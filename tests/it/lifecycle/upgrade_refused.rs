@@ -156,6 +156,69 @@ fn a_program_that_hangs_is_ended_and_meanwhile_everybody_is_answered() {
     sandbox.ctl(&["restart", "one"]).exits(0);
 }
 
+/// Two tiers, of which the second one takes some seconds to stop.
+fn two_tiers() -> Sandbox {
+    Sandbox::with(&[
+        Server::new("first", "record first.starts wait"),
+        Server::new("second", "record second.starts slow-stop 3000 wait")
+            .tier(2)
+            .stop_timeout("60"),
+    ])
+}
+
+/// Waits until `restart` is answered with success, and checks that both tiers were restarted, once.
+#[track_caller]
+fn is_a_whole_restart(sandbox: &Sandbox, restart: std::process::Child) {
+    let said = s7tests::ctl::finish(restart, "restart".to_owned()).exits(0);
+    for file in ["first.starts", "second.starts"] {
+        assert_eq!(sandbox.starts(file).len(), 2, "{file}: {said}");
+    }
+}
+
+#[test]
+fn an_upgrade_in_the_middle_of_a_restart_of_all_is_refused_and_all_are_restarted() {
+    let sandbox = two_tiers();
+    let daemon = sandbox.start();
+    for id in ["first", "second"] {
+        daemon.wait_for(id, "RUNNING");
+    }
+    let restart = s7tests::ctl::start(sandbox.ctl_command().args(["restart", "all"]));
+    daemon.wait_for("second", "STOPPING");
+    let said = sandbox.ctl(&["upgrade"]).exits(1);
+    assert!(said.stderr.contains("being stopped in order"), "{said}");
+    assert_eq!(
+        daemon.component("second")["state"],
+        "STOPPING",
+        "nobody had to wait for that"
+    );
+    is_a_whole_restart(&sandbox, restart);
+    sandbox.ctl(&["upgrade"]).exits(0);
+}
+
+#[test]
+fn a_restart_of_all_that_begins_while_a_binary_is_looked_at_goes_before_it() {
+    let sandbox = two_tiers();
+    let daemon = sandbox.start();
+    for id in ["first", "second"] {
+        daemon.wait_for(id, "RUNNING");
+    }
+    sandbox.copy_program(&programs::path_of(programs::FIXTURE), "bin/other");
+    let says = r#"{"version":"8","state":9,"runs":2,"wishes":0}"#;
+    sandbox.write(
+        "bin/other.verbs",
+        &format!("pid asked await answer print {says} exit 0"),
+    );
+    let path = sandbox.path("bin/other").display().to_string();
+    let upgrade = s7tests::ctl::start(sandbox.ctl_command().args(["upgrade", "--binary", &path]));
+    let _ = sandbox.pid_in("asked");
+    let restart = s7tests::ctl::start(sandbox.ctl_command().args(["restart", "all"]));
+    daemon.wait_for("second", "STOPPING");
+    sandbox.write("answer", "now");
+    let said = s7tests::ctl::finish(upgrade, "upgrade".to_owned()).exits(1);
+    assert!(said.stderr.contains("being stopped in order"), "{said}");
+    is_a_whole_restart(&sandbox, restart);
+}
+
 #[test]
 fn a_supervisor_that_cannot_execute_the_other_one_carries_on_needs_strace() {
     let test = "a_supervisor_that_cannot_execute_the_other_one_carries_on_needs_strace";

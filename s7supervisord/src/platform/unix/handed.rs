@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
-/// The variable that names the descriptors: `lock=5,listen=7,from=0.1.0`.
+/// The variable that names the descriptors: `lock=5,listen=7,since=81230000000,from=0.1.0`.
 const HANDED: &str = "S7_HANDED_OVER";
 
 /// A socket that clients connect to.
@@ -62,6 +62,14 @@ impl HandedOver {
     }
 }
 
+/// When the first image of the daemon in this process began, as all since have told each other; `None` where this is the first.
+/// To be called before [`HandedOver::take`].
+pub(super) fn first_image_ns() -> Option<u64> {
+    let text = std::env::var(HANDED).ok()?;
+    let since = text.split(',').find_map(|pair| pair.strip_prefix("since="))?;
+    since.parse().ok()
+}
+
 /// The descriptor of that number, where it is open and of that kind; close-on-exec again.
 fn open(number: &str, kind: FileType) -> Option<OwnedFd> {
     // Standard input, output and error are never handed over.
@@ -90,13 +98,17 @@ impl<'a> Handing<'a> {
     }
 
     /// The variable that tells the next image of it.
-    pub fn variable(&self, from: Option<&str>) -> (&'static str, String) {
+    pub fn variable(&self, since_ns: u64, from: Option<&str>) -> (&'static str, String) {
         let open = self
             .0
             .iter()
             .map(|(name, descriptor)| format!("{name}={}", descriptor.as_raw_fd()));
+        let since = std::iter::once(format!("since={since_ns}"));
         let from = from.map(|version| format!("from={version}"));
-        (HANDED, open.chain(from).collect::<Vec<_>>().join(","))
+        (
+            HANDED,
+            open.chain(since).chain(from).collect::<Vec<_>>().join(","),
+        )
     }
 }
 

@@ -92,6 +92,7 @@ impl Host {
             instance.clone(),
             Arc::clone(&leaders),
             Orphans::open().ok(),
+            inherited.first_image_ns(),
             move |fact| {
                 let _ = swept.send(Told::Swept(fact));
             },

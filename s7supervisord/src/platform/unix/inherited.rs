@@ -80,6 +80,10 @@ pub struct Inherited {
     descriptors: Option<libc::rlimit64>,
     /// The kernel spares this process when memory runs out.
     protected: bool,
+    /// When this image began, in nanoseconds since boot.
+    began_ns: u64,
+    /// When the first image of the daemon in this process did, where that was another one.
+    first_ns: Option<u64>,
 }
 
 impl Inherited {
@@ -98,7 +102,21 @@ impl Inherited {
             mask,
             descriptors: known.then_some(descriptors),
             protected: is_protected(),
+            began_ns: super::process::since_boot_ns(),
+            first_ns: super::handed::first_image_ns(),
         }
+    }
+
+    /// When the first image of the daemon in this process began, in nanoseconds since boot; `None` where this is the first.
+    #[must_use]
+    pub fn first_image_ns(&self) -> Option<u64> {
+        self.first_ns
+    }
+
+    /// The same, for the next image: this one is the first where there is no other.
+    #[must_use]
+    pub fn since_ns(&self) -> u64 {
+        self.first_ns.unwrap_or(self.began_ns)
     }
 
     /// The signal mask.
@@ -227,6 +245,8 @@ mod tests {
                 mask: mask_of(text).unwrap(),
                 descriptors: None,
                 protected: false,
+                began_ns: 7,
+                first_ns: None,
             };
             assert_eq!(inherited.hand_over(), (MASK, text.to_owned()));
         }

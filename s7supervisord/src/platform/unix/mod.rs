@@ -30,6 +30,7 @@ mod recording;
 mod rotate;
 mod sink;
 mod spawner;
+mod strangers;
 mod stream;
 mod sweeper;
 mod turns;

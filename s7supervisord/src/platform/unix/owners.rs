@@ -4,6 +4,7 @@ use super::census::{self, Stat};
 use super::cgroup;
 use super::sweeper::{Leader, Leaders};
 use crate::machine::input::RunId;
+use crate::state::known::StartedRun;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::PoisonError;
@@ -17,7 +18,8 @@ const NEWS: Duration = Duration::from_secs(5);
 pub enum Owner {
     /// This run's.
     Run(RunId),
-    /// Nobody's here: it was left by somebody who has entered the container whose first process this daemon is.
+    /// Nobody's here: it was left by somebody who has entered the container whose first process this daemon is, or it is of
+    /// a run that somebody else ends.
     Nobody,
     /// That of a run of which nothing is known here yet: it was created a moment ago. It is looked at again.
     Coming,
@@ -32,6 +34,8 @@ pub struct Owners {
     /// The daemon is the first process of a container: not everything that comes to it was its own.
     first: bool,
     leaders: Leaders,
+    /// Runs that somebody else ends.
+    alone: Vec<StartedRun>,
     /// By process id and creation time.
     known: HashMap<(u32, u64), Owner>,
 }
@@ -43,8 +47,14 @@ impl Owners {
             instance,
             first: super::process::is_first(),
             leaders,
+            alone: Vec::new(),
             known: HashMap::new(),
         }
+    }
+
+    /// What is of this run is nobody's here.
+    pub fn leave_alone(&mut self, started: StartedRun) {
+        self.alone.push(started);
     }
 
     /// Forgets all but those that are there.
@@ -112,6 +122,19 @@ impl Owners {
             .or_else(by_files)
         {
             return Owner::Run(run);
+        }
+        let is_alone = |started: &StartedRun| {
+            let leader = started.process.pid;
+            let says_so = |(component, run): &(String, u64)| {
+                component == started.component.as_str() && *run == started.run
+            };
+            stat.session == leader
+                || stat.group == leader
+                || marker.as_ref().is_some_and(says_so)
+                || cgroup::run_of(pid).as_ref().is_some_and(says_so)
+        };
+        if self.alone.iter().any(is_alone) {
+            return Owner::Nobody;
         }
         // A run may leave its first orphan before the core loop has heard of the run itself.
         let is_coming = |(component, run): &(String, u64)| {

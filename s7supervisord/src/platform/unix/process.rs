@@ -155,7 +155,7 @@ pub fn begin_anew(
     command.args(arguments);
     let (variable, mask) = inherited.hand_over();
     command.env(variable, mask);
-    let (variable, handed) = handing.variable(from);
+    let (variable, handed) = handing.variable(inherited.since_ns(), from);
     command.env(variable, handed);
     command.envs(failpoint::for_next_image());
     failpoint::reach(Point::UpgradeBeforeExec);

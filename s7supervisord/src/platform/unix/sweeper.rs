@@ -6,8 +6,10 @@
 use super::census::{self, Orphans, Stat};
 use super::cgroup::Tree;
 use super::owners::{Owner, Owners};
+use super::strangers::Strangers;
 use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
+use crate::state::known::StartedRun;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -55,6 +57,10 @@ pub enum Job {
     },
     /// Some child of the daemon has ended.
     Look,
+    /// This run is ended by somebody else, who takes his time.
+    LeaveAlone(StartedRun),
+    /// Every run that lives is known now. Nothing is looked at before: whose an orphan is could not be told.
+    AllKnown,
 }
 
 /// What the sweeper says.
@@ -83,7 +89,7 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Starts the thread.
+    /// Starts the thread, which waits for [`Job::AllKnown`]. `first_image_ns` is as in [`Strangers::find`].
     ///
     /// # Errors
     /// The thread can't be created.
@@ -91,6 +97,7 @@ impl Sweeper {
         instance: String,
         leaders: Leaders,
         orphans: Option<Orphans>,
+        first_image_ns: Option<u64>,
         tell: impl Fn(Swept) + Send + 'static,
     ) -> io::Result<Self> {
         // The queue holds at most a few jobs for each run and one look for each wake-up of the core loop.
@@ -98,21 +105,18 @@ impl Sweeper {
         let mut work = Work {
             owners: Owners::new(instance, Arc::clone(&leaders)),
             leaders,
+            // Before anything is created here.
+            strangers: Strangers::find(orphans.as_ref(), first_image_ns),
             orphans,
             tell: Box::new(tell),
             active: HashMap::new(),
             latest: None,
-            foreign: HashSet::new(),
         };
-        let (present, ..) = work.living_orphans();
-        work.foreign = present
-            .into_iter()
-            .map(|(pid, stat)| (pid, stat.started))
-            .collect();
         std::thread::Builder::new()
             .name("s7-sweep".to_owned())
             .stack_size(STACK)
             .spawn(move || {
+                work.wait_until_all_are_known(&queue);
                 let mut pause = FIRST_PAUSE;
                 loop {
                     let first = if work.waits_for_a_cgroup() {
@@ -154,8 +158,7 @@ struct Work {
     /// The run that was last seen to end: strangers that turn up then are taken for its own.
     latest: Option<RunId>,
     owners: Owners,
-    /// Children that were there before the daemon began (a shell may execute it beside others): none of ours.
-    foreign: HashSet<(u32, u64)>,
+    strangers: Strangers,
 }
 
 struct Active {
@@ -178,16 +181,36 @@ impl Work {
             .any(|active| active.leader_ended && active.cgroup.is_some())
     }
 
+    /// What is to be swept meanwhile is swept then.
+    fn wait_until_all_are_known(&mut self, queue: &mpsc::Receiver<Job>) {
+        let mut early = Vec::new();
+        loop {
+            match queue.recv() {
+                Ok(Job::AllKnown) | Err(_) => break,
+                Ok(job @ Job::LeaveAlone(_)) => self.take(job),
+                Ok(job) => early.push(job),
+            }
+        }
+        // Who came from the image before is seen now, with no run ending: none of them is taken for what the one that ends first
+        // has left.
+        self.pass();
+        for job in early {
+            self.take(job);
+        }
+        while !self.pass() {}
+    }
+
     fn take(&mut self, job: Job) {
-        let Job::Sweep {
-            run,
-            leader,
-            manner,
-            leader_ended,
-            cgroup,
-        } = job
-        else {
-            return;
+        let (run, leader, manner, leader_ended, cgroup) = match job {
+            Job::Sweep {
+                run,
+                leader,
+                manner,
+                leader_ended,
+                cgroup,
+            } => (run, leader, manner, leader_ended, cgroup),
+            Job::LeaveAlone(started) => return self.owners.leave_alone(started),
+            Job::Look | Job::AllKnown => return,
         };
         failpoint::reach(Point::SweepBefore);
         if leader_ended {
@@ -290,7 +313,7 @@ impl Work {
                     runs.insert(run);
                 }
                 (true, _, None) => unsettled = true,
-                (false, Some(stat), _) if self.foreign.contains(&(pid, stat.started)) => {}
+                (false, Some(stat), _) if self.strangers.contains(pid, &stat) => {}
                 (false, Some(stat), _) => living.push((pid, stat)),
                 // It lives and can't be looked at (hidepid); it belongs to nobody that could be told.
                 (false, None, _) => {}

@@ -6,6 +6,7 @@ use crate::platform::leftovers::{self, Leftovers};
 use crate::platform::os::cgroup::Tree;
 use crate::platform::os::held::Origin;
 use crate::platform::os::pidfd;
+use crate::platform::os::sweeper::Job;
 use crate::state::known::StartedRun;
 use std::io;
 use std::os::fd::AsFd;
@@ -49,8 +50,15 @@ impl Host {
     /// # Errors
     /// As [`Host::adopt`].
     pub fn end_alone(&mut self, started: StartedRun) -> io::Result<()> {
+        // After an upgrade in place its orphans are children of this process.
+        self.sweeper.order(Job::LeaveAlone(started.clone()));
         self.leftovers()?.order(leftovers::Job::EndAlone(started));
         Ok(())
+    }
+
+    /// Every run that an earlier daemon has begun and that lives was told here. To be called once, before anything is created.
+    pub fn all_are_known(&mut self) {
+        self.sweeper.order(Job::AllKnown);
     }
 
     fn leftovers(&mut self) -> io::Result<&Leftovers> {
