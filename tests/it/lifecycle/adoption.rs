@@ -159,6 +159,24 @@ fn what_has_died_meanwhile_is_no_crash_where_nobody_has_reaped_it_either() {
 }
 
 #[test]
+fn a_fifo_in_the_place_of_the_record_holds_no_supervisor_up() {
+    let sandbox = Sandbox::with(&[Server::new("one", "record starts wait")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    daemon.kill();
+    let record = sandbox.path("run/journal");
+    std::fs::remove_file(&record).expect("the daemon has made it");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &record, rustix::fs::Mode::RWXU).expect("the sandbox is ours");
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    assert_eq!(
+        sandbox.starts("starts").len(),
+        1,
+        "it was found without its record"
+    );
+}
+
+#[test]
 fn what_has_ended_for_good_or_was_given_up_stays_so() {
     let sandbox = Sandbox::with(&[
         Server::new("job", "record jobs exit 0").with(r#"<restart policy="onFailure"/>"#),
