@@ -6,8 +6,8 @@ use super::load::{LoadOptions, Sources, load_text};
 use super::plan::Plan;
 use super::source;
 use crate::failpoint::{self, Point};
+use crate::state::journal::open_regular;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,7 @@ pub fn load(dir: &Path, options: &LoadOptions) -> Result<Option<Plan>, String> {
     let path = dir.join(FILE);
     let told = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
     let mut json = Vec::new();
-    match File::open(&path) {
+    match open_regular(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened
             .and_then(|file| file.take(LONGEST).read_to_end(&mut json))

@@ -228,12 +228,27 @@ impl Journal {
 /// The bytes of the record at `path`; none where there is no such file.
 fn text(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    match File::open(path) {
+    match open_regular(path) {
         Ok(file) => file.take(LONGEST).read_to_end(&mut text)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(text),
         Err(error) => return Err(error),
     };
     Ok(text)
+}
+
+/// Opens a file to be read, and nothing that isn't a regular one: opening a FIFO would wait for ever.
+///
+/// # Errors
+/// The system's, or it is something else.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    if std::fs::metadata(path)?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it isn't a regular file",
+        ))
+    }
 }
 
 /// A copy of the record in `dir`, for another version to look at.

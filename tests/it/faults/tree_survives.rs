@@ -19,7 +19,6 @@ fn tree() -> Server {
     .stop_timeout("1")
 }
 
-
 #[test]
 fn nothing_of_a_tree_survives_a_stop() {
     let sandbox = Sandbox::with(&[tree()]);

@@ -146,6 +146,46 @@ fn what_has_died_meanwhile_is_started_again_and_that_is_no_crash() {
 }
 
 #[test]
+fn what_has_died_meanwhile_is_no_crash_where_nobody_has_reaped_it_either() {
+    let sandbox = Sandbox::with(&[Server::new("one", "record starts wait")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    let dead = daemon.pid_of("one");
+    daemon.kill();
+    send(dead, Signal::KILL);
+    // This process is the parent now, as the first one of a container would be that reaps nobody.
+    eventually("it is dead and not reaped", SOON, || {
+        let stat = std::fs::read_to_string(format!("/proc/{dead}/stat")).unwrap_or_default();
+        when(stat.contains(") Z "), || stat)
+    });
+    let daemon = sandbox.start();
+    let now = daemon.wait_for("one", "RUNNING");
+    s7tests::processes::reap_adopted();
+    assert_ne!(pid(&now), Some(dead));
+    assert_eq!((&now["restarts"], &now["run"]), (&0.into(), &2.into()), "{now}");
+    assert_eq!(now["last_exit"]["reason"], "unseen", "{now}");
+    assert_eq!(sandbox.starts("starts").len(), 2);
+}
+
+#[test]
+fn a_fifo_in_the_place_of_the_record_holds_no_supervisor_up() {
+    let sandbox = Sandbox::with(&[Server::new("one", "record starts wait")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    daemon.kill();
+    let record = sandbox.path("run/journal");
+    std::fs::remove_file(&record).expect("the daemon has made it");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &record, rustix::fs::Mode::RWXU).expect("the sandbox is ours");
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    assert_eq!(
+        sandbox.starts("starts").len(),
+        1,
+        "it was found without its record"
+    );
+}
+
+#[test]
 fn what_has_ended_for_good_or_was_given_up_stays_so() {
     let sandbox = Sandbox::with(&[
         Server::new("job", "record jobs exit 0").with(r#"<restart policy="onFailure"/>"#),

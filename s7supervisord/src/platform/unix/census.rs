@@ -1,6 +1,7 @@
 //! Who is there: reading `/proc` about processes, without ever waiting for one of them.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 /// Enough for most environments and for the children of a daemon with many orphans; what is longer is read in several
@@ -137,15 +138,7 @@ pub fn marker(pid: u32, instance: &str) -> Option<(String, u64)> {
 /// Whether `pid` lives: its descriptor tells, not its state, which says "zombie" as soon as its first thread has ended.
 #[must_use]
 pub fn lives(pid: u32) -> bool {
-    let Some(pidfd) = super::pidfd::open(pid) else {
-        return false;
-    };
-    let mut asked = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
-    let now = rustix::event::Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    matches!(rustix::event::poll(&mut asked, Some(&now)), Ok(0))
+    super::pidfd::open(pid).is_some_and(|pidfd| !super::pidfd::has_ended(pidfd.as_fd()))
 }
 
 /// The paths of the files that `pid` holds open, as far as they can be seen: those of every thread, since a first thread

@@ -1,6 +1,7 @@
 //! Descriptors of processes: who somebody is beyond a number, and how somebody has ended who isn't a child.
 
 use super::words::exit_of_wait;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use s7proto::status::Exit;
 use std::collections::HashSet;
@@ -67,6 +68,17 @@ pub fn is_child(pidfd: BorrowedFd<'_>) -> bool {
         rustix::process::waitid(WaitId::PidFd(pidfd), options),
         Err(rustix::io::Errno::CHILD)
     )
+}
+
+/// Whether all of it has ended, reaped or not: a state of "zombie" says that of its first thread alone.
+#[must_use]
+pub fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    let mut asked = [PollFd::new(&pidfd, PollFlags::IN)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    !matches!(rustix::event::poll(&mut asked, Some(&now)), Ok(0))
 }
 
 /// How a process has ended that isn't a child, as far as the kernel tells: by its descriptor once it was reaped (Linux 6.15),

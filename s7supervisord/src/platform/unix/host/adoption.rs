@@ -28,9 +28,11 @@ impl Host {
         let pidfd = pidfd::open(pid)
             .filter(|_| leads)
             .filter(|pidfd| leftovers::is_recorded(&started, pidfd.as_fd()));
-        let is_there = pidfd.is_some();
         // After an upgrade in place it is a child as before.
         let is_child = pidfd.as_ref().is_some_and(|pidfd| pidfd::is_child(pidfd.as_fd()));
+        // What has ended is not there, even where its parent has not reaped it yet: nobody saw that end, and it is no crash.
+        let pidfd = pidfd.filter(|pidfd| is_child || !pidfd::has_ended(pidfd.as_fd()));
+        let is_there = pidfd.is_some();
         if !is_child {
             self.leftovers()?;
         }
