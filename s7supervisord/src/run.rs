@@ -59,6 +59,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     let handed = HandedOver::take();
     signals::hold()
         .map_err(|error| Failure::new(exit::INTERNAL, format!("holding signals back: {error}")))?;
+    process::set_process_name();
     process::set_file_mode_mask();
     process::raise_descriptor_limit();
     process::can_supervise().map_err(|why| Failure::new(exit::INTERNAL, why))?;

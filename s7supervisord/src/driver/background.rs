@@ -25,6 +25,8 @@ pub enum Found {
     WishesNoted(Option<String>),
     /// A binary that is to take this one's place was looked at.
     Examined(Examined),
+    /// The registry was kept for the next daemon, or could not be.
+    RegistryKept,
     /// Memory and CPU of the runs were measured.
     Measured(HashMap<RunId, Usage>),
 }

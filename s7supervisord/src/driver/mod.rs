@@ -38,7 +38,7 @@ use crate::platform::host::Host;
 use crate::platform::output::Capture;
 use crate::platform::signals::{Asked, Signals};
 use crate::registry::plan::{Plan, SupervisorPlan};
-use crate::registry::{LoadFailure, LoadOptions};
+use crate::registry::{LoadFailure, LoadOptions, Sources};
 use crate::state;
 use crate::state::journal::Journal;
 use background::{Background, Found};
@@ -71,6 +71,7 @@ pub struct Driver {
     inheritance: Inheritance,
     /// Why the registry can't be loaded, while the last one that could is in force.
     stale: Option<LoadFailure>,
+    keeping: stale::Keeping<Sources>,
     /// The boot was ordered: before, nobody is heard.
     booted: bool,
     /// When it is tried again to record what could not be.
@@ -204,6 +205,7 @@ impl Driver {
             history: History::default(),
             inheritance: Inheritance::default(),
             stale: None,
+            keeping: stale::Keeping::default(),
             booted: false,
             record_at: None,
             waits: Waits::default(),
@@ -322,6 +324,7 @@ impl Driver {
 
     fn found(&mut self, found: Found) {
         match found {
+            Found::RegistryKept => self.registry_kept(),
             Found::JournalGone(gone) => {
                 if gone {
                     let fault = format!("{} was removed", self.journal.path().display());

@@ -219,6 +219,8 @@ impl Driver {
             Some("the writing of a record")
         } else if !self.background.loads.is_empty() {
             Some("a load of the registry")
+        } else if self.keeping.is_under_way() {
+            Some("the keeping of the registry")
         } else if self.statistics.is_asked() {
             Some("a measurement")
         } else {

@@ -53,6 +53,9 @@ fn another_version_takes_over_in_the_same_process_and_no_run_is_touched() {
     // And once more, by the file that it was started from now.
     sandbox.ctl(&["upgrade"]).exits(0).says("9.9.9 by itself");
     assert_eq!(runs(&daemon, &["one", "two"]), before);
+    // Executed through a descriptor, and called by its name nevertheless.
+    let called = std::fs::read_to_string(format!("/proc/{}/comm", daemon.pid()));
+    assert_eq!(called.expect("the daemon lives"), "s7supervisord\n");
     let own = programs::path_of(programs::DAEMON);
     let own = own.to_str().expect("a path of cargo's");
     sandbox.ctl(&["upgrade", "--binary", own]).exits(0);

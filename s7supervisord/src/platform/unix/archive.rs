@@ -4,6 +4,7 @@
 //! needs the processor. It is only started with the first log that is rotated, and sleeps until the next one is, or until
 //! midnight, when files become too old.
 
+use super::free_name;
 use super::stream::lock;
 use crate::failpoint::{self, Point};
 use crate::output::chain::ms_since_1970;
@@ -15,7 +16,7 @@ use crate::platform::log_file;
 use crate::registry::plan::LogPlan;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::CWD;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -187,7 +188,7 @@ impl Archive {
             ..plain
         });
         failpoint::reach(Point::PackBeforeRename);
-        let renamed = rustix::fs::renameat_with(CWD, &unfinished, CWD, &name, RenameFlags::NOREPLACE);
+        let renamed = free_name::rename(CWD, &unfinished, &name);
         renamed.map_err(|errno| doing(format_args!("making {}", name.display()), errno.into()))?;
         failpoint::reach(Point::PackAfterRename);
         fs::remove_file(names.path(&plain))

@@ -2,8 +2,10 @@
 //!
 //! The folder is opened as a descriptor and the file relative to it, without following a link; what was opened must be
 //! a regular file with one name only. A daemon of root that appends to whatever lies under a name would else be a
-//! tool to write into any file of the machine.
+//! tool to write into any file of the machine. A second name is fine where the log itself has given it: while a file is
+//! being renamed in two steps (see `free_name`), or where that was broken off.
 
+use super::free_name::other_name;
 use crate::output::failure::doing;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -40,13 +42,20 @@ pub fn open_to_append(file: &Path) -> io::Result<File> {
 /// The file can't be opened, or it isn't a regular file. The text names the path.
 pub fn open_to_read(file: &Path) -> io::Result<File> {
     let told = |why| doing(format_args!("opening {}", file.display()), why);
-    let (folder, name) = split(file).map_err(told)?;
-    let folder = open_folder(folder).map_err(told)?;
+    let (path, name) = split(file).map_err(told)?;
+    let folder = open_folder(path).map_err(told)?;
     // O_NONBLOCK keeps a FIFO that someone put there from blocking us; a regular file doesn't know it.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let open =
         rustix::fs::openat(&folder, name, flags, Mode::empty()).map_err(|errno| told(refusal(errno)))?;
-    let links = regular(&open).map_err(told)?;
+    let mut links = regular(&open).map_err(told)?;
+    if links == 2 {
+        if other_name(folder.as_fd(), path, name, &open).is_some() {
+            return Ok(open.into());
+        }
+        // It may have lost one of them while the other was looked for.
+        links = regular(&open).map_err(told)?;
+    }
     one_name(links).map_err(told)?;
     Ok(open.into())
 }
@@ -72,15 +81,15 @@ pub fn identity(file: &File) -> io::Result<u64> {
 
 fn open_to_write(file: &Path, more: OFlags) -> io::Result<File> {
     let told = |why| doing(format_args!("opening {}", file.display()), why);
-    let (folder, name) = split(file).map_err(told)?;
-    let folder = match open_folder(folder) {
+    let (path, name) = split(file).map_err(told)?;
+    let folder = match open_folder(path) {
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o755)
-                .create(folder)
+                .create(path)
                 .map_err(told)?;
-            open_folder(folder)
+            open_folder(path)
         }
         opened => opened,
     }
@@ -91,10 +100,17 @@ fn open_to_write(file: &Path, more: OFlags) -> io::Result<File> {
         | OFlags::NONBLOCK
         | OFlags::NOCTTY
         | OFlags::CLOEXEC;
-    let open = rustix::fs::openat(&folder, name, flags | more, MODE).map_err(|errno| told(refusal(errno)))?;
-    let links = regular(&open).map_err(told)?;
+    let open = || rustix::fs::openat(&folder, name, flags | more, MODE).map_err(|errno| told(refusal(errno)));
+    let mut file = open()?;
+    let mut links = regular(&file).map_err(told)?;
+    if links == 2 && other_name(folder.as_fd(), path, name, &file).is_some() {
+        // A daemon was killed while it renamed this file. The other name is the one that it was to have.
+        rustix::fs::unlinkat(&folder, name, AtFlags::empty()).map_err(|errno| told(errno.into()))?;
+        file = open()?;
+        links = regular(&file).map_err(told)?;
+    }
     one_name(links).map_err(told)?;
-    Ok(open.into())
+    Ok(file.into())
 }
 
 /// A file with another name may be one that is not for those who may read or write logs.
@@ -193,8 +209,34 @@ mod tests {
             }
         }
         assert!(!at("nowhere").exists());
-        for name in ["symlink", "folder", "pipe"] {
+        for name in ["symlink", "folder", "pipe", "hardlink"] {
             assert!(open_to_read(&at(name)).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_rename_in_two_steps_that_was_broken_off_is_read_and_comes_to_its_end_before_more_is_written() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        fs::write(at("is.log"), "old").unwrap();
+        fs::hard_link(at("is.log"), at("is.log.1")).unwrap();
+        for name in ["is.log", "is.log.1"] {
+            let text = io::read_to_string(open_to_read(&at(name)).unwrap()).unwrap();
+            assert_eq!(text, "old", "{name}");
+        }
+        let open = open_to_append(&at("is.log")).unwrap();
+        assert!(is_still_named(&open, &at("is.log")));
+        assert_eq!(fs::read(at("is.log")).unwrap(), b"");
+        assert_eq!(fs::read(at("is.log.1")).unwrap(), b"old");
+        // Whoever has a third name could have got it from anywhere.
+        fs::hard_link(at("is.log.1"), at("is.log.2")).unwrap();
+        fs::hard_link(at("is.log.1"), at("third")).unwrap();
+        assert!(
+            open_to_read(&at("is.log.1"))
+                .unwrap_err()
+                .to_string()
+                .contains("3 names")
+        );
+        assert!(open_to_append(&at("is.log.1")).is_err());
     }
 }

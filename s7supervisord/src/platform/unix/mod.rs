@@ -11,6 +11,7 @@ mod child;
 mod clone;
 mod create;
 mod fifo;
+mod free_name;
 mod handed;
 mod held;
 mod identity;

@@ -62,6 +62,13 @@ pub fn can_supervise() -> Result<(), String> {
     Ok(())
 }
 
+/// Has the process called by the daemon's name in ps(1) and the kernel's messages: one that was executed through a
+/// descriptor would else be called by the descriptor's number.
+pub fn set_process_name() {
+    // The name of the first thread is that of the process. It only serves people, so nothing depends on it.
+    let _ = rustix::thread::set_name(c"s7supervisord");
+}
+
 /// Makes the modes of what the daemon creates independent of who has started it.
 pub fn set_file_mode_mask() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));

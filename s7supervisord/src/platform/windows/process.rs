@@ -55,6 +55,9 @@ pub fn is_first() -> bool {
     false
 }
 
+/// On Windows a process is called by its file, whatever way it was started.
+pub fn set_process_name() {}
+
 /// Windows has no mode mask; what a file may be used for is inherited from its folder.
 pub fn set_file_mode_mask() {}
 

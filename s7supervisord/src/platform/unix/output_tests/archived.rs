@@ -321,3 +321,40 @@ fn what_was_written_since_a_time_is_found_over_rotations_and_a_restart() {
     );
     assert_eq!(since(0), numbered(0..4000));
 }
+
+#[test]
+fn who_follows_goes_on_in_a_file_that_was_compressed_meanwhile() {
+    let stage = Stage::new();
+    let plan = compressing(&stage);
+    let log = plan.file.clone();
+    let (first, second) = (numbered(0..5000), numbered(5000..6000));
+    fs::write(&log, &first).unwrap();
+    let began = crate::output::chain::ms_since_1970(SystemTime::UNIX_EPOCH);
+    let followers = || {
+        [
+            Follower::new(log.clone(), u32::MAX, 1 << 20),
+            Follower::since(log.clone(), began, u32::MAX, 1 << 20),
+        ]
+    };
+    // One carries on itself, the other one is carried on by the next image.
+    let (mut same, mut handed_over) = (followers(), followers());
+    let mut read = Vec::new();
+    for follower in same.iter_mut().chain(&mut handed_over) {
+        read.push(follower.read(1000).unwrap());
+    }
+    let mut next: Vec<Follower> = same.into();
+    next.extend(handed_over.map(|follower| Follower::going_on(log.clone(), follower.position())));
+    fs::rename(&log, stage.temp.path().join("logs/is.log.1")).unwrap();
+    stage.attach_to("is", 1, &plan).write_all(&second).unwrap();
+    stage.drained();
+    eventually("it is compressed", || packed(&log) == (1, 0));
+    let expected = [first, second].concat();
+    for (number, (follower, read)) in next.iter_mut().zip(&mut read).enumerate() {
+        eventually("all is read", || {
+            read.extend(follower.read(10_007).unwrap());
+            read.len() >= expected.len()
+        });
+        assert!(*read == expected, "follower {number}");
+        assert_eq!(follower.read(1000).unwrap(), b"");
+    }
+}
