@@ -38,11 +38,10 @@ pub fn take(runtime_dir: &Path) -> Result<File, Failure> {
             format!("opening the lock {}: {error}", path.display()),
         )
     };
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    // Whoever can read a file can lock it, so nobody else can.
+    let mut file = crate::platform::private(&mut options)
         .open(&path)
         .map_err(|error| cannot(&error))?;
     let began = Instant::now();

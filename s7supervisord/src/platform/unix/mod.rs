@@ -50,4 +50,4 @@ pub mod trusted;
 
 pub use handed::{HandedOver, Socket};
 pub use inherited::Inherited;
-pub use process::{create_private, is_removed, reserve};
+pub use process::{create_private, is_removed, private, reserve};

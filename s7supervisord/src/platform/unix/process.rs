@@ -114,6 +114,11 @@ pub fn is_removed(file: &File) -> bool {
     rustix::fs::fstat(file).is_ok_and(|stat| stat.st_nlink == 0)
 }
 
+/// What is created so can be read by nobody but the daemon's user.
+pub fn private(options: &mut std::fs::OpenOptions) -> &mut std::fs::OpenOptions {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
+}
+
 /// Creates a file that nobody but the daemon's user can read.
 ///
 /// # Errors

@@ -11,4 +11,4 @@ pub mod process;
 pub mod service_manager;
 pub mod signals;
 
-pub use process::{HandedOver, Inherited, Socket, create_private, is_removed, reserve};
+pub use process::{HandedOver, Inherited, Socket, create_private, is_removed, private, reserve};

@@ -84,6 +84,11 @@ pub fn is_removed(_file: &File) -> bool {
     false
 }
 
+/// Who may read what is created is inherited from its folder.
+pub fn private(options: &mut std::fs::OpenOptions) -> &mut std::fs::OpenOptions {
+    options
+}
+
 /// Creates a file; who may read it is inherited from its folder.
 ///
 /// # Errors
