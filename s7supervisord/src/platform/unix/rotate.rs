@@ -258,7 +258,7 @@ mod tests {
             (
                 "a.log.2.gz",
                 "a.log.3.gz",
-                &["a.log.1=0", "a.log.2=1", "a.log.3=3", "a.log.3.gz=2"],
+                &["a.log.1=0", "a.log.2=1", "a.log.3.gz=2", "a.log.3=3"],
             ),
             ("a.log", "a.log.1", &["a.log.1=0", "a.log.2=2", "a.log.3=3"]),
         ];
