@@ -22,6 +22,8 @@ pub mod registry;
 #[cfg(unix)]
 pub mod sandbox;
 #[cfg(unix)]
+pub mod strace;
+#[cfg(unix)]
 pub mod stream;
 #[cfg(unix)]
 pub mod systemd;

@@ -90,11 +90,9 @@ impl Driver {
         let fate = match known.started(component) {
             Some(started) => {
                 let pid = started.process.pid;
-                let record: String = known
-                    .words(component)
-                    .iter()
-                    .map(|words| line::sealed(words))
-                    .collect();
+                // What a run has left is no run: in the record a next daemon would take it for one.
+                let words = known.words(component).into_iter().filter(|_| leads);
+                let record: String = words.map(|words| line::sealed(&words)).collect();
                 if self.host.adopt(run, started, record.into_bytes(), leads)? {
                     self.adopted(run, component, pid);
                     Fate::Lives {
@@ -231,7 +229,9 @@ impl Driver {
             began_ns: started.began_ns,
             ..Known::default()
         };
-        self.host.note(known.words(&component));
+        if leads {
+            self.host.note(known.words(&component));
+        }
         self.inherit(slot, &component, known, leads)?;
         Ok(Some(slot))
     }
@@ -242,7 +242,7 @@ impl Driver {
             log::info!("what runs is recorded again");
             self.wish_fault = None;
         }
-        if self.host.record_fault().is_none() {
+        if self.host.record_fault().is_none() && self.wish_fault.is_none() {
             self.record_at = None;
         } else if self.record_at.is_none() {
             self.record_at = Some(self.clock.now() + RECORD_RETRY);

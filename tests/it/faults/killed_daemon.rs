@@ -6,8 +6,8 @@ use s7tests::eventually::{SOON, eventually, when};
 use s7tests::processes::{self, is_alive, send};
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
+use s7tests::strace;
 use std::collections::HashSet;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The pids that have recorded a start and live.
@@ -99,53 +99,21 @@ fn a_daemon_killed_at_any_moment_of_a_start_leaves_one_copy() {
 #[test]
 fn a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace() {
     let test = "a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace";
-    if Command::new("strace")
-        .arg("-V")
-        .stdout(Stdio::null())
-        .status()
-        .is_err()
-    {
-        return s7tests::not_run(test, "strace is not installed");
-    }
     let sandbox =
         Sandbox::with(&[Server::new("one", "record starts wait").with("<autoStart>false</autoStart>")]);
     let daemon = sandbox.start();
-    let mut strace = Command::new("strace");
     // Whichever call it is that makes the process, SIGKILL comes when it returns in the daemon.
-    strace.args(["-qq", "-f", "-o"]).arg(sandbox.path("strace.out"));
-    strace.args([
+    let kill = [
+        "-f",
         "-e",
         "trace=clone,clone3,fork,vfork",
         "-e",
         "inject=clone,clone3,fork,vfork:signal=KILL",
-    ]);
-    strace
-        .args(["-p", &daemon.pid().to_string()])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    let mut strace = processes::spawn(&mut strace);
-    let traced = format!("/proc/{}/status", daemon.pid());
-    let attached = eventually("strace holds the daemon", SOON, || {
-        if let Ok(Some(status)) = strace.try_wait() {
-            return Ok(Err(status));
-        }
-        let status = std::fs::read_to_string(&traced).unwrap_or_default();
-        let pid = status
-            .lines()
-            .find_map(|line| line.strip_prefix("TracerPid:"))
-            .unwrap_or_default()
-            .trim()
-            .to_owned();
-        if pid == strace.id().to_string() {
-            Ok(Ok(()))
-        } else {
-            Err(pid)
-        }
-    });
-    if let Err(status) = attached {
-        processes::forget(&strace);
-        return s7tests::not_run(test, &format!("strace may not trace here ({status})"));
-    }
+    ];
+    let strace = match strace::attach(&sandbox, daemon.pid(), &kill) {
+        Ok(strace) => strace,
+        Err(why) => return s7tests::not_run(test, &why),
+    };
     let said = sandbox.ctl(&["--timeout", "20", "start", "one"]);
     assert_ne!(
         said.code,
@@ -158,9 +126,7 @@ fn a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace() {
         Some(Signal::KILL.as_raw())
     );
     drop(daemon);
-    send(strace.id(), Signal::TERM);
-    strace.wait().expect("strace is our child");
-    processes::forget(&strace);
+    drop(strace);
     let calls = sandbox.read("strace.out");
     assert!(
         calls.contains("(INJECTED)") || calls.contains("SIGKILL"),

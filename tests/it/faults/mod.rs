@@ -30,7 +30,7 @@
 //! | 22 | upgrade of the binary | `another_version_takes_over_in_the_same_process_and_no_run_is_touched`, `who_follows_output_or_events_goes_on_with_the_next_supervisor_and_misses_nothing`, `clients_that_ask_all_the_time_wait_a_moment_and_never_get_an_error`, `operations_and_waits_that_are_under_way_are_carried_over`, `a_program_that_does_not_say_that_it_can_carry_on_is_refused_with_what_it_said`, `a_program_that_hangs_is_ended_and_meanwhile_everybody_is_answered`, `a_program_that_others_can_replace_is_refused_and_one_behind_a_link_is_not`, `a_file_that_is_no_program_is_refused_by_what_it_is`, `a_supervisor_that_cannot_execute_the_other_one_carries_on_needs_strace`, `a_supervisor_that_is_killed_right_after_it_gave_way_leaves_everything_to_the_next` |
 //! | 23 | second daemon | `of_many_daemons_started_at_once_one_remains`, `a_second_daemon_with_another_folder_at_the_same_socket_leaves_with_69` |
 //! | 24 | stale socket | `a_socket_that_a_dead_daemon_left_is_taken_over` |
-//! | 25 | death between fork and record | `what_is_no_longer_in_the_registry_is_ended_by_the_next_daemon`, `a_start_waits_for_what_an_earlier_daemon_left`, `a_daemon_killed_at_any_moment_of_a_start_leaves_one_copy`, `a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace`, `a_run_whose_record_is_lost_is_found_by_its_environment` |
+//! | 25 | death between fork and record | `what_is_no_longer_in_the_registry_is_ended_by_the_next_daemon`, `a_start_waits_for_what_an_earlier_daemon_left`, `a_daemon_killed_at_any_moment_of_a_start_leaves_one_copy`, `a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace`, `a_run_whose_record_is_lost_is_found_by_its_environment`, `what_a_stranger_says_of_himself_is_not_believed_needs_root`, `what_a_run_without_a_record_has_left_is_ended_and_is_no_run`, `the_output_of_a_run_without_a_record_goes_on` |
 //! | 26 | SIGTERM twice, at start, during reload | `a_second_sigterm_shortens_every_grace`, `a_sigterm_while_the_supervisor_restarts_ends_it_for_good`, `a_daemon_told_to_end_at_any_moment_ends_in_order` |
 //! | 27 | its standard descriptors closed, SIGPIPE, SIGHUP | `a_daemon_without_standard_descriptors_supervises_and_gives_its_components_their_own`, `a_daemon_whose_standard_error_is_closed_on_it_goes_on_and_logs_to_its_file`, `sighup_loads_the_registry_anew` |
 //! | 28 | disk full while logging | `a_full_disk_costs_output_is_counted_and_marked_and_stops_nobody_needs_root`, `needs_root_a_full_disk_drops_counts_and_marks_when_space_returns`, `a_full_disk_makes_a_component_wait_that_asked_for_it` |
@@ -40,7 +40,7 @@
 //! | 32 | wall clock is set | `a_wall_clock_that_is_set_moves_no_timer_and_no_uptime_needs_cc` |
 //! | 33 | SIGSTOP of the daemon | `a_daemon_that_was_stopped_for_a_while_makes_good_what_has_happened_once` |
 //! | 34 | CPU starvation | `a_daemon_that_gets_little_of_the_processor_keeps_its_order_and_its_deadlines_needs_root` |
-//! | 35 | runtime folder full or removed | `a_full_runtime_folder_stops_no_supervision_and_is_said_until_there_is_room_needs_root`, `a_runtime_folder_without_room_for_a_pipe_delays_a_start_and_blames_nobody_needs_root`, `a_runtime_folder_that_is_removed_costs_no_restart_and_sighup_brings_the_socket_back` |
+//! | 35 | runtime folder full or removed | `a_full_runtime_folder_stops_no_supervision_and_is_said_until_there_is_room_needs_root`, `a_runtime_folder_without_room_for_a_pipe_delays_a_start_and_blames_nobody_needs_root`, `a_runtime_folder_that_is_removed_costs_no_restart_and_sighup_brings_the_socket_back`, `a_record_that_is_removed_is_told_and_written_anew` |
 //! | 36 | memory and descriptors over time | `hundreds_of_crashes_and_commands_leave_no_descriptor_no_thread_and_little_memory` |
 //! | 37 | length prefix of 4 GiB | `a_frame_that_claims_too_much_is_refused_before_it_is_read` |
 //! | 38 | garbage, truncated, old or new version | `garbage_ends_its_own_connection_alone`, `a_foreign_version_is_told_the_own_one` |
@@ -91,4 +91,5 @@ mod stop_races;
 mod thread_leader;
 mod tree_survives;
 mod unkillable;
+mod unrecorded;
 mod unwritable_log;

@@ -6,7 +6,8 @@ use s7tests::eventually::{SOON, eventually, when};
 use s7tests::processes::{self, is_alive, send};
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
-use std::process::{Command, Stdio};
+use s7tests::strace;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 fn upgrade_twice(sandbox: &Sandbox) {
@@ -135,39 +136,21 @@ fn a_component_that_left_the_registry_before_an_upgrade_is_asked_to_end_and_not_
 #[test]
 fn how_a_component_ended_during_an_upgrade_is_known_after_it_needs_strace() {
     let test = "how_a_component_ended_during_an_upgrade_is_known_after_it_needs_strace";
-    let mut version = Command::new("strace");
-    if version.arg("-V").stdout(Stdio::null()).status().is_err() {
-        return s7tests::not_run(test, "strace is not installed");
-    }
     let sandbox = Sandbox::with(&[Server::new("one", "record starts wait")]);
     let daemon = sandbox.start();
     let first = daemon.pid_of("one");
     daemon.wait_for("one", "RUNNING");
     // Two seconds between the last step of one image and the first of the next.
-    let mut strace = Command::new("strace");
-    strace
-        .args(["-qq", "-e", "trace=execve", "-e"])
-        .arg("inject=execve:delay_enter=2000000:when=1")
-        .arg("-o")
-        .arg(sandbox.path("strace.out"))
-        .args(["-p", &daemon.pid().to_string()])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    let mut strace = processes::spawn(&mut strace);
-    let traced = format!("/proc/{}/status", daemon.pid());
-    let attached = eventually("strace holds the daemon", SOON, || {
-        if let Ok(Some(status)) = strace.try_wait() {
-            return Ok(Err(status));
-        }
-        let status = std::fs::read_to_string(&traced).unwrap_or_default();
-        let holder = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
-        let is_held = holder.is_some_and(|pid| pid.trim() == strace.id().to_string());
-        when(is_held, || format!("{holder:?}")).map(Ok)
-    });
-    if let Err(status) = attached {
-        processes::forget(&strace);
-        return s7tests::not_run(test, &format!("strace may not trace here ({status})"));
-    }
+    let delay = [
+        "-e",
+        "trace=execve",
+        "-e",
+        "inject=execve:delay_enter=2000000:when=1",
+    ];
+    let strace = match strace::attach(&sandbox, daemon.pid(), &delay) {
+        Ok(strace) => strace,
+        Err(why) => return s7tests::not_run(test, &why),
+    };
     let upgrade = s7tests::ctl::start(sandbox.ctl_command().arg("upgrade"));
     eventually("it gives way", SOON, || {
         let log = sandbox.supervisor_log();
@@ -179,9 +162,7 @@ fn how_a_component_ended_during_an_upgrade_is_known_after_it_needs_strace() {
         let starts = sandbox.starts("starts");
         when(starts.len() == 2, || format!("{starts:?}"))
     });
-    processes::send(strace.id(), Signal::TERM);
-    strace.wait().expect("strace is our child");
-    processes::forget(&strace);
+    drop(strace);
     let seen = daemon.wait_for("one", "RUNNING");
     assert_eq!(seen["last_exit"]["signal"], "SIGUSR1", "{seen}");
 }

@@ -1,14 +1,13 @@
 //! What does not take a supervisor's place, and that the one that runs says why and goes on.
 
-use rustix::process::Signal;
 use s7tests::eventually::{SOON, eventually, when};
 use s7tests::processes;
 use s7tests::programs;
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
+use s7tests::strace;
 use s7tests::stream::Stream;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// Asks for an upgrade to `binary` that comes to nothing, and checks that everything is as it was.
@@ -222,37 +221,16 @@ fn a_restart_of_all_that_begins_while_a_binary_is_looked_at_goes_before_it() {
 #[test]
 fn a_supervisor_that_cannot_execute_the_other_one_carries_on_needs_strace() {
     let test = "a_supervisor_that_cannot_execute_the_other_one_carries_on_needs_strace";
-    let mut version = std::process::Command::new("strace");
-    if version.arg("-V").stdout(Stdio::null()).status().is_err() {
-        return s7tests::not_run(test, "strace is not installed");
-    }
     let sandbox = Sandbox::with(&[Server::new("one", "tick 1")]);
     let daemon = sandbox.start();
     let before = daemon.wait_for("one", "RUNNING")["pid"].clone();
     let follows = Stream::start(sandbox.ctl_command().args(["logs", "-f", "-n", "10000", "one"]));
     // Of the first thread alone: the program that looks at the state is executed by another one.
-    let mut strace = std::process::Command::new("strace");
-    strace
-        .args(["-qq", "-e", "trace=execve", "-e", "inject=execve:error=EIO", "-o"])
-        .arg(sandbox.path("strace.out"))
-        .args(["-p", &daemon.pid().to_string()])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    let mut strace = processes::spawn(&mut strace);
-    let traced = format!("/proc/{}/status", daemon.pid());
-    let attached = eventually("strace holds the daemon", SOON, || {
-        if let Ok(Some(status)) = strace.try_wait() {
-            return Ok(Err(status));
-        }
-        let status = std::fs::read_to_string(&traced).unwrap_or_default();
-        let holder = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
-        let is_held = holder.is_some_and(|pid| pid.trim() == strace.id().to_string());
-        when(is_held, || format!("{holder:?}")).map(Ok)
-    });
-    if let Err(status) = attached {
-        processes::forget(&strace);
-        return s7tests::not_run(test, &format!("strace may not trace here ({status})"));
-    }
+    let fail = ["-e", "trace=execve", "-e", "inject=execve:error=EIO"];
+    let strace = match strace::attach(&sandbox, daemon.pid(), &fail) {
+        Ok(strace) => strace,
+        Err(why) => return s7tests::not_run(test, &why),
+    };
     for _ in 0..3 {
         let said = sandbox.ctl(&["upgrade"]).exits(1);
         assert!(
@@ -260,9 +238,7 @@ fn a_supervisor_that_cannot_execute_the_other_one_carries_on_needs_strace() {
             "{said}"
         );
     }
-    processes::send(strace.id(), Signal::TERM);
-    strace.wait().expect("strace is our child");
-    processes::forget(&strace);
+    drop(strace);
     let log = sandbox.supervisor_log();
     assert!(
         log.contains("Input/output error") && log.contains("this supervisor carries on"),

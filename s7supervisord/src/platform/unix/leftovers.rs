@@ -27,8 +27,8 @@ const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Looks in a row without a member that prove a tree to be empty: one look may miss what changes while it is taken.
 const EMPTY_LOOKS: u32 = 2;
-/// Runs that a component can have had since its last record was written: one each microsecond for a second. A number beyond is
-/// somebody's invention.
+/// How far a run that isn't recorded may be ahead of the last one that is: far more than can begin while nothing can be written,
+/// and little enough that a number which somebody has invented can't use up those that are left.
 const MOST_RUNS: u64 = 1_000_000;
 /// The thread reads small files; the deepest it goes is a directory listing.
 const STACK: usize = 256 * 1024;
@@ -88,9 +88,8 @@ pub fn everything_of(runs: &[StartedRun], instance: &str) -> Vec<u32> {
     members(&all.iter().collect::<Vec<_>>(), instance).concat()
 }
 
-/// The runs of this supervisor that live and aren't recorded: they are known by what their environment says, or by
-/// their cgroup. `recorded` gives
-/// the last run of each component that is. Looks at all processes of the machine.
+/// The runs of this supervisor that live and aren't recorded: they are known by what their environment says, or by their
+/// cgroup. `recorded` gives the last run of each component that is. Looks at all processes of the machine.
 #[must_use]
 pub fn unrecorded(recorded: &HashMap<ComponentName, u64>, instance: &str) -> Vec<Unrecorded> {
     let mut found = Vec::new();
