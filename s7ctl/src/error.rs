@@ -316,7 +316,7 @@ fn cannot_upgrade(binary: &str, problem: &UpgradeProblem) -> CtlError {
             format!("it did not say within {seconds} s whether it can carry on"),
             "is it a supervisor's program at all? Try: s7supervisord --version",
         ),
-        UpgradeProblem::NotNow { why } => (why.clone(), "try again when that is mended"),
+        UpgradeProblem::NotNow { why } => (why.clone(), "try again when that is over"),
     };
     let message = format!("the supervisor was not replaced by {binary}: {why}; nothing has changed");
     CtlError::new(Kind::Failed, message).hint(hint)

@@ -207,7 +207,7 @@ impl Driver {
 
     /// Why nobody can take over in the middle of a stop tier by tier, where there is one.
     fn stop_in_order(&self) -> Option<String> {
-        let why = "components are being stopped in order, by a stop or restart of all or by a reload; try again when that is done";
+        let why = "components are being stopped in order, by a stop or restart of all or by a reload";
         self.fleet.is_stopping_in_order().then(|| why.to_owned())
     }
 
