@@ -292,12 +292,7 @@ fn what_was_written_since_a_time_is_found_over_rotations_and_a_restart() {
     }
     eventually("all are compressed", || packed(&log).1 == 0);
     // The next daemon goes on.
-    let Stage { temp, capture } = stage;
-    drop(capture);
-    let stage = Stage {
-        capture: Capture::start(temp.path()).unwrap(),
-        temp,
-    };
+    let stage = stage.next_daemon();
     assert!(stage.capture.reattach(&name("is"), 1, &plan).unwrap());
     begun.push(now());
     out.write_all(&numbered(3000..4000)).unwrap();

@@ -33,6 +33,22 @@ impl Stage {
         Self { temp, capture }
     }
 
+    /// The daemon is gone, with all its threads: one that were still at a pipe would write over what the next one writes.
+    fn end(self) -> tempfile::TempDir {
+        let Self { temp, capture } = self;
+        let pumps = Arc::downgrade(&capture.0.pumps);
+        drop(capture);
+        eventually("its threads end", || pumps.strong_count() == 0);
+        temp
+    }
+
+    /// The same folders, as the next daemon finds them.
+    fn next_daemon(self) -> Self {
+        let temp = self.end();
+        let capture = Capture::start(temp.path()).unwrap();
+        Self { temp, capture }
+    }
+
     fn log(&self, id: &str) -> PathBuf {
         self.temp.path().join(format!("logs/{id}.log"))
     }

@@ -232,8 +232,7 @@ fn a_daemon_that_is_killed_while_it_rotates_loses_and_doubles_nothing() {
     let folder = stage.temp.path().to_owned();
     let mut out = stage.attach_to("is", 1, &plan_in(&folder));
     // This capture ends, and the ones that are killed go on with its pipe.
-    let Stage { temp, capture } = stage;
-    drop(capture);
+    let temp = stage.end();
     let rounds = 60_u32;
     let stop = AtomicBool::new(false);
     let sent = thread::scope(|scope| {

@@ -2,21 +2,13 @@
 
 use super::*;
 
-/// The same folders, as the next daemon finds them.
-fn next_daemon(stage: Stage) -> Stage {
-    let Stage { temp, capture } = stage;
-    drop(capture);
-    let capture = Capture::start(temp.path()).unwrap();
-    Stage { temp, capture }
-}
-
 #[test]
 fn what_is_written_while_no_daemon_lives_is_in_the_log_of_the_next() {
     let stage = Stage::new();
     let mut out = stage.attach("is", 3);
     out.write_all(b"before\n").unwrap();
     eventually("the first line is there", || holds(&stage.log("is"), b"before\n"));
-    let stage = next_daemon(stage);
+    let stage = stage.next_daemon();
     out.write_all(b"meanwhile\n").unwrap();
     assert!(stage.capture.reattach(&name("is"), 3, &stage.plan("is")).unwrap());
     out.write_all(b"after\n").unwrap();
@@ -30,7 +22,7 @@ fn what_is_written_while_no_daemon_lives_is_in_the_log_of_the_next() {
 fn a_pipe_that_nobody_writes_to_any_more_is_ended_and_removed() {
     let stage = Stage::new();
     drop(stage.attach("is", 1));
-    let stage = next_daemon(stage);
+    let stage = stage.next_daemon();
     rustix::fs::mknodat(
         rustix::fs::CWD,
         stage.fifo("ps", 7),
@@ -49,7 +41,7 @@ fn pipes_of_runs_that_nobody_knows_are_removed_and_others_stay() {
     let stage = Stage::new();
     let mut known = stage.attach("is", 1);
     let unknown = stage.attach("old", 5);
-    let stage = next_daemon(stage);
+    let stage = stage.next_daemon();
     assert!(stage.capture.reattach(&name("is"), 1, &stage.plan("is")).unwrap());
     stage.capture.remove_strays().unwrap();
     assert!(stage.fifo("is", 1).exists());
@@ -67,7 +59,7 @@ fn the_size_of_a_pipe_is_known_and_the_same_to_the_next_daemon() {
     let size = rustix::pipe::fcntl_getpipe_size(&out).unwrap();
     assert_eq!(stage.capture.pipe_bytes(&name("is")), Some(size as u64));
     rustix::pipe::fcntl_setpipe_size(&out, 128 * 1024).unwrap();
-    let stage = next_daemon(stage);
+    let stage = stage.next_daemon();
     assert!(stage.capture.reattach(&name("is"), 1, &stage.plan("is")).unwrap());
     assert_eq!(stage.capture.pipe_bytes(&name("is")), Some(128 * 1024));
     drop(out);
