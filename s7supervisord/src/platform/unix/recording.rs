@@ -85,3 +85,29 @@ impl Recording {
         std::mem::take(&mut self.success)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::state::journal::Journal;
+    use crate::state::record::Left;
+    use std::io::Write;
+    use std::os::unix::fs::MetadataExt;
+    use std::sync::atomic::Ordering;
+
+    /// A program on a hanging file system keeps its creator for ever, but it has written its line.
+    #[test]
+    fn a_run_that_has_written_its_line_and_does_not_come_to_execute_holds_no_record_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::begin(dir.path(), "b1", &Left::default());
+        let file = || journal.path().metadata().unwrap().ino();
+        let before = file();
+        let lent = journal.lend(usize::MAX / 2);
+        journal.shorten().unwrap();
+        assert_eq!(file(), before, "it may be about to write");
+        lent.file().unwrap().write_all(b"\n").unwrap();
+        lent.written.store(true, Ordering::Release);
+        journal.shorten().unwrap();
+        assert_ne!(file(), before);
+        drop(lent);
+    }
+}

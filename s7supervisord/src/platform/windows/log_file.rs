@@ -6,7 +6,9 @@ use crate::output::failure::doing;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
+use std::os::windows::io::AsRawHandle;
 use std::path::Path;
+use windows_sys::Win32::Storage::FileSystem::{BY_HANDLE_FILE_INFORMATION, GetFileInformationByHandle};
 
 /// Opens a link itself instead of what it points to, so that a link is seen and refused.
 const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
@@ -41,12 +43,20 @@ pub fn is_still_named(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 
-/// What tells `file` from others of the same log: when it was created.
+/// What tells `file` from others of the same log: the number that its file system gives it.
 ///
 /// # Errors
 /// The file can't be asked.
 pub fn identity(file: &File) -> io::Result<u64> {
-    Ok(file.metadata()?.creation_time())
+    // SAFETY: an all-zero structure is a valid place for the answer, and the handle is open as long as `file` lives.
+    let about = unsafe {
+        let mut about: BY_HANDLE_FILE_INFORMATION = std::mem::zeroed();
+        if GetFileInformationByHandle(file.as_raw_handle(), &raw mut about) == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        about
+    };
+    Ok(u64::from(about.nFileIndexHigh) << 32 | u64::from(about.nFileIndexLow))
 }
 
 fn open(file: &Path, options: &mut OpenOptions) -> io::Result<File> {
