@@ -89,8 +89,14 @@ fn report_before_2(report: &mut StatusReport) {
 
 fn exit_before_2(exit: &mut ExitReport) {
     // Nobody wished it, and that is what a crash is.
-    if matches!(exit.cause, EndCause::Unseen | EndCause::OutOfMemory) {
+    if matches!(
+        exit.cause,
+        EndCause::Unseen | EndCause::OutOfMemory | EndCause::Hung | EndCause::TooMuchMemory
+    ) {
         exit.cause = EndCause::Crashed;
+    }
+    if exit.cause == EndCause::DependencyLost {
+        exit.cause = EndCause::Requested;
     }
 }
 

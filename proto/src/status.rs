@@ -122,6 +122,12 @@ pub enum EndCause {
     Unseen,
     /// The system killed it, or one of its tree, for want of memory. Since 1.2.
     OutOfMemory,
+    /// It did not answer any more, so the supervisor stopped it. Since 1.2.
+    Hung,
+    /// It took more memory than it may, so the supervisor stopped it for a new run. Since 1.2.
+    TooMuchMemory,
+    /// Something that it depends on was lost, so the supervisor stopped it. Since 1.2.
+    DependencyLost,
 }
 
 /// The end of a run.

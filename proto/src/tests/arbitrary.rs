@@ -75,6 +75,9 @@ pub fn exit_report() -> impl Strategy<Value = ExitReport> {
         EndCause::KilledAfterTimeout,
         EndCause::Unseen,
         EndCause::OutOfMemory,
+        EndCause::Hung,
+        EndCause::TooMuchMemory,
+        EndCause::DependencyLost,
     ]);
     (exit, cause, any::<i64>(), any::<u64>()).prop_map(|(exit, cause, at_ms, lasted_us)| ExitReport {
         exit,

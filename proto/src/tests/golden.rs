@@ -172,7 +172,8 @@ variants!(exit, Exit, Exit::Code(_) => "Code", Exit::Signal { .. } => "Signal", 
 variants!(cause, EndCause,
     EndCause::Finished => "Finished", EndCause::Crashed => "Crashed", EndCause::Requested => "Requested",
     EndCause::KilledAfterTimeout => "KilledAfterTimeout", EndCause::Unseen => "Unseen",
-    EndCause::OutOfMemory => "OutOfMemory");
+    EndCause::OutOfMemory => "OutOfMemory", EndCause::Hung => "Hung",
+    EndCause::TooMuchMemory => "TooMuchMemory", EndCause::DependencyLost => "DependencyLost");
 variants!(stage, SpawnStage,
     SpawnStage::LookingUpUser => "LookingUpUser", SpawnStage::PreparingOutput => "PreparingOutput",
     SpawnStage::CreatingProcess => "CreatingProcess", SpawnStage::Recording => "Recording",

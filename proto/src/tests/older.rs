@@ -42,6 +42,9 @@ fn what_an_older_client_is_sent_holds_nothing_that_it_does_not_know() {
             for word in [
                 "Unseen",
                 "OutOfMemory",
+                "Hung",
+                "TooMuchMemory",
+                "DependencyLost",
                 "Own",
                 "CannotUpgrade",
                 "HandedOver",

@@ -244,6 +244,15 @@ fn exits() -> Vec<(&'static str, ExitReport)> {
         ),
         ("unknown-unseen", with(Exit::Unknown, EndCause::Unseen)),
         ("code-out-of-memory", with(Exit::Code(3), EndCause::OutOfMemory)),
+        ("code-hung", with(Exit::Code(143), EndCause::Hung)),
+        (
+            "code-too-much-memory",
+            with(Exit::Code(0), EndCause::TooMuchMemory),
+        ),
+        (
+            "code-dependency-lost",
+            with(Exit::Code(0), EndCause::DependencyLost),
+        ),
     ]
 }
 

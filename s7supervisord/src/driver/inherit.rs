@@ -127,6 +127,7 @@ impl Driver {
             last_exit,
             started: since_boot(known.began_ns).min(stamp.now),
             marked: lives && known.made_of.is_some() && known.made_of != present,
+            ready: known.ready,
             fate,
         };
         self.fleet.inherit(stamp, slot, legacy, &mut self.effects);

@@ -5,6 +5,7 @@
 
 mod background;
 mod calls;
+mod checks;
 pub mod clock;
 mod concern;
 mod explain;
@@ -42,6 +43,7 @@ use crate::registry::{LoadFailure, LoadOptions, Sources};
 use crate::state;
 use crate::state::journal::Journal;
 use background::{Background, Found};
+use checks::Checker;
 use clock::Clock;
 use history::History;
 use inherit::Inheritance;
@@ -67,6 +69,7 @@ pub struct Driver {
     operations: Operations,
     background: Background,
     statistics: Statistics,
+    checker: Checker,
     history: History,
     inheritance: Inheritance,
     /// Why the registry can't be loaded, while the last one that could is in force.
@@ -202,6 +205,7 @@ impl Driver {
             operations: Operations::default(),
             background,
             statistics,
+            checker: Checker::default(),
             history: History::default(),
             inheritance: Inheritance::default(),
             stale: None,
@@ -257,6 +261,9 @@ impl Driver {
                     }
                 }
                 Some(call) = self.inbox.recv(), if self.booted && !settling => self.call(call),
+                (run, event) = self.checker.next() => {
+                    self.fleet.event(self.clock.stamp(), run, event, &mut self.effects);
+                }
                 found = self.background.next() => self.found(found),
                 asked = self.signals.next() => self.signalled(asked),
                 () = at(wake), if !settling => self.fleet.tick(self.clock.stamp(), &mut self.effects),

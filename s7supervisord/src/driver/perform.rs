@@ -34,6 +34,9 @@ impl Driver {
                         self.host.ask(run, plan);
                     }
                 }
+                Effect::Check { run, role, number } => self.check_run(run, role, number),
+                Effect::Diagnose(run) => self.host.diagnose(run),
+                Effect::Health { slot, health } => self.health_changed(slot, health),
                 Effect::AskRest(run) => self.host.ask_rest(run),
                 Effect::Kill(run) => self.host.kill(run),
                 Effect::Entered { slot, state } => self.entered(slot, state),
@@ -142,7 +145,7 @@ impl Driver {
         }
     }
 
-    fn happened(&mut self, slot: Slot, what: Happening) {
+    pub(super) fn happened(&mut self, slot: Slot, what: Happening) {
         if let Some(component) = self.roster.name(slot).cloned() {
             let at_ms = self.clock.stamp().wall_ms;
             self.history.note(at_ms, Some((slot, component)), what);
@@ -155,6 +158,10 @@ impl Driver {
         let Some(view) = self.fleet.view(slot, self.clock.now()) else {
             return;
         };
+        // Elsewhere its age says it.
+        if state == State::Running && self.fleet.is_ready_when_told(slot) {
+            self.host.note_ready(RunId { slot, run: view.run });
+        }
         // Why something waits is told by `why` as it is then; here it would only be what it was for a moment. A crash is
         // counted when its tree is gone, and that is an event of its own.
         let reason = match (state, &view.why) {
@@ -245,6 +252,19 @@ impl Driver {
             }
             EndCause::Unseen => {
                 log::warn!("{component}: run {run} has ended while no supervisor was there; {exit}");
+            }
+            EndCause::Hung => {
+                log::warn!(
+                    "{component}: run {run} no longer answered and was stopped after {lasted:.1} s; {exit}"
+                );
+            }
+            EndCause::TooMuchMemory => {
+                log::warn!(
+                    "{component}: run {run} took more memory than it may and was stopped after {lasted:.1} s"
+                );
+            }
+            EndCause::DependencyLost => {
+                log::info!(target: "lifecycle", "{component}: run {run} was stopped after {lasted:.1} s, because what it depends on was lost");
             }
             EndCause::OutOfMemory => {
                 log::warn!(

@@ -1,11 +1,11 @@
 //! Names and plans of the components, by their slots in the machine.
 
 use crate::machine::fleet::Fleet;
-use crate::machine::input::{Change, Policy, Restart, Slot};
+use crate::machine::input::{Change, CheckPolicy, Loss, NotifyPolicy, Policy, Restart, Slot};
 use crate::machine::moment::Moment;
 use crate::machine::view::{View, Why};
 use crate::registry::diff::{self, ChangeKind};
-use crate::registry::plan::{ComponentPlan, Plan, RestartPolicy};
+use crate::registry::plan::{ComponentPlan, HealthPlan, OnLoss, Plan, RestartPolicy};
 use s7proto::name::ComponentName;
 use s7proto::pattern::Pattern;
 use s7proto::refusal::Refusal;
@@ -302,7 +302,17 @@ pub fn policy(plan: &ComponentPlan, slot_of: impl Fn(&ComponentName) -> Option<S
     Policy {
         auto_start: plan.auto_start,
         tier: plan.tier,
-        ready_after: Some(plan.start_delay),
+        ready_after: (plan.health.is_none() && plan.readiness.is_none() && plan.notify.is_none())
+            .then_some(plan.start_delay),
+        first_check_after: plan.start_delay,
+        health: plan.health.as_ref().map(|health| check(health, true)),
+        readiness: plan.readiness.as_ref().map(|readiness| check(readiness, false)),
+        notify: plan.notify.as_ref().map(|notify| NotifyPolicy {
+            startup: notify.startup_timeout,
+            watchdog: notify.watchdog,
+        }),
+        dump_when_hung: plan.dump.on_health_failure,
+        dump_before_kill: plan.dump.on_stop_timeout,
         stop_timeout: plan.stop_timeout,
         restart: match plan.restart.policy {
             RestartPolicy::Always => Restart::Always,
@@ -316,6 +326,29 @@ pub fn policy(plan: &ComponentPlan, slot_of: impl Fn(&ComponentName) -> Option<S
             .iter()
             .filter_map(|dependency| slot_of(&dependency.on))
             .collect(),
+        on_loss: plan
+            .depends_on
+            .iter()
+            .filter_map(|dependency| {
+                let loss = match dependency.on_loss {
+                    OnLoss::None => return None,
+                    OnLoss::Restart => Loss::Restart,
+                    OnLoss::Stop => Loss::Stop,
+                };
+                Some((slot_of(&dependency.on)?, loss))
+            })
+            .collect(),
+    }
+}
+
+fn check(plan: &HealthPlan, restarts: bool) -> CheckPolicy {
+    CheckPolicy {
+        interval: plan.interval,
+        timeout: plan.timeout,
+        failures: plan.failures,
+        successes: plan.successes,
+        startup: plan.startup_timeout,
+        restarts,
     }
 }
 

@@ -1,5 +1,6 @@
 //! One component: what it is, and what each command does to it, state by state.
 
+use super::checks::Checks;
 use super::effect::Effect;
 use super::input::{Policy, Slot, Stamp, Ticket};
 use super::life::{Cause, Ending, Life, Phase};
@@ -38,6 +39,8 @@ pub struct Component {
     /// Why the last try did not come to a run.
     pub(super) last_fault: Option<SpawnFailure>,
     pub(super) health: Health,
+    /// What the present run has shown of itself.
+    pub(super) checks: Checks,
     /// Runs with what it was started with, not with what the registry says now.
     pub(super) marked: bool,
     /// The system has killed some of the present run for want of memory.
@@ -77,6 +80,7 @@ impl Component {
             last_exit: None,
             last_fault: None,
             health: Health::None,
+            checks: Checks::default(),
             marked: false,
             out_of_memory: false,
             removed: false,
@@ -96,7 +100,17 @@ impl Component {
     /// Whether what depends on it may start: it is ready, and nobody wants it to stop.
     pub(super) fn lets_dependants_start(&self) -> bool {
         // What is parked and runs all the same is on the list to be stopped: its turn has only not come yet.
-        self.wants_run() && self.life.lets_others_start()
+        self.wants_run() && self.life.lets_others_start() && self.checks.lets_others_rely()
+    }
+
+    /// When it wants to be woken.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        let checks = self.checks.deadline().filter(|_| self.is_checked());
+        [self.life.deadline(), checks].into_iter().flatten().min()
+    }
+
+    fn is_checked(&self) -> bool {
+        matches!(self.life, Life::Starting { .. } | Life::Running { .. })
     }
 
     fn run_info(&self) -> Option<RunInfo> {
@@ -226,7 +240,7 @@ impl Component {
         match &mut self.life {
             Life::Starting { .. } | Life::Running { .. } => self.ask(step, Cause::Asked),
             Life::Ending(Ending {
-                phase: Phase::Asked { .. },
+                phase: Phase::Asked { .. } | Phase::Diagnosing { .. },
                 ..
             }) => self.kill(step, 1),
             _ => {}

@@ -1,8 +1,8 @@
 //! What comes out of the machine: orders to the acting side, and facts for those who watch.
 
-use super::input::{Remembered, RunId, Slot, Ticket};
+use super::input::{Remembered, Role, RunId, Slot, Ticket};
 use s7proto::reply::Outcome;
-use s7proto::status::{Actor, ExitReport, State};
+use s7proto::status::{Actor, ExitReport, Health, State};
 
 /// One thing to do or to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,24 @@ pub enum Effect {
     AskRest(RunId),
     /// Kill the whole tree. Answered by `Emptied` once the first process has ended and nothing is left.
     Kill(RunId),
+    /// Check the run. Answered by `Checked` with this number, unless the run has ended.
+    Check {
+        /// Which run.
+        run: RunId,
+        /// By what.
+        role: Role,
+        /// Which of its checks.
+        number: u64,
+    },
+    /// Ask the run for a diagnosis of itself (a JVM's thread dump). May be answered by `Diagnosed`.
+    Diagnose(RunId),
+    /// The flag beside the state has changed.
+    Health {
+        /// Whose.
+        slot: Slot,
+        /// What it is now.
+        health: Health,
+    },
     /// A component has entered a state.
     Entered {
         /// Which.

@@ -2,7 +2,7 @@
 
 use super::component::{Component, Step};
 use super::effect::Effect;
-use super::input::{Command, Event, Order, Policy, RunId, Slot, Stamp, Ticket};
+use super::input::{Command, Event, Loss, Order, Policy, RunId, Slot, Stamp, Ticket};
 use super::life::Life;
 use super::moment::Moment;
 use super::restart::Jitter;
@@ -102,6 +102,13 @@ impl Fleet {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
+    }
+
+    /// Whether it is ready when it or its checks say so, not when it is old enough.
+    #[must_use]
+    pub fn is_ready_when_told(&self, slot: Slot) -> bool {
+        self.get(slot)
+            .is_some_and(|component| component.policy.ready_after.is_none())
     }
 
     /// Whether everything is being stopped for good.
@@ -294,9 +301,11 @@ impl Fleet {
             return;
         };
         let state_before = component.state();
-        let deadline_before = component.life.deadline();
+        let deadline_before = component.deadline();
         let parked_before = component.parked;
         let could_before = component.lets_dependants_start();
+        let health_before = component.health;
+        let was_running = matches!(component.life, Life::Running { .. });
         let mut step = Step {
             slot,
             stamp,
@@ -311,7 +320,7 @@ impl Fleet {
         let Some(component) = self.components.get_mut(slot.index()).and_then(Option::as_mut) else {
             return;
         };
-        let (state, deadline) = (component.state(), component.life.deadline());
+        let (state, deadline) = (component.state(), component.deadline());
         let tier = component.policy.tier;
         if deadline != deadline_before {
             deadline_before.map(|at| self.deadlines.remove(&(at, slot)));
@@ -327,6 +336,8 @@ impl Fleet {
         let Some(component) = self.get(slot) else { return };
         let waits = matches!(component.life, Life::Waiting) && component.wants_run();
         let (can, gone) = (component.lets_dependants_start(), component.removed);
+        let health = component.health;
+        let lost = was_running && !matches!(component.life, Life::Running { .. });
         if waits {
             self.look_for_held |= self.waiting.insert(slot);
         } else {
@@ -335,6 +346,12 @@ impl Fleet {
         self.look_for_held |= state == State::Fatal && state != state_before;
         if state != state_before {
             effects.push(Effect::Entered { slot, state });
+        }
+        if health != health_before {
+            effects.push(Effect::Health { slot, health });
+        }
+        if lost {
+            self.lose(stamp, slot, effects);
         }
         let forgotten = gone && state == State::Stopped;
         if forgotten {
@@ -347,6 +364,26 @@ impl Fleet {
             for slot in waiting {
                 self.with(stamp, slot, effects, Component::unpark);
             }
+        }
+    }
+
+    /// A run that others rely on is over, or about to be: those that say what becomes of them then follow it (DESIGN 3,
+    /// `onLoss`). However many losses there are at once, each of them gets one new run.
+    fn lose(&mut self, stamp: Stamp, lost: Slot, effects: &mut Vec<Effect>) {
+        // In a stop of everything each has its turn.
+        if self.stopping.is_some() || self.shutting_down {
+            return;
+        }
+        let minds = |component: &Component| {
+            let losses = &component.policy.on_loss;
+            losses.iter().find(|(on, _)| *on == lost).map(|(_, loss)| *loss)
+        };
+        let those: Vec<(Slot, Loss)> = self
+            .iter()
+            .filter_map(|(slot, component)| Some((slot, minds(component)?)))
+            .collect();
+        for (slot, loss) in those {
+            self.with(stamp, slot, effects, |component, step| component.lose(step, loss));
         }
     }
 

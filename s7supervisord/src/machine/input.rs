@@ -47,6 +47,18 @@ pub struct Policy {
     pub tier: i32,
     /// How long a run must live to be ready; `None` where an event tells (health, notification).
     pub ready_after: Option<Duration>,
+    /// How long a run lives before it is checked for the first time.
+    pub first_check_after: Duration,
+    /// `<health>`: whether it is ready, and then whether it still answers.
+    pub health: Option<CheckPolicy>,
+    /// `<readiness>`: whether others may rely on it.
+    pub readiness: Option<CheckPolicy>,
+    /// It tells by itself that it is ready.
+    pub notify: Option<NotifyPolicy>,
+    /// It is asked for a diagnosis of itself before it is stopped because it no longer answers.
+    pub dump_when_hung: bool,
+    /// It is asked for one before it is killed because it does not stop in time.
+    pub dump_before_kill: bool,
     /// How long the polite stop may take.
     pub stop_timeout: Duration,
     /// When a run that ended by itself is followed by another.
@@ -57,6 +69,83 @@ pub struct Policy {
     pub success: Vec<i32>,
     /// What has to be ready before it.
     pub depends_on: Vec<Slot>,
+    /// What becomes of it when one of those is lost; those that aren't named don't matter then.
+    pub on_loss: Vec<(Slot, Loss)>,
+}
+
+/// What happens to a component when one that it depends on is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// It gets a new run as soon as that is ready again.
+    Restart,
+    /// It is stopped, until somebody starts it.
+    Stop,
+}
+
+/// What one check is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// `<health>`.
+    Health,
+    /// `<readiness>`.
+    Readiness,
+}
+
+/// How often something is checked, and what its results come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckPolicy {
+    /// From one to the next.
+    pub interval: Duration,
+    /// How long one may take; the acting side sees to it.
+    pub timeout: Duration,
+    /// Failures in a row that make it unwell.
+    pub failures: u32,
+    /// Successes in a row that make it well again.
+    pub successes: u32,
+    /// How long the first success may take.
+    pub startup: Duration,
+    /// Whether a run that is unwell is replaced by another; otherwise only the flag says so.
+    pub restarts: bool,
+}
+
+/// What is expected of a component that speaks for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotifyPolicy {
+    /// How long it may take until it says that it is ready.
+    pub startup: Duration,
+    /// How far apart its signs of life may be from then on.
+    pub watchdog: Option<Duration>,
+}
+
+/// What a check has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It has answered as it should.
+    Well,
+    /// It has not.
+    Ill,
+    /// It has not in time; and so much later than it should have the prober looked.
+    TimedOut {
+        /// By how much.
+        late: Duration,
+    },
+    /// The prober could not do its work, which says nothing about the component.
+    Unsure,
+}
+
+/// What a component says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoteFrom {
+    /// It is ready.
+    Ready,
+    /// A sign of life.
+    Alive,
+    /// Signs of life will come this often from now on; zero for not at all.
+    AliveEvery(Duration),
+    /// It needs so much time from now on, to start or to stop.
+    MoreTime(Duration),
+    /// It can't go on and wants to be replaced.
+    Trouble,
 }
 
 /// When a run that ended by itself is followed by another.
@@ -130,6 +219,8 @@ pub struct Legacy {
     pub started: Moment,
     /// It runs with something else than what the registry says now.
     pub marked: bool,
+    /// The last run was ready, where that is for it or its checks to say.
+    pub ready: bool,
     /// What has become of the last run.
     pub fate: Fate,
 }
@@ -195,15 +286,21 @@ pub enum Event {
     Survivors(u32),
     /// The polite way to stop isn't possible for this run.
     CannotAsk,
-    /// The component says, or a probe found, that it is ready.
-    Ready,
-    /// A probe has changed its mind.
-    Health {
-        /// Whether it is well.
-        healthy: bool,
+    /// The check with this number has ended.
+    Checked {
+        /// As [`crate::machine::effect::Effect::Check`] has given it.
+        number: u64,
+        /// What it has come to.
+        verdict: Verdict,
     },
-    /// Probes or a watchdog have given this run up: it is to be stopped, and that counts as a crash.
+    /// It says something of itself.
+    Noticed(NoteFrom),
+    /// Somebody else than its checks has given this run up: it is to be stopped, and that counts as a crash.
     Hung,
+    /// It needs more memory than it may: a new run is to take its place.
+    TooMuchMemory,
+    /// The diagnosis of itself that it was asked for is complete.
+    Diagnosed,
     /// The system has killed some of the run for want of memory. Told before its end.
     OutOfMemory,
 }

@@ -11,6 +11,8 @@ pub const KILL_RETRY: Duration = Duration::from_secs(5);
 pub const KILL_TRIES: u32 = 3;
 /// From one attempt to kill something STUCK to the next (reliability D).
 pub const STUCK_RETRY: Duration = Duration::from_secs(60);
+/// How long a diagnosis may take before the kill (windows-and-scene7 E4).
+pub const DIAGNOSIS: Duration = Duration::from_secs(5);
 /// After this long nothing waits for a spawn any more: an exec from a hanging file system may never come back.
 pub const SPAWN_OVERDUE: Duration = Duration::from_secs(30);
 
@@ -75,8 +77,12 @@ pub enum Cause {
     Itself,
     /// A command, or the order of tiers.
     Asked,
-    /// Probes or a watchdog gave it up.
+    /// Its checks, its watchdog or its own output gave it up.
     Hung,
+    /// It has taken more memory than it may.
+    TooMuchMemory,
+    /// Something that it depends on was lost.
+    DependencyLost,
     /// It has ended while no daemon was there.
     Unseen,
 }
@@ -87,6 +93,11 @@ pub enum Phase {
     /// Asked politely.
     Asked {
         /// When patience ends.
+        kill_at: Moment,
+    },
+    /// Patience has ended, and it is asked for a diagnosis of itself before it is killed.
+    Diagnosing {
+        /// When it is killed even if that isn't complete.
         kill_at: Moment,
     },
     /// The tree is being killed.
@@ -135,7 +146,7 @@ impl Life {
             Self::Starting { ready_at } => *ready_at,
             Self::Running { stable_at, .. } => *stable_at,
             Self::Ending(ending) => Some(match ending.phase {
-                Phase::Asked { kill_at } => kill_at,
+                Phase::Asked { kill_at } | Phase::Diagnosing { kill_at } => kill_at,
                 Phase::Killing { retry_at, .. } | Phase::Stuck { retry_at } => retry_at,
             }),
             Self::Backoff { until } => Some(*until),

@@ -14,6 +14,7 @@
 //! - Each ticket is answered exactly once; after `Shutdown` nothing is created.
 
 pub mod awaited;
+pub mod checks;
 pub mod component;
 pub mod effect;
 pub mod fleet;

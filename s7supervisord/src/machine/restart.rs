@@ -61,6 +61,12 @@ impl Jitter {
         let per_mille = 800 + u32::try_from(self.next() % 401).unwrap_or(0);
         span * per_mille / 1000
     }
+
+    /// Anything from nothing to `span`, so that what begins together is spread.
+    pub fn part_of(&mut self, span: Duration) -> Duration {
+        let per_mille = u32::try_from(self.next() % 1000).unwrap_or(0);
+        span * per_mille / 1000
+    }
 }
 
 /// The earliest moment of the start after the `in_a_row`-th crash: spaced from the start before, never in the past.

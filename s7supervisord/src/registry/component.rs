@@ -5,8 +5,8 @@ use super::elements::{Argument, CommandElement, HealthElement, ProbeElement, Sto
 use super::layer::{Kind, Layer};
 use super::paths::AbsolutePath;
 use super::plan::{
-    ComponentPlan, HealthPlan, JavaPlan, LogPlan, OnFull, ProbePlan, RestartPlan, RestartPolicy, RunPlan,
-    StopPlan, StopSignal,
+    ComponentPlan, HealthPlan, JavaPlan, LogPlan, MemoryPlan, OnFull, ProbePlan, RestartPlan, RestartPolicy,
+    RunPlan, StopPlan, StopSignal,
 };
 use super::reading::{Reading, Text};
 use super::settings::expand;
@@ -101,6 +101,12 @@ impl Builder<'_> {
             },
             stop: stop?,
             health,
+            readiness: None,
+            notify: None,
+            port,
+            memory: MemoryPlan::default(),
+            on_failure: None,
+            triggers: Vec::new(),
             depends_on: Vec::new(),
             log: LogPlan {
                 file: file.to_path_buf(),

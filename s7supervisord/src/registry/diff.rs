@@ -90,6 +90,12 @@ fn compare(old: &ComponentPlan, new: &ComponentPlan) -> Option<Change> {
         restart,
         stop,
         health,
+        readiness,
+        notify,
+        port,
+        memory,
+        on_failure,
+        triggers,
         depends_on,
         log,
         dump,
@@ -122,6 +128,11 @@ fn compare(old: &ComponentPlan, new: &ComponentPlan) -> Option<Change> {
         ("group", *group != old.run.group),
         ("umask", *umask != old.run.umask),
         ("limits", *limits != old.run.limits),
+        // Where it tells of itself is in its environment.
+        (
+            "notify",
+            notify.map(|notify| notify.by) != old.notify.map(|notify| notify.by),
+        ),
     ]);
     let kind = match fields.is_empty() {
         true => ChangeKind::Live,
@@ -136,6 +147,15 @@ fn compare(old: &ComponentPlan, new: &ComponentPlan) -> Option<Change> {
         ("restart", *restart != old.restart),
         ("stop", *stop != old.stop),
         ("health", *health != old.health),
+        ("readiness", *readiness != old.readiness),
+        (
+            "notify",
+            notify.map(|notify| notify.by) == old.notify.map(|notify| notify.by) && *notify != old.notify,
+        ),
+        ("port", *port != old.port),
+        ("memory", *memory != old.memory),
+        ("onFailure", *on_failure != old.on_failure),
+        ("match", *triggers != old.triggers),
         ("dependsOn", *depends_on != old.depends_on),
         ("log", *log != old.log),
         ("dump", *dump != old.dump),

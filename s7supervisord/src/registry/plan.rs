@@ -62,6 +62,18 @@ pub struct ComponentPlan {
     pub stop: StopPlan,
     /// How it is checked; `None` where nothing is.
     pub health: Option<HealthPlan>,
+    /// `<readiness>`: how it is checked whether others may rely on it; `None` where nothing is.
+    pub readiness: Option<HealthPlan>,
+    /// `<notify>`: how it tells by itself that it is ready; `None` where it doesn't.
+    pub notify: Option<NotifyPlan>,
+    /// `<server port>`: where it listens, so that somebody else who listens there is named before a start.
+    pub port: Option<u16>,
+    /// `<memory>`: how much its tree may take.
+    pub memory: MemoryPlan,
+    /// `<onFailure>`: what is run when a run has failed; the component's own, else that for all.
+    pub on_failure: Option<HookPlan>,
+    /// `<match>`: what follows from certain lines of its output.
+    pub triggers: Vec<TriggerPlan>,
     /// What has to be ready before it.
     pub depends_on: Vec<DependencyPlan>,
     /// What becomes of its output.
@@ -278,6 +290,77 @@ pub struct HealthPlan {
     pub successes: u32,
     /// How long the first success may take.
     pub startup_timeout: Duration,
+}
+
+/// `<notify>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotifyPlan {
+    /// By which way.
+    pub by: NotifyBy,
+    /// How long it may take until it says that it is ready.
+    pub startup_timeout: Duration,
+    /// How far apart its signs of life may be once it is ready; `None` where none are expected. Only by the socket.
+    pub watchdog: Option<Duration>,
+}
+
+/// The ways to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotifyBy {
+    /// sd_notify(3) on the socket that `NOTIFY_SOCKET` names.
+    Socket,
+    /// A newline on this descriptor (s6).
+    Descriptor(u32),
+}
+
+/// `<memory>`, in bytes of the whole tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemoryPlan {
+    /// Above this a new run takes its place.
+    pub soft: Option<u64>,
+    /// The system gives no more than this, where it can.
+    pub hard: Option<u64>,
+}
+
+/// `<onFailure>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookPlan {
+    /// The program, absolute.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// `<match>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriggerPlan {
+    /// What a line has to hold.
+    pub pattern: TriggerPattern,
+    /// What follows.
+    pub action: TriggerAction,
+    /// How long the next such line is only counted.
+    pub once: Duration,
+}
+
+/// What a line has to hold to be a trigger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TriggerPattern {
+    /// This text.
+    Text(String),
+    /// Something that this regular expression matches (checked, without back references).
+    Regex(String),
+}
+
+/// What follows from a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TriggerAction {
+    /// The run is given up: stopped, and replaced as after a crash.
+    Restart,
+    /// It is asked for a diagnosis of itself.
+    Dump,
+    /// An event tells it.
+    Event,
 }
 
 /// What a probe does.

@@ -69,6 +69,8 @@ pub struct Known {
     pub began_ns: u64,
     /// When it was asked to end, in nanoseconds since the machine's boot.
     pub asked_ns: Option<u64>,
+    /// It has become ready, as it or its checks have told.
+    pub ready: bool,
     /// What is carried on.
     pub tally: Tally,
     /// Why there is no next one, where there is none.
@@ -150,6 +152,12 @@ pub fn asked_words(component: &ComponentName, run: u64, at_ns: u64) -> String {
     format!("asked {component} {run} {at_ns}")
 }
 
+/// The words of a line that says that a run has become ready. Where `startDelay` decides, there is none.
+#[must_use]
+pub fn ready_words(component: &ComponentName, run: u64) -> String {
+    format!("ready {component} {run}")
+}
+
 impl Known {
     /// The run, if it isn't over.
     #[must_use]
@@ -188,7 +196,8 @@ impl Known {
         }
         let asked = self.asked_ns.filter(|_| self.process.is_some());
         let asked = asked.map(|at| asked_words(component, run, at));
-        std::iter::once(first).chain(asked).collect()
+        let ready = (self.ready && self.process.is_some()).then(|| ready_words(component, run));
+        std::iter::once(first).chain(ready).chain(asked).collect()
     }
 
     /// Takes in the fields of a line.
@@ -249,6 +258,9 @@ fn exit_words(report: &ExitReport) -> String {
         EndCause::KilledAfterTimeout => "killed",
         EndCause::Unseen => "unseen",
         EndCause::OutOfMemory => "memory",
+        EndCause::Hung => "hung",
+        EndCause::TooMuchMemory => "too_much_memory",
+        EndCause::DependencyLost => "dependency_lost",
     };
     format!("{exit},{cause},{},{}", report.at_ms, report.lasted_us)
 }
@@ -271,6 +283,9 @@ fn read_exit(text: &str) -> Option<ExitReport> {
         "killed" => EndCause::KilledAfterTimeout,
         "unseen" => EndCause::Unseen,
         "memory" => EndCause::OutOfMemory,
+        "hung" => EndCause::Hung,
+        "too_much_memory" => EndCause::TooMuchMemory,
+        "dependency_lost" => EndCause::DependencyLost,
         _ => return None,
     };
     let (at_ms, lasted_us) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);

@@ -1,7 +1,7 @@
 //! The record as a whole: what its lines come to, and the lines that say it again in short.
 //!
 //! Lines, not a binary format, so that they can be read at 3 a.m.: `state <format>`, `boot <boot id>`, what is known of runs
-//! ([`super::known`]), when they were asked to end (`asked <component> <run> <nanoseconds since boot>`), what people have
+//! ([`super::known`]), that they have become ready (`ready <component> <run>`), when they were asked to end (`asked <component> <run> <nanoseconds since boot>`), what people have
 //! wished by name ([`super::wishes`]) and that everything was stopped (`all down <who> <at>`, taken back by `all up`). Later
 //! lines win. Lines of a kind that this version doesn't know are kept for the version that does.
 
@@ -86,7 +86,7 @@ impl Reading {
                 };
             }
             _ if !self.present => {}
-            "start" | "end" | "asked" => {
+            "start" | "end" | "asked" | "ready" => {
                 let understood = self.take_run(kind, &mut words).is_some();
                 self.left.damaged += u32::from(!understood);
             }
@@ -135,9 +135,16 @@ impl Reading {
                     known.run = run;
                     known.process = None;
                     known.asked_ns = None;
+                    known.ready = false;
                     // Whoever noted this end has noted as well whether it is the last one.
                     known.stays = None;
                     known.take(words);
+                }
+            }
+            "ready" => {
+                let known = self.left.known.get_mut(&component);
+                if let Some(known) = known.filter(|known| known.run == run) {
+                    known.ready = true;
                 }
             }
             _ => {

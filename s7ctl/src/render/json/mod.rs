@@ -167,6 +167,9 @@ fn last_exit(report: &ExitReport) -> LastExit {
             EndCause::KilledAfterTimeout => "killed_after_timeout",
             EndCause::Unseen => "unseen",
             EndCause::OutOfMemory => "out_of_memory",
+            EndCause::Hung => "hung",
+            EndCause::TooMuchMemory => "too_much_memory",
+            EndCause::DependencyLost => "dependency_lost",
         },
     }
 }

@@ -1,6 +1,7 @@
 //! Going on where an earlier daemon has stopped.
 
 use super::{Component, Step};
+use crate::machine::checks::Checks;
 use crate::machine::input::{Fate, Legacy};
 use crate::machine::life::{Cause, Ending, Life, Phase};
 use crate::machine::restart;
@@ -16,6 +17,7 @@ impl Component {
             last_exit,
             started,
             marked,
+            ready,
             fate,
         } = legacy;
         self.run = run;
@@ -42,7 +44,7 @@ impl Component {
                             survivors: 0,
                         });
                     }
-                    None => self.goes_on(step),
+                    None => self.goes_on(step, ready),
                 }
             }
             Fate::Unseen { pid, asked } => {
@@ -81,9 +83,16 @@ impl Component {
     }
 
     /// Its run lives: what it has lived already counts.
-    fn goes_on(&mut self, step: &Step<'_>) {
+    fn goes_on(&mut self, step: &mut Step<'_>, ready: bool) {
         let now = step.stamp.now;
-        let ready_at = self.policy.ready_after.map(|after| self.started + after);
+        let ready_at = match self.policy.ready_after {
+            Some(after) => Some(self.started + after),
+            // Whether it had been ready is in the record; its checks say soon whether it still answers.
+            None if ready => Some(self.started),
+            None => None,
+        };
+        self.checks = Checks::begin(&self.policy, self.started, now, ready, step.jitter);
+        self.health = self.checks.health();
         self.life = match ready_at {
             Some(since) if since <= now => Life::Running {
                 since,

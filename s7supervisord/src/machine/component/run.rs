@@ -1,13 +1,19 @@
 //! What each event does to a run, state by state, and the steps that a life is made of.
 
 use super::{Component, Step};
+use crate::machine::checks::{Checks, Finding};
 use crate::machine::effect::Effect;
-use crate::machine::input::{Event, Restart, RunId};
-use crate::machine::life::{Cause, Ending, KILL_RETRY, KILL_TRIES, Life, Phase, SPAWN_OVERDUE, STUCK_RETRY};
+use crate::machine::input::{Event, Loss, NoteFrom, Restart, RunId};
+use crate::machine::life::{
+    Cause, DIAGNOSIS, Ending, KILL_RETRY, KILL_TRIES, Life, Phase, SPAWN_OVERDUE, STUCK_RETRY,
+};
 use crate::machine::restart;
 use s7proto::reply::Outcome;
-use s7proto::status::{EndCause, Exit, ExitReport, Health, SpawnFailure, Wish};
+use s7proto::status::{Actor, EndCause, Exit, ExitReport, Health, SpawnFailure, Wish};
 use std::time::Duration;
+
+/// The time that ends a row of crashes, in microseconds.
+const STABLE_US: u64 = restart::STABLE_AFTER.as_secs() * 1_000_000;
 
 impl Component {
     /// Something happened to the run `run`.
@@ -20,8 +26,11 @@ impl Component {
                 self.pid = Some(pid);
                 self.host_faults = 0;
                 self.last_fault = None;
+                let now = step.stamp.now;
+                self.checks = Checks::begin(&self.policy, now, now, false, step.jitter);
+                self.health = self.checks.health();
                 self.life = Life::Starting {
-                    ready_at: self.policy.ready_after.map(|after| step.stamp.now + after),
+                    ready_at: self.policy.ready_after.map(|after| now + after),
                 };
                 if !self.wants_run() {
                     self.ask(step, Cause::Asked);
@@ -47,7 +56,7 @@ impl Component {
                 self.kill(step, 1);
             }
             (Event::Exited(exit), Life::Ending(ending)) if ending.report.is_none() => {
-                let killed = !matches!(ending.phase, Phase::Asked { .. });
+                let killed = !matches!(ending.phase, Phase::Asked { .. } | Phase::Diagnosing { .. });
                 let (cause, asked) = (ending.cause, !killed);
                 let report = self.report(step, exit, cause, killed);
                 if let Life::Ending(ending) = &mut self.life {
@@ -74,18 +83,34 @@ impl Component {
                     ..
                 }),
             ) => self.kill(step, 1),
-            (Event::Ready, Life::Starting { .. }) => self.ready(step),
-            (Event::Health { healthy }, Life::Starting { .. } | Life::Running { .. }) => {
-                self.health = if healthy {
-                    Health::Healthy
-                } else {
-                    Health::Unhealthy
-                };
+            (Event::Checked { number, verdict }, Life::Starting { .. } | Life::Running { .. }) => {
+                let finding = self.checks.checked(number, verdict, step.stamp.now, step.jitter);
+                self.follow(step, finding);
             }
-            (Event::Hung, Life::Starting { .. } | Life::Running { .. }) => {
+            (Event::Noticed(note), Life::Starting { .. } | Life::Running { .. }) => {
+                let finding = self.checks.noticed(note, step.stamp.now);
+                self.follow(step, finding);
+            }
+            // It needs more time to stop, and may have it as long as it says so (sd_notify(3)).
+            (
+                Event::Noticed(NoteFrom::MoreTime(span)),
+                Life::Ending(Ending {
+                    phase: Phase::Asked { kill_at },
+                    ..
+                }),
+            ) if !step.hurry => *kill_at = (*kill_at).max(step.stamp.now + span),
+            (Event::Hung, Life::Starting { .. } | Life::Running { .. }) => self.follow(step, Finding::Hung),
+            (Event::TooMuchMemory, Life::Starting { .. } | Life::Running { .. }) => {
                 self.end_row_if_stable(step);
-                self.ask(step, Cause::Hung);
+                self.ask(step, Cause::TooMuchMemory);
             }
+            (
+                Event::Diagnosed,
+                Life::Ending(Ending {
+                    phase: Phase::Diagnosing { .. },
+                    ..
+                }),
+            ) => self.kill(step, 1),
             (Event::OutOfMemory, Life::Starting { .. } | Life::Running { .. }) => self.out_of_memory = true,
             // Late, doubled or foreign: a run moves on only by what belongs to its state.
             (
@@ -95,9 +120,11 @@ impl Component {
                 | Event::Emptied
                 | Event::Survivors(_)
                 | Event::CannotAsk
-                | Event::Ready
-                | Event::Health { .. }
+                | Event::Checked { .. }
+                | Event::Noticed(_)
                 | Event::Hung
+                | Event::TooMuchMemory
+                | Event::Diagnosed
                 | Event::OutOfMemory,
                 _,
             ) => {}
@@ -107,6 +134,14 @@ impl Component {
     /// Its timer has come.
     pub(in crate::machine) fn tick(&mut self, step: &mut Step<'_>) {
         let now = step.stamp.now;
+        if self.is_checked() && self.checks.deadline().is_some_and(|at| at <= now) {
+            let (check, finding) = self.checks.tick(now);
+            if let Some((role, number)) = check {
+                let run = self.run_id(step);
+                step.effects.push(Effect::Check { run, role, number });
+            }
+            self.follow(step, finding);
+        }
         if self.life.deadline().is_none_or(|at| at > now) {
             return;
         }
@@ -119,7 +154,15 @@ impl Component {
             Life::Starting { .. } => self.ready(step),
             Life::Running { .. } => self.end_row_if_stable(step),
             Life::Ending(ending) => match ending.phase {
-                Phase::Asked { .. } => self.kill(step, 1),
+                Phase::Asked { .. }
+                    if self.policy.dump_before_kill && ending.report.is_none() && !step.hurry =>
+                {
+                    self.set_phase(Phase::Diagnosing {
+                        kill_at: now + DIAGNOSIS,
+                    });
+                    step.effects.push(Effect::Diagnose(self.run_id(step)));
+                }
+                Phase::Asked { .. } | Phase::Diagnosing { .. } => self.kill(step, 1),
                 Phase::Killing { tries, .. } if tries < KILL_TRIES => self.kill(step, tries + 1),
                 Phase::Killing { .. } => {
                     self.kill(step, KILL_TRIES);
@@ -150,6 +193,7 @@ impl Component {
         self.marked = false;
         self.out_of_memory = false;
         self.health = Health::None;
+        self.checks = Checks::default();
         self.life = Life::Spawning {
             overdue_at: Some(step.stamp.now + SPAWN_OVERDUE),
         };
@@ -159,6 +203,41 @@ impl Component {
     pub(super) fn want_begin(&mut self, step: &mut Step<'_>) {
         self.life = Life::Waiting;
         step.begin.push(step.slot);
+    }
+
+    /// What its checks have come to.
+    fn follow(&mut self, step: &mut Step<'_>, finding: Finding) {
+        self.health = self.checks.health();
+        match finding {
+            Finding::Nothing => {}
+            Finding::Ready => self.ready(step),
+            Finding::Hung => {
+                self.end_row_if_stable(step);
+                if self.policy.dump_when_hung {
+                    step.effects.push(Effect::Diagnose(self.run_id(step)));
+                }
+                self.ask(step, Cause::Hung);
+            }
+        }
+    }
+
+    /// Something that it depends on is lost.
+    pub(in crate::machine) fn lose(&mut self, step: &mut Step<'_>, loss: Loss) {
+        if self.wish == Wish::Down {
+            return;
+        }
+        match loss {
+            Loss::Restart if self.is_checked() => self.ask(step, Cause::DependencyLost),
+            Loss::Restart => {}
+            Loss::Stop => {
+                let alive = self.is_checked();
+                self.stopped_by = Some((Actor::Supervisor, step.stamp.wall_ms));
+                self.wish_down(step, None);
+                if alive {
+                    self.ask(step, Cause::DependencyLost);
+                }
+            }
+        }
     }
 
     fn ready(&mut self, step: &mut Step<'_>) {
@@ -258,6 +337,7 @@ impl Component {
     fn ended(&mut self, step: &mut Step<'_>, ending: &Ending, report: ExitReport) {
         self.pid = None;
         self.health = Health::None;
+        self.checks = Checks::default();
         self.last_exit = Some(report.clone());
         let run = self.run_id(step);
         step.effects.push(Effect::Ended {
@@ -275,7 +355,13 @@ impl Component {
         }
         let succeeded = report.cause == EndCause::Finished;
         let stays = ending.cause == Cause::Itself && self.policy.stays_ended(succeeded);
-        if ending.cause != Cause::Asked && !ending.was_ready {
+        let for_a_reason = match ending.cause {
+            Cause::Asked | Cause::DependencyLost => true,
+            // A new run was wanted, but not one after the other: below the time that ends a row it is one of the row.
+            Cause::TooMuchMemory => report.lasted_us >= STABLE_US,
+            Cause::Itself | Cause::Hung | Cause::Unseen => false,
+        };
+        if !for_a_reason && !ending.was_ready {
             self.settle_up(step, |_| {
                 if stays && succeeded {
                     Outcome::Completed(report.clone())
@@ -287,7 +373,7 @@ impl Component {
         if self.parked {
             self.life = Life::Waiting;
             self.rest();
-        } else if ending.cause == Cause::Asked || ending.again {
+        } else if for_a_reason || ending.again {
             self.rest();
             self.want_begin(step);
         } else if stays {
@@ -322,8 +408,11 @@ impl Component {
             Cause::Itself if self.out_of_memory => EndCause::OutOfMemory,
             Cause::Itself => EndCause::Crashed,
             Cause::Unseen => EndCause::Unseen,
-            Cause::Asked | Cause::Hung if killed => EndCause::KilledAfterTimeout,
-            Cause::Asked | Cause::Hung => EndCause::Requested,
+            Cause::Hung => EndCause::Hung,
+            Cause::TooMuchMemory => EndCause::TooMuchMemory,
+            Cause::DependencyLost => EndCause::DependencyLost,
+            Cause::Asked if killed => EndCause::KilledAfterTimeout,
+            Cause::Asked => EndCause::Requested,
         };
         ExitReport {
             exit,

@@ -200,11 +200,18 @@ pub fn policy() -> Policy {
         auto_start: true,
         tier: 1,
         ready_after: Some(Duration::from_secs(1)),
+        first_check_after: Duration::ZERO,
+        health: None,
+        readiness: None,
+        notify: None,
+        dump_when_hung: false,
+        dump_before_kill: false,
         stop_timeout: Duration::from_secs(60),
         restart: Restart::Always,
         max_retries: 0,
         success: vec![0],
         depends_on: Vec::new(),
+        on_loss: Vec::new(),
     }
 }
 

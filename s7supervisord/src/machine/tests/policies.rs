@@ -1,7 +1,7 @@
 //! What becomes of a run that ended by itself: each restart policy with each way to end (fault row 16).
 
 use super::desk::{Desk, failure, killed_from_outside, policy};
-use crate::machine::input::{Command, Event, Policy, Restart, Slot};
+use crate::machine::input::{Command, Event, NoteFrom, Policy, Restart, Slot};
 use crate::machine::restart::CRASH_LOOP;
 use crate::machine::view::Why;
 use s7proto::reply::Outcome;
@@ -108,7 +108,7 @@ fn each_policy_answers_each_way_to_end() {
                 ..policy()
             });
             if ready {
-                desk.report(WEB, Event::Ready);
+                desk.report(WEB, Event::Noticed(NoteFrom::Ready));
             }
             let words = end(&mut desk, exit.clone());
             let case = format!("{restart:?}, {exit:?}, ready: {ready}");
@@ -206,7 +206,7 @@ fn a_component_says_why_it_is_not_running() {
     assert_eq!(why(&desk, "late"), Why::Tier { tier: 1, members });
     assert_eq!(why(&desk, "app"), Why::Dependency(WEB));
     desk.report(WEB, Event::Spawned { pid: 7 });
-    desk.report(WEB, Event::Ready);
+    desk.report(WEB, Event::Noticed(NoteFrom::Ready));
     desk.order(Command::Stop(vec![WEB]));
     assert_eq!(why(&desk, "web"), Why::Nothing, "it does as it was told");
     for _ in 0..4 {

@@ -2,7 +2,7 @@
 
 use super::desk::{Desk, killed_from_outside, policy};
 use crate::machine::effect::Effect;
-use crate::machine::input::{Command, Event, Policy, RunId, Slot};
+use crate::machine::input::{Command, Event, NoteFrom, Policy, RunId, Slot};
 use s7proto::status::State;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ fn all_running() -> Desk {
         );
         for run in spawned {
             effects.extend(event(&mut desk, run, Event::Spawned { pid: 1 }));
-            effects.extend(event(&mut desk, run, Event::Ready));
+            effects.extend(event(&mut desk, run, Event::Noticed(NoteFrom::Ready)));
         }
     }
     assert_eq!(done.len(), 1, "the start of everything is answered");
@@ -93,7 +93,11 @@ fn a_thousand_crashes_at_once_are_accounted_for_once_each() {
     let again: BTreeSet<Slot> = spawns(&effects).iter().map(|run| run.slot).collect();
     assert!(again.iter().copied().eq((0..COUNT).step_by(2).map(Slot)));
     event(&mut desk, runs(2).next().unwrap(), Event::Spawned { pid: 1 });
-    let rest = event(&mut desk, runs(2).next().unwrap(), Event::Ready);
+    let rest = event(
+        &mut desk,
+        runs(2).next().unwrap(),
+        Event::Noticed(NoteFrom::Ready),
+    );
     assert_eq!(
         spawns(&rest).len(),
         COUNT as usize / 2,
@@ -118,11 +122,11 @@ fn a_thousand_that_crash_again_do_not_come_back_in_step() {
         if round == 1 {
             for run in runs(2) {
                 event(&mut desk, run, Event::Spawned { pid: 1 });
-                event(&mut desk, run, Event::Ready);
+                event(&mut desk, run, Event::Noticed(NoteFrom::Ready));
             }
             for run in runs(2) {
                 event(&mut desk, run, Event::Spawned { pid: 1 });
-                event(&mut desk, run, Event::Ready);
+                event(&mut desk, run, Event::Noticed(NoteFrom::Ready));
             }
         }
     }

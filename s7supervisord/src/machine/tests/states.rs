@@ -1,7 +1,7 @@
 //! Every state that a component can be in, with a way to drive one there.
 
 use super::desk::{Desk, failure, policy};
-use crate::machine::input::{Change, Command, Event, Fate, Legacy, Policy, Restart, Slot};
+use crate::machine::input::{Change, Command, Event, Fate, Legacy, NoteFrom, Policy, Restart, Slot};
 use s7proto::status::Exit;
 use std::time::Duration;
 
@@ -143,7 +143,7 @@ pub fn reload(change: Change) -> Command {
 fn spawning(desk: &mut Desk) {
     desk.order(Command::Start(vec![GATE]));
     desk.report(GATE, Event::Spawned { pid: 9 });
-    desk.report(GATE, Event::Ready);
+    desk.report(GATE, Event::Noticed(NoteFrom::Ready));
     desk.order(Command::Start(vec![WEB]));
 }
 
@@ -154,7 +154,7 @@ fn starting(desk: &mut Desk) {
 
 fn running(desk: &mut Desk) {
     starting(desk);
-    desk.report(WEB, Event::Ready);
+    desk.report(WEB, Event::Noticed(NoteFrom::Ready));
 }
 
 fn crashing(desk: &mut Desk) {

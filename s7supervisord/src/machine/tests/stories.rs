@@ -21,7 +21,9 @@
 //! `since` is the start of that run, and `@` the (wall) time of a wish, 5 if there is none.
 
 use super::desk::{Desk, failure, killed_from_outside, policy};
-use crate::machine::input::{Change, Command, Event, Fate, Legacy, Policy, Remembered, Restart, RunId, Slot};
+use crate::machine::input::{
+    Change, Command, Event, Fate, Legacy, NoteFrom, Policy, Remembered, Restart, RunId, Slot,
+};
 use crate::machine::moment::Moment;
 use s7proto::status::{Actor, EndCause, Exit, ExitReport, Wish};
 use std::time::Duration;
@@ -331,7 +333,7 @@ fn event(words: &[&str]) -> Option<Event> {
         ["is", "empty"] => Event::Emptied,
         ["leaves", left] => Event::Survivors(left.parse().ok()?),
         ["can't", "be", "asked"] => Event::CannotAsk,
-        ["is", "ready"] => Event::Ready,
+        ["is", "ready"] => Event::Noticed(NoteFrom::Ready),
         ["is", "hung"] => Event::Hung,
         ["is", "out-of-memory"] => Event::OutOfMemory,
         _ => return None,

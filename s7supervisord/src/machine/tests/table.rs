@@ -8,7 +8,7 @@
 use super::desk::{Desk, failure, policy};
 use super::states::{STATES, WEB, Way, alter, reload, web};
 use crate::machine::effect::Effect;
-use crate::machine::input::{Change, Command, Event, Policy, Remembered, RunId};
+use crate::machine::input::{Change, Command, Event, NoteFrom, Policy, Remembered, RunId, Verdict};
 use crate::machine::life::{Cause, Life, Phase};
 use crate::machine::moment::Moment;
 use s7proto::status::{Actor, Exit, Health, Wish};
@@ -37,9 +37,12 @@ fn next(after: &Happening) -> Option<Happening> {
         E(Event::Exited(_)) => E(Event::Emptied),
         E(Event::Emptied) => E(Event::Survivors(2)),
         E(Event::Survivors(_)) => E(Event::CannotAsk),
-        E(Event::CannotAsk) => E(Event::Ready),
-        E(Event::Ready) => E(Event::Health { healthy: false }),
-        E(Event::Health { .. }) => E(Event::Hung),
+        E(Event::CannotAsk) => E(Event::Noticed(NoteFrom::Ready)),
+        E(Event::Noticed(NoteFrom::Ready)) => E(Event::Checked {
+            number: 0,
+            verdict: Verdict::Ill,
+        }),
+        E(Event::Checked { .. }) => E(Event::Hung),
         E(Event::Hung) => E(Event::OutOfMemory),
         E(Event::OutOfMemory) => Timer,
         Timer => C(Command::Boot(Vec::new(), None)),

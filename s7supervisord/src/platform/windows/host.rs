@@ -131,6 +131,16 @@ impl Host {
         match self.0 {}
     }
 
+    /// Asks a run for a diagnosis of itself.
+    pub fn diagnose(&mut self, _run: RunId) {
+        match self.0 {}
+    }
+
+    /// Notes that a run has become ready.
+    pub fn note_ready(&mut self, _run: RunId) {
+        match self.0 {}
+    }
+
     /// Asks what the first process has left.
     pub fn ask_rest(&mut self, _run: RunId) {
         match self.0 {}

@@ -2,7 +2,7 @@
 
 use super::registries::plans;
 use s7proto::status::{Exit, SpawnFailure, SpawnStage};
-use s7supervisord::machine::input::Event;
+use s7supervisord::machine::input::{Event, NoteFrom, Verdict};
 use std::time::Duration;
 
 /// What happens beside requests.
@@ -41,9 +41,14 @@ impl Happening {
             5 => Event::Emptied,
             6 => Event::Survivors(u32::from(kind >> 4)),
             7 => Event::CannotAsk,
-            8 => Event::Ready,
-            9 => Event::Health {
-                healthy: kind & 0x10 == 0,
+            8 => Event::Noticed(NoteFrom::Ready),
+            9 => Event::Checked {
+                number: u64::from(kind >> 5),
+                verdict: if kind & 0x10 == 0 {
+                    Verdict::Well
+                } else {
+                    Verdict::Ill
+                },
             },
             10 => Event::Hung,
             11 => return Self::Leap(Duration::from_millis(u64::from(rest) << (kind >> 3 & 0x0e))),

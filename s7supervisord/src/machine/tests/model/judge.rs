@@ -4,7 +4,7 @@ use super::reference::{Model, Models};
 use super::world::World;
 use crate::machine::effect::Effect;
 use crate::machine::fleet::Fleet;
-use crate::machine::input::{Change, Command, Event, Order, Policy, RunId, Slot, Stamp, Ticket};
+use crate::machine::input::{Change, Command, Event, NoteFrom, Order, Policy, RunId, Slot, Stamp, Ticket};
 use crate::machine::moment::Moment;
 use s7proto::status::{Actor, State, Wish};
 use std::collections::{BTreeMap, BTreeSet};
@@ -175,7 +175,7 @@ impl Court {
             Event::SpawnFailed(failure) => model.spawn_failed(failure.host_fault, now),
             Event::Exited(exit) => model.exited(exit, now),
             Event::Emptied => model.emptied(now),
-            Event::Ready if model.ending.is_none() && model.up_since(now).is_none() => {
+            Event::Noticed(NoteFrom::Ready) if model.ending.is_none() && model.up_since(now).is_none() => {
                 model.ready_since = Some(now);
             }
             _ => {}

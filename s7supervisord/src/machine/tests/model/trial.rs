@@ -3,7 +3,7 @@
 use super::judge::Court;
 use super::reference::Next;
 use super::world::{Birth, LifeSpan, Manners, Orphans, WhenAsked};
-use crate::machine::input::{Change, Command, Event, Policy, Restart, RunId, Slot};
+use crate::machine::input::{Change, Command, Event, NoteFrom, Policy, Restart, RunId, Slot, Verdict};
 use crate::machine::tests::desk::killed_from_outside;
 use proptest::prelude::*;
 use s7proto::status::{Exit, State, Wish};
@@ -66,6 +66,7 @@ fn policies() -> impl Strategy<Value = Policy> {
             max_retries,
             success: vec![0, 7],
             depends_on: depends.into_iter().map(Slot).collect(),
+            ..policy()
         },
     )
 }
@@ -268,8 +269,11 @@ impl Act {
                     3 => Event::Emptied,
                     4 => Event::Survivors(4),
                     5 => Event::CannotAsk,
-                    6 => Event::Ready,
-                    7 => Event::Health { healthy: false },
+                    6 => Event::Noticed(NoteFrom::Ready),
+                    7 => Event::Checked {
+                        number: 0,
+                        verdict: Verdict::Ill,
+                    },
                     _ => Event::Hung,
                 };
                 court.noise(RunId { slot, run }, event);

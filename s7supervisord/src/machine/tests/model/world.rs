@@ -1,7 +1,7 @@
 //! A pretend host: processes with manners, good and bad, and the events that come of them, each in its time.
 
 use crate::machine::effect::Effect;
-use crate::machine::input::{Event, RunId, Slot};
+use crate::machine::input::{Event, NoteFrom, RunId, Slot};
 use crate::machine::moment::Moment;
 use crate::machine::tests::desk::{failure, killed_from_outside};
 use s7proto::status::Exit;
@@ -106,7 +106,7 @@ impl World {
                 Process::Creating => told.push((run.id, Event::Spawned { pid: 1 })),
                 Process::Alive if run.doomed => told.push((run.id, Event::Exited(killed_from_outside()))),
                 // What has not said that it is ready says so now.
-                Process::Alive => told.push((run.id, Event::Ready)),
+                Process::Alive => told.push((run.id, Event::Noticed(NoteFrom::Ready))),
                 Process::Headless => {}
             }
         }
@@ -167,9 +167,10 @@ impl World {
                     true
                 }
                 (Event::Survivors(_), _) => true,
-                (Event::Ready | Event::Hung | Event::CannotAsk | Event::Health { .. }, Process::Alive) => {
-                    true
-                }
+                (
+                    Event::Noticed(NoteFrom::Ready) | Event::Hung | Event::CannotAsk | Event::Checked { .. },
+                    Process::Alive,
+                ) => true,
                 _ => false,
             };
             if fits {
@@ -180,7 +181,7 @@ impl World {
 
     fn begin_life(&mut self, id: RunId, manners: &Manners) {
         if let Some(after) = manners.ready_ms {
-            self.schedule(after, id, Event::Ready);
+            self.schedule(after, id, Event::Noticed(NoteFrom::Ready));
         }
         match manners.life {
             LifeSpan::Long => {}

@@ -3,7 +3,7 @@
 
 use super::dice::Dice;
 use crate::machine::effect::Effect;
-use crate::machine::input::{Event, RunId, Slot};
+use crate::machine::input::{Event, NoteFrom, RunId, Slot, Verdict};
 use crate::machine::moment::Moment;
 use crate::machine::tests::desk::{failure, killed_from_outside};
 use s7proto::status::Exit;
@@ -216,7 +216,10 @@ impl Host {
             (Event::SpawnFailed(_), Stage::Creating) | (Event::Emptied, Stage::Headless) => {
                 self.processes.remove(&run);
             }
-            (Event::Ready | Event::Hung | Event::Health { .. } | Event::CannotAsk, Stage::Alive) => {}
+            (
+                Event::Noticed(NoteFrom::Ready) | Event::Hung | Event::Checked { .. } | Event::CannotAsk,
+                Stage::Alive,
+            ) => {}
             (Event::Survivors(_), _) => {}
             _ => return false,
         }
@@ -247,12 +250,19 @@ impl Host {
         }
         if self.dice.chance(50) {
             let after = self.dice.span(Duration::from_millis(1), MINUTE);
-            self.tell(after, run, Event::Ready);
+            self.tell(after, run, Event::Noticed(NoteFrom::Ready));
         }
         if self.dice.chance(50) {
             let after = self.dice.span(Duration::from_millis(1), MINUTE);
             let healthy = self.dice.chance(500);
-            self.tell(after, run, Event::Health { healthy });
+            self.tell(
+                after,
+                run,
+                Event::Checked {
+                    number: 0,
+                    verdict: if healthy { Verdict::Well } else { Verdict::Ill },
+                },
+            );
         }
         self.harden(run, 15);
     }

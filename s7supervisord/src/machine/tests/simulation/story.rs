@@ -8,7 +8,7 @@ use super::record::{Record, wall_ms};
 use super::stack::Stack;
 use super::trace::Trace;
 use crate::driver::operations::Kind;
-use crate::machine::input::{Command, Event, RunId, Slot, Stamp};
+use crate::machine::input::{Command, Event, NoteFrom, RunId, Slot, Stamp};
 use crate::machine::moment::Moment;
 use s7proto::name::ComponentName;
 use s7proto::request::Selection;
@@ -160,7 +160,7 @@ impl Story<'_> {
             0 => Event::Spawned { pid: 3 },
             1 => Event::Emptied,
             2 => Event::Hung,
-            3 => Event::Ready,
+            3 => Event::Noticed(NoteFrom::Ready),
             _ => Event::CannotAsk,
         };
         self.noise(RunId { slot, run }, event);

@@ -7,7 +7,7 @@ use crate::platform::os::held::Command;
 use crate::platform::os::spawner::Order;
 use crate::platform::os::words::{exit_of, unix_signal};
 use crate::registry::plan::{ComponentPlan, StopPlan};
-use crate::state::known::asked_words;
+use crate::state::known::{asked_words, ready_words};
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 use s7proto::status::SpawnFailure;
 use std::os::fd::{AsFd, OwnedFd};
@@ -42,6 +42,21 @@ impl Host {
         // A stopped process would take the signal only after it is continued (reliability A2).
         process.send(Signal::CONT);
         failpoint::reach(Point::StopAfterAsk);
+    }
+
+    /// Asks a run for a diagnosis of itself: a JVM writes the stacks of its threads to its output.
+    pub fn diagnose(&mut self, run: RunId) {
+        if let Some(process) = self.runs.get(&run) {
+            process.send(Signal::QUIT);
+        }
+    }
+
+    /// Notes that a run has become ready, so that a next daemon needn't wait for that again.
+    pub fn note_ready(&mut self, run: RunId) {
+        if let Some(process) = self.runs.get(&run) {
+            let words = ready_words(&process.component, run.run);
+            self.spawner.submit(Order::Note(words));
+        }
     }
 
     fn cannot_ask(&self, run: RunId) -> impl FnOnce() + Send + 'static {
