@@ -2,6 +2,7 @@
 
 use crate::event::{Event, PastRun};
 use crate::name::ComponentName;
+use crate::overview::ComponentFact;
 use crate::reply::LogTail;
 use crate::status::{ComponentStatus, State, SupervisorStatus, Wish};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,26 @@ pub struct Explanation {
     pub events: Vec<Event>,
     /// Its last lines of output.
     pub output: LogTail,
+}
+
+/// Everything that says why a component is in its state, and all that is told of it. It grows by facts. Since 1.2.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Story {
+    /// What `Why` tells.
+    pub explanation: Explanation,
+    /// What else is to be known of it, as in the overview.
+    pub facts: Vec<ComponentFact>,
+    /// What its past runs have written last, where they did not end as somebody wished.
+    pub last_words: Vec<LastWords>,
+}
+
+/// The last lines of one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastWords {
+    /// Which run.
+    pub run: u64,
+    /// The lines, byte for byte.
+    pub bytes: Vec<u8>,
 }
 
 /// Another component, in short.

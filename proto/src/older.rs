@@ -71,7 +71,7 @@ fn done_before_2(done: Done) -> Option<Done> {
         other @ (Done::Logs(_) | Done::Check(_) | Done::Version(_) | Done::Info(_) | Done::StreamEnded) => {
             other
         }
-        Done::Overview(_) | Done::Upgrading { .. } => return None,
+        Done::Overview(_) | Done::Upgrading { .. } | Done::Story(_) => return None,
         // It would hear the same when the daemon ends.
         Done::HandedOver | Done::OutputHandedOver(_) => Done::StreamEnded,
     })

@@ -1,7 +1,7 @@
 //! The one final answer to a request, and the notices before it.
 
 use crate::event::Event;
-use crate::explain::{Explanation, InfoReport};
+use crate::explain::{Explanation, InfoReport, Story};
 use crate::name::ComponentName;
 use crate::overview::Overview;
 use crate::refusal::Refusal;
@@ -107,6 +107,8 @@ pub enum Done {
     HandedOver,
     /// The same to what follows output: where to go on, with `FollowFrom`. Since 1.2.
     OutputHandedOver(Vec<LogPosition>),
+    /// To `Story`, by tier, then in the order of the registry. Since 1.2.
+    Story(Vec<Story>),
 }
 
 /// What became of one component in an operation.

@@ -55,7 +55,11 @@ impl Request {
             | Self::Why(_)
             | Self::Events { .. }
             | Self::Info(_) => 1,
-            Self::Overview(_) | Self::LogsFrom { .. } | Self::Upgrade { .. } | Self::FollowFrom(_) => 2,
+            Self::Overview(_)
+            | Self::LogsFrom { .. }
+            | Self::Upgrade { .. }
+            | Self::FollowFrom(_)
+            | Self::Story(_) => 2,
         }
     }
 }
@@ -152,6 +156,8 @@ pub enum Request {
     },
     /// What is written from these points on, as `Follow`: where one daemon has handed a stream over to the next. Since 1.2.
     FollowFrom(Vec<LogPosition>),
+    /// As `Why`, with everything else there is to know. Since 1.2.
+    Story(Selection),
 }
 
 /// A point in a component's output.

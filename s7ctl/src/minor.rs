@@ -24,6 +24,7 @@ fn added(request: &Request) -> Option<&'static str> {
         Request::Wait { .. } => Some("wait"),
         Request::Follow { .. } => Some("logs -f"),
         Request::Why(_) => Some("why"),
+        Request::Story(_) => Some("the long form of why"),
         Request::Events { .. } => Some("events"),
         Request::Info(_) => Some("info"),
         Request::Overview(_) => Some("the long status"),

@@ -103,7 +103,7 @@ variants!(request, Request,
     Request::Signal { .. } => "Signal", Request::Wait { .. } => "Wait", Request::Follow { .. } => "Follow",
     Request::Why(_) => "Why", Request::Events { .. } => "Events", Request::Info(_) => "Info",
     Request::Overview(_) => "Overview", Request::LogsFrom { .. } => "LogsFrom", Request::Upgrade { .. } => "Upgrade",
-    Request::FollowFrom(_) => "FollowFrom");
+    Request::FollowFrom(_) => "FollowFrom", Request::Story(_) => "Story");
 variants!(until, Until, Until::Up => "Up", Until::Down => "Down");
 variants!(signal, Signal,
     Signal::Hup => "Hup", Signal::Int => "Int", Signal::Quit => "Quit", Signal::Abrt => "Abrt", Signal::Kill => "Kill",
@@ -131,7 +131,7 @@ variants!(done, Done,
     Done::Restarting(_) => "Restarting", Done::Version(_) => "Version", Done::Why(_) => "Why",
     Done::Events(_) => "Events", Done::Info(_) => "Info", Done::StreamEnded => "StreamEnded",
     Done::Overview(_) => "Overview", Done::Upgrading { .. } => "Upgrading", Done::HandedOver => "HandedOver",
-    Done::OutputHandedOver(_) => "OutputHandedOver");
+    Done::OutputHandedOver(_) => "OutputHandedOver", Done::Story(_) => "Story");
 variants!(supervisor_fact, SupervisorFact, SupervisorFact::StaleRegistry { .. } => "StaleRegistry",
     SupervisorFact::TookOver { .. } => "TookOver", SupervisorFact::PipeBytes(_) => "PipeBytes");
 variants!(component_fact, ComponentFact, ComponentFact::Adopted => "Adopted",
@@ -203,6 +203,7 @@ fn seen() -> BTreeSet<&'static str> {
             | Request::Events { which, .. }
             | Request::Info(which)
             | Request::Overview(which)
+            | Request::Story(which)
             | Request::LogsFrom { which, .. } => {
                 selection(&which, &mut seen);
             }
@@ -278,6 +279,11 @@ fn visit_done(message: Done, seen: &mut BTreeSet<&'static str>) {
             .iter()
             .flat_map(|one| &one.past)
             .for_each(|past| past_end(&past.end, seen)),
+        Done::Story(stories) => {
+            for story in &stories {
+                story.facts.iter().for_each(|fact| component_fact(fact, seen));
+            }
+        }
         Done::Overview(overview) => {
             let components = overview.components.iter().flat_map(|one| &one.facts);
             components.for_each(|fact| component_fact(fact, seen));

@@ -110,7 +110,7 @@ fn event() -> impl Strategy<Value = Event> {
     })
 }
 
-fn explanation() -> impl Strategy<Value = Explanation> {
+pub fn explanation() -> impl Strategy<Value = Explanation> {
     let neighbour = || {
         (name(), prop::sample::select(vec![Wish::Up, Wish::Down]), state())
             .prop_map(|(id, wish, state)| Neighbour { id, wish, state })

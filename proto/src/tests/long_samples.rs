@@ -160,7 +160,7 @@ fn happenings() -> Vec<(&'static str, Happening)> {
     ]
 }
 
-fn explanation() -> Explanation {
+pub fn explanation() -> Explanation {
     let neighbour = |id| Neighbour {
         id: name(id),
         wish: Wish::Up,

@@ -1,7 +1,9 @@
 //! Generators for what 1.2 has added: the long status, output since a time, and replacing the daemon.
 
 use super::arbitrary::{diagnostic, name, selection, status, text};
+use super::long_arbitrary::explanation;
 use crate::event::{Event, Happening};
+use crate::explain::{LastWords, Story};
 use crate::overview::{ComponentFact, ComponentFacts, Overview, SupervisorFact};
 use crate::refusal::{Refusal, UpgradeProblem};
 use crate::reply::{Done, Notice};
@@ -13,6 +15,7 @@ use proptest::prelude::*;
 pub fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         selection().prop_map(Request::Overview),
+        selection().prop_map(Request::Story),
         (selection(), any::<(i64, u32, bool)>()).prop_map(|(which, (since_ms, lines, follow))| {
             Request::LogsFrom {
                 which,
@@ -63,12 +66,7 @@ pub fn done() -> impl Strategy<Value = Done> {
         }),
         any::<u64>().prop_map(SupervisorFact::PipeBytes),
     ];
-    let about_component = prop_oneof![
-        Just(ComponentFact::Adopted),
-        text().prop_map(ComponentFact::Containment),
-        any::<u64>().prop_map(ComponentFact::PipeBytes),
-    ];
-    let facts = (name(), vec(about_component, 0..4)).prop_map(|(id, facts)| ComponentFacts { id, facts });
+    let facts = (name(), vec(about_component(), 0..4)).prop_map(|(id, facts)| ComponentFacts { id, facts });
     let overview =
         (status(), vec(about_daemon, 0..4), vec(facts, 0..3)).prop_map(|(report, supervisor, components)| {
             Done::Overview(Box::new(Overview {
@@ -77,11 +75,28 @@ pub fn done() -> impl Strategy<Value = Done> {
                 components,
             }))
         });
+    let words = (any::<u64>(), vec(any::<u8>(), 0..20)).prop_map(|(run, bytes)| LastWords { run, bytes });
+    let story = (explanation(), vec(about_component(), 0..4), vec(words, 0..3)).prop_map(
+        |(explanation, facts, last_words)| Story {
+            explanation,
+            facts,
+            last_words,
+        },
+    );
     prop_oneof![
         overview,
+        vec(story, 0..2).prop_map(Done::Story),
         (text(), text()).prop_map(|(from, to)| Done::Upgrading { from, to }),
         Just(Done::HandedOver),
         vec(position(), 0..3).prop_map(Done::OutputHandedOver),
+    ]
+}
+
+fn about_component() -> impl Strategy<Value = ComponentFact> {
+    prop_oneof![
+        Just(ComponentFact::Adopted),
+        text().prop_map(ComponentFact::Containment),
+        any::<u64>().prop_map(ComponentFact::PipeBytes),
     ]
 }
 

@@ -1,7 +1,9 @@
 //! Samples of what 1.2 has added: the long status, output since a time, and replacing the daemon.
 
+use super::long_samples::explanation;
 use super::samples::{component, diagnostics, name, supervisor};
 use crate::event::{Event, Happening};
+use crate::explain::{LastWords, Story};
 use crate::overview::{ComponentFact, ComponentFacts, Overview, SupervisorFact};
 use crate::refusal::{Permission, Refusal, UpgradeProblem};
 use crate::reply::{Done, Notice};
@@ -20,6 +22,7 @@ pub fn requests() -> Vec<(String, Request)> {
     };
     [
         ("overview", Request::Overview(Selection::All)),
+        ("story", Request::Story(Selection::All)),
         ("follow-from", Request::FollowFrom(positions())),
         ("logs-from", from),
         ("upgrade", Request::Upgrade { binary: None }),
@@ -65,6 +68,17 @@ pub fn notices() -> Vec<(String, Notice)> {
     .into()
 }
 
+fn story() -> Story {
+    Story {
+        explanation: explanation(),
+        facts: vec![ComponentFact::Adopted],
+        last_words: vec![LastWords {
+            run: 7,
+            bytes: b"out of luck\n".to_vec(),
+        }],
+    }
+}
+
 pub fn dones() -> Vec<(&'static str, Done)> {
     let overview = Overview {
         report: StatusReport {
@@ -98,6 +112,7 @@ pub fn dones() -> Vec<(&'static str, Done)> {
     };
     vec![
         ("overview", Done::Overview(Box::new(overview))),
+        ("story", Done::Story(vec![story()])),
         ("upgrading", upgrading),
         ("handed-over", Done::HandedOver),
         ("output-handed-over", Done::OutputHandedOver(positions())),

@@ -21,6 +21,10 @@ fn what_an_older_client_is_sent_holds_nothing_that_it_does_not_know() {
         "not-permitted.own",
         "unseen",
         "out-of-memory",
+        "code-hung",
+        "too-much-memory",
+        "dependency-lost",
+        "done.story",
     ];
     let mut replaced = 0;
     for (file, response) in responses() {

@@ -6,6 +6,7 @@ use crate::cli::Targets;
 use crate::connect::Daemon;
 use crate::error::CtlError;
 use crate::render::{View, is_troubled};
+use s7proto::explain::{Explanation, Story};
 use s7proto::reply::Done;
 use s7proto::request::{Request, Selection};
 
@@ -28,7 +29,7 @@ pub async fn run(targets: &Targets, context: &mut Context) -> Result<View, CtlEr
     names.truncate(MOST);
     if names.is_empty() {
         return Ok(View::Why {
-            explanations: Vec::new(),
+            stories: Vec::new(),
             omitted,
         });
     }
@@ -41,11 +42,24 @@ async fn explain(
     daemon: &mut Daemon,
     context: &mut Context,
 ) -> Result<View, CtlError> {
-    match context.question(daemon, &Request::Why(which)).await? {
-        Done::Why(explanations) => Ok(View::Why {
-            explanations,
-            omitted,
-        }),
-        _ => Err(unexpected(daemon)),
+    let long = Request::Story(which.clone());
+    let request = match daemon.channel.peer().minor >= long.minor() {
+        true => long,
+        false => Request::Why(which),
+    };
+    let stories = match context.question(daemon, &request).await? {
+        Done::Story(stories) => stories,
+        Done::Why(explanations) => explanations.into_iter().map(alone).collect(),
+        _ => return Err(unexpected(daemon)),
+    };
+    Ok(View::Why { stories, omitted })
+}
+
+/// What an older supervisor says is all there is.
+fn alone(explanation: Explanation) -> Story {
+    Story {
+        explanation,
+        facts: Vec::new(),
+        last_words: Vec::new(),
     }
 }

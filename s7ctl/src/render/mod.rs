@@ -15,7 +15,7 @@ use crate::error::{CtlError, Kind};
 use crate::render::sentence::Asked;
 use s7proto::endpoint::Endpoint;
 use s7proto::event::Event;
-use s7proto::explain::{Explanation, InfoReport};
+use s7proto::explain::{InfoReport, Story};
 use s7proto::overview::{ComponentFacts, SupervisorFact};
 use s7proto::reply::{CheckReport, LogTail, Outcome, Part, ReloadReport, VersionInfo};
 use s7proto::status::{ComponentStatus, Health, State, StatusReport, Wish};
@@ -76,7 +76,7 @@ pub enum View {
     /// `why`.
     Why {
         /// What the supervisor said.
-        explanations: Vec<Explanation>,
+        stories: Vec<Story>,
         /// So many more are not as they should be and are not explained.
         omitted: usize,
     },

@@ -50,10 +50,7 @@ pub fn render(view: &View, page: &Page) -> Vec<u8> {
         View::Reload(report) => reload(report, page).into_bytes(),
         View::Logs(tails) => logs(tails),
         View::Check(report) => check(report).into_bytes(),
-        View::Why {
-            explanations,
-            omitted,
-        } => why::render(explanations, *omitted, page).into_bytes(),
+        View::Why { stories, omitted } => why::render(stories, *omitted, page).into_bytes(),
         View::Events(events) => event::table(events, page).into_bytes(),
         View::Info(report) => info::render(report, page).into_bytes(),
         View::Upgraded(upgraded) => line(&sentence::upgraded(upgraded)),

@@ -7,7 +7,7 @@ use crate::render::table::{self, Cell, visible};
 use crate::render::text::{Page, colour_of};
 use anstyle::Style;
 use s7proto::event::{Event, Happening, PastEnd, PastRun};
-use s7proto::explain::{Explanation, Neighbour};
+use s7proto::explain::{Explanation, Neighbour, Story};
 use s7proto::name::ComponentName;
 use s7proto::reply::LogTail;
 use s7proto::status::{ComponentStatus, EndCause, Health, Reason, State, Wish};
@@ -18,11 +18,11 @@ const ASKED: usize = 5;
 
 /// A block for each. `omitted`: so many more are not as they should be.
 #[must_use]
-pub fn render(explanations: &[Explanation], omitted: usize, page: &Page) -> String {
-    if explanations.is_empty() && omitted == 0 {
+pub fn render(stories: &[Story], omitted: usize, page: &Page) -> String {
+    if stories.is_empty() && omitted == 0 {
         return "Everything is as it should be.\n".to_owned();
     }
-    let mut blocks: Vec<String> = explanations.iter().map(|one| block(one, page)).collect();
+    let mut blocks: Vec<String> = stories.iter().map(|one| block(one, page)).collect();
     if omitted > 0 {
         let more = count(omitted as u64, "more component is", "more components are");
         blocks.push(format!("{more} not as they should be: s7ctl status\n"));
@@ -30,7 +30,8 @@ pub fn render(explanations: &[Explanation], omitted: usize, page: &Page) -> Stri
     blocks.join("\n")
 }
 
-fn block(one: &Explanation, page: &Page) -> String {
+fn block(story: &Story, page: &Page) -> String {
+    let one = &story.explanation;
     let status = &one.status;
     let mut rows = Rows::default();
     if let Some(at_ms) = one.since_ms {
@@ -41,7 +42,7 @@ fn block(one: &Explanation, page: &Page) -> String {
     if let Some(next) = status.next_try_us {
         rows.add("next", format!("a try in {}", micros(next)));
     }
-    rows.all("runs", runs(&one.past, page));
+    rows.all("runs", runs(story, page));
     let missing = one.dependencies.iter().filter(|one| !is_up(one));
     rows.all("needs", missing.map(neighbour));
     if !matches!(status.state, State::Running | State::Exited) {
@@ -128,8 +129,8 @@ fn default_cause(status: &ComponentStatus) -> &'static str {
 }
 
 /// The last runs, with equal ends one after the other as one.
-fn runs(past: &[PastRun], page: &Page) -> Vec<String> {
-    let groups = past.chunk_by(|one, next| end(one) == end(next));
+fn runs(story: &Story, page: &Page) -> Vec<String> {
+    let groups = story.explanation.past.chunk_by(|one, next| end(one) == end(next));
     let said = groups.filter_map(|group| {
         let last = group.last()?;
         let at = page.clock.in_words(last.at_ms);
@@ -137,12 +138,25 @@ fn runs(past: &[PastRun], page: &Page) -> Vec<String> {
             PastEnd::Exited(report) => format!("{} after {}", end(last), micros(report.lasted_us)),
             PastEnd::NotSpawned(_) => end(last),
         };
-        Some(match group.len() {
+        let said = match group.len() {
             1 => format!("{how}, at {at}"),
             several => format!("{several} \u{d7} {how}, the last at {at}"),
-        })
+        };
+        Some(std::iter::once(said).chain(quoted(story, last)))
     });
-    said.collect()
+    said.flatten().collect()
+}
+
+/// The last lines of a past run. Those of the latest one stand below with its output, unless another one runs already.
+fn quoted(story: &Story, run: &PastRun) -> Vec<String> {
+    let status = &story.explanation.status;
+    let words = story.last_words.iter().find(|words| words.run == run.run);
+    let Some(words) = words.filter(|_| status.pid.is_some() || run.run != status.run) else {
+        return Vec::new();
+    };
+    let text = String::from_utf8_lossy(&words.bytes);
+    let line = |line: &str| format!("  | {}", visible(line)).trim_end().to_owned();
+    text.lines().map(line).collect()
 }
 
 fn end(run: &PastRun) -> String {

@@ -41,6 +41,7 @@ pub fn changes(request: &Request) -> bool {
         | Request::Wait { .. }
         | Request::Follow { .. }
         | Request::Why(_)
+        | Request::Story(_)
         | Request::Events { .. }
         | Request::Info(_) => false,
     }
@@ -152,6 +153,7 @@ fn words(request: &Request) -> String {
         | Request::Follow { which, .. }
         | Request::Wait { which, .. }
         | Request::Why(which)
+        | Request::Story(which)
         | Request::Info(which)
         | Request::Status(which)
         | Request::Overview(which)

@@ -172,6 +172,7 @@ pub fn permission(request: &Request) -> Permission {
         | Request::Wait { .. }
         | Request::Follow { .. }
         | Request::Why(_)
+        | Request::Story(_)
         | Request::Info(_) => Permission::Control,
     }
 }
@@ -193,7 +194,7 @@ pub fn verb(request: &Request) -> &'static str {
         Request::Signal { .. } => "signal",
         Request::Wait { .. } => "wait",
         Request::Follow { .. } => "logs -f",
-        Request::Why(_) => "why",
+        Request::Why(_) | Request::Story(_) => "why",
         Request::Events { .. } => "events",
         Request::Info(_) => "info",
         Request::Overview(_) => "status",

@@ -81,6 +81,9 @@ impl Driver {
             }),
             Request::FollowFrom(positions) => self.follow_from(positions, answer),
             Request::Upgrade { binary } => self.begin_upgrade(&who, binary, answer),
+            Request::Story(which) => self.select(&which, answer, |driver, slots, answer| {
+                driver.story(&slots, answer);
+            }),
             Request::Why(which) => self.select(&which, answer, |driver, slots, answer| {
                 driver.why(&slots, answer);
             }),

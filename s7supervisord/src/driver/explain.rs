@@ -5,15 +5,19 @@ use crate::control::call::Answer;
 use crate::daemon_log::audit_file;
 use crate::machine::input::Slot;
 use crate::output::dated::before_suffix;
+use crate::output::last_words::{Ends, last_words};
 use crate::platform::{host, process};
 use crate::registry::check::{argv, command_line, stop_text};
 use crate::registry::plan::{ComponentPlan, HealthPlan, ProbePlan};
-use s7proto::explain::{ComponentInfo, Explanation, InfoReport, Neighbour, SupervisorInfo};
+use s7proto::event::{PastEnd, PastRun};
+use s7proto::explain::{ComponentInfo, Explanation, InfoReport, LastWords, Neighbour, Story, SupervisorInfo};
 use s7proto::name::ComponentName;
+use s7proto::overview::ComponentFact;
 use s7proto::reply::{Done, LogTail};
+use s7proto::status::EndCause;
 use s7proto::version::PROTOCOL;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Events of one component that an explanation holds; more would not be read.
@@ -25,28 +29,88 @@ const LINES: u32 = 10;
 /// The most bytes of these lines, of each component.
 const LINES_BYTES: usize = 16 * 1024;
 
+/// Lines that are quoted of each past run.
+const WORDS: u32 = 3;
+/// The most bytes of these lines, of each run.
+const WORDS_BYTES: usize = 1024;
+
+/// An explanation that lacks what has to be read from the disk.
+struct Explained {
+    slot: Slot,
+    explanation: Explanation,
+    file: PathBuf,
+}
+
+impl Explained {
+    /// Reads the disk.
+    fn with_output(mut self, max_bytes: usize) -> Explanation {
+        let component = self.explanation.status.id.clone();
+        self.explanation.output = super::logs::tail_of(component, &self.file, None, LINES, max_bytes);
+        self.explanation
+    }
+
+    /// What its past runs have written last, where they did not end as somebody wished. Reads the disk.
+    fn last_words(&self, ends: &Ends, max_bytes: usize) -> Vec<LastWords> {
+        let unwished = |past: &&PastRun| match &past.end {
+            PastEnd::Exited(report) => !matches!(
+                report.cause,
+                EndCause::Finished | EndCause::Requested | EndCause::DependencyLost
+            ),
+            PastEnd::NotSpawned(_) => false,
+        };
+        let words = |past: &PastRun| {
+            // What can't be read is left out here: the last lines of all are read from the same place, and say why.
+            let tail = last_words(&self.file, ends.of(past.run)?, WORDS, max_bytes).ok()??;
+            let (run, bytes) = (past.run, tail.bytes);
+            Some(LastWords { run, bytes })
+        };
+        let past = self.explanation.past.iter().filter(unwished);
+        past.filter_map(words).collect()
+    }
+}
+
 impl Driver {
     /// Answers with everything that says why `slots` are as they are.
     pub(super) fn why(&self, slots: &[Slot], answer: Answer) {
-        let dependants = self.dependants();
-        let with_events = slots.len() <= WITH_EVENTS;
-        let explanations: Vec<(Explanation, std::path::PathBuf)> = slots
-            .iter()
-            .filter_map(|slot| self.explain(*slot, &dependants, with_events))
-            .collect();
-        let share = LINES_BYTES.min(s7proto::LIMITS.log_bytes / explanations.len().max(1));
+        let explained = self.explained(slots);
         // The output is read beside the loop; the answer goes from there straight to the client.
         tokio::task::spawn_blocking(move || {
-            let explanations = explanations
-                .into_iter()
-                .map(|(mut explanation, file)| {
-                    let component = explanation.status.id.clone();
-                    explanation.output = super::logs::tail_of(component, &file, None, LINES, share);
-                    explanation
-                })
-                .collect();
+            let share = LINES_BYTES.min(s7proto::LIMITS.log_bytes / explained.len().max(1));
+            let explanations = explained.into_iter().map(|one| one.with_output(share)).collect();
             answer.reply(Ok(Done::Why(explanations)));
         });
+    }
+
+    /// The same, with all facts and with what past runs have written last.
+    pub(super) fn story(&self, slots: &[Slot], answer: Answer) {
+        let stories: Vec<(Explained, Vec<ComponentFact>, Ends)> = self
+            .explained(slots)
+            .into_iter()
+            .map(|one| {
+                let facts = self.facts(one.slot).unwrap_or_default();
+                let ends = self.capture.ends(&one.explanation.status.id);
+                (one, facts, ends)
+            })
+            .collect();
+        tokio::task::spawn_blocking(move || {
+            let share = s7proto::LIMITS.log_bytes / stories.len().max(1);
+            let (share, words_share) = (LINES_BYTES.min(share / 2), WORDS_BYTES.min(share / 10));
+            let told = |(one, facts, ends): (Explained, _, Ends)| Story {
+                last_words: one.last_words(&ends, words_share),
+                explanation: one.with_output(share),
+                facts,
+            };
+            answer.reply(Ok(Done::Story(stories.into_iter().map(told).collect())));
+        });
+    }
+
+    fn explained(&self, slots: &[Slot]) -> Vec<Explained> {
+        let dependants = self.dependants();
+        let with_events = slots.len() <= WITH_EVENTS;
+        slots
+            .iter()
+            .filter_map(|slot| self.explain(*slot, &dependants, with_events))
+            .collect()
     }
 
     /// What depends on each component, in the order of the roster.
@@ -70,7 +134,7 @@ impl Driver {
         slot: Slot,
         dependants: &HashMap<&ComponentName, Vec<Slot>>,
         with_events: bool,
-    ) -> Option<(Explanation, std::path::PathBuf)> {
+    ) -> Option<Explained> {
         let plan = self.roster.plan(slot)?;
         let status = self.status_of(slot)?;
         let neighbour = |slot: Slot| {
@@ -108,7 +172,11 @@ impl Driver {
             },
             status,
         };
-        Some((explanation, plan.log.file.clone()))
+        Some(Explained {
+            slot,
+            explanation,
+            file: plan.log.file.clone(),
+        })
     }
 
     /// Answers with how the daemon and `slots` are set up.

@@ -45,6 +45,14 @@ impl Driver {
     }
 
     fn component_facts(&self, slot: Slot) -> Option<ComponentFacts> {
+        Some(ComponentFacts {
+            id: self.roster.name(slot)?.clone(),
+            facts: self.facts(slot)?,
+        })
+    }
+
+    /// What is to be known of a component beside its status.
+    pub(super) fn facts(&self, slot: Slot) -> Option<Vec<ComponentFact>> {
         let mut facts = Vec::new();
         let view = self.fleet.view(slot, self.clock.now())?;
         let run = RunId { slot, run: view.run };
@@ -58,9 +66,6 @@ impl Driver {
             .name(slot)
             .and_then(|name| self.capture.pipe_bytes(name));
         facts.extend(pipe.map(ComponentFact::PipeBytes));
-        Some(ComponentFacts {
-            id: self.roster.name(slot)?.clone(),
-            facts,
-        })
+        Some(facts)
     }
 }

@@ -6,6 +6,7 @@ pub mod day;
 pub mod failure;
 pub mod follow;
 pub mod joined;
+pub mod last_words;
 pub mod packed;
 pub mod rotated;
 pub mod tail;

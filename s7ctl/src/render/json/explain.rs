@@ -5,7 +5,8 @@ use super::status::{Component, Supervisor, component, supervisor};
 use super::{LastExit, Log, last_exit, log, seconds, wish};
 use crate::render::clock::{Clock, rfc3339};
 use s7proto::event::{PastEnd, PastRun};
-use s7proto::explain::{ComponentInfo, Explanation, InfoReport, Neighbour, SupervisorInfo};
+use s7proto::explain::{ComponentInfo, InfoReport, LastWords, Neighbour, Story, SupervisorInfo};
+use s7proto::overview::ComponentFacts;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -41,20 +42,29 @@ struct Past {
     exit: Option<LastExit>,
     /// Why there was no run.
     failure: Option<String>,
+    /// The last lines that it has written, where it did not end as somebody wished.
+    last_words: Option<String>,
 }
 
-pub(super) fn why(explanations: &[Explanation], omitted: usize, clock: &Clock) -> Why {
-    let components = explanations.iter().map(|one| Explained {
-        status: component(&one.status, None, clock),
-        since: one.since_ms.and_then(rfc3339),
-        dependencies: one.dependencies.iter().map(other).collect(),
-        dependants: one.dependants.iter().map(other).collect(),
-        past: one.past.iter().map(past).collect(),
-        events: one.events.iter().map(|event| event::of(event, clock)).collect(),
-        output: log(&one.output),
-    });
+pub(super) fn why(stories: &[Story], omitted: usize, clock: &Clock) -> Why {
+    let explained = |story: &Story| {
+        let one = &story.explanation;
+        let facts = ComponentFacts {
+            id: one.status.id.clone(),
+            facts: story.facts.clone(),
+        };
+        Explained {
+            status: component(&one.status, Some(&facts), clock),
+            since: one.since_ms.and_then(rfc3339),
+            dependencies: one.dependencies.iter().map(other).collect(),
+            dependants: one.dependants.iter().map(other).collect(),
+            past: one.past.iter().map(|run| past(run, &story.last_words)).collect(),
+            events: one.events.iter().map(|event| event::of(event, clock)).collect(),
+            output: log(&one.output),
+        }
+    };
     Why {
-        components: components.collect(),
+        components: stories.iter().map(explained).collect(),
         omitted,
     }
 }
@@ -67,7 +77,8 @@ fn other(neighbour: &Neighbour) -> Other {
     }
 }
 
-fn past(run: &PastRun) -> Past {
+fn past(run: &PastRun, all: &[LastWords]) -> Past {
+    let words = all.iter().find(|words| words.run == run.run);
     let (exit, failure) = match &run.end {
         PastEnd::Exited(report) => (Some(last_exit(report)), None),
         PastEnd::NotSpawned(failure) => (None, Some(failure.to_string())),
@@ -77,6 +88,7 @@ fn past(run: &PastRun) -> Past {
         at: rfc3339(run.at_ms),
         exit,
         failure,
+        last_words: words.map(|words| String::from_utf8_lossy(&words.bytes).into_owned()),
     }
 }
 

@@ -38,13 +38,9 @@ pub fn render(view: &View, clock: &Clock) -> String {
             print(&envelope(Some(Logs { components }), error))
         }
         View::Check(report) => print(&envelope(Some(check(report)), error)),
-        View::Why {
-            explanations,
-            omitted,
-        } => print(&envelope(
-            Some(explain::why(explanations, *omitted, clock)),
-            error,
-        )),
+        View::Why { stories, omitted } => {
+            print(&envelope(Some(explain::why(stories, *omitted, clock)), error))
+        }
         View::Events(events) => print(&envelope(Some(event::events(events, clock)), error)),
         View::Info(report) => print(&envelope(Some(explain::info(report)), error)),
         View::Upgraded(upgraded) => print(&envelope(Some(status::upgraded(upgraded)), error)),

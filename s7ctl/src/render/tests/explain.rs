@@ -3,7 +3,7 @@
 use super::event::event;
 use super::*;
 use s7proto::event::{Happening, PastEnd, PastRun};
-use s7proto::explain::{ComponentInfo, Explanation, InfoReport, Neighbour, SupervisorInfo};
+use s7proto::explain::{ComponentInfo, Explanation, InfoReport, LastWords, Neighbour, Story, SupervisorInfo};
 
 fn past(run: u64, end: PastEnd) -> PastRun {
     let at_ms = AT_MS;
@@ -37,11 +37,17 @@ fn explained(status: ComponentStatus) -> Explanation {
     }
 }
 
-fn why(explanations: Vec<Explanation>, omitted: usize) -> View {
-    View::Why {
-        explanations,
-        omitted,
+fn story(explanation: Explanation) -> Story {
+    Story {
+        explanation,
+        facts: vec![],
+        last_words: vec![],
     }
+}
+
+fn why(explanations: Vec<Explanation>, omitted: usize) -> View {
+    let stories = explanations.into_iter().map(story).collect();
+    View::Why { stories, omitted }
 }
 
 fn looping() -> Explanation {
@@ -137,13 +143,57 @@ fn an_explanation_as_json_is_its_status_and_all_that_was_told() {
     let failure = "changing directory to /srv/ps: No such file or directory (os error 2)";
     assert_eq!(
         one["past"][1],
-        json!({"run": 7, "at": "2026-11-22T10:31:05.25Z", "exit": null, "failure": failure})
+        json!({"run": 7, "at": "2026-11-22T10:31:05.25Z", "exit": null, "failure": failure, "last_words": null})
     );
     assert_eq!(one["past"][3]["exit"]["code"], 1);
     assert_eq!(one["events"][1]["event"], "entered");
     assert_eq!(
         one["output"]["text"],
         "opening database\n\u{1b}[31mno such file\n"
+    );
+}
+
+#[test]
+fn a_past_run_is_quoted_with_what_it_has_written_last() {
+    let quoted = |run, bytes: &[u8]| LastWords {
+        run,
+        bytes: bytes.to_vec(),
+    };
+    let told = Story {
+        last_words: vec![
+            quoted(6, b"no memory\n\x1b[1mabort\n"),
+            quoted(9, b"opening database\n"),
+        ],
+        ..story(looping())
+    };
+    let view = View::Why {
+        stories: vec![told.clone()],
+        omitted: 0,
+    };
+    let text = as_text(&view);
+    let expected = "\
+  runs        was ended by SIGKILL after 0.20 s, at 10:31:05
+                | no memory
+                | \\u{1b}[1mabort
+              could not start";
+    assert!(text.contains(expected), "{text}");
+    assert_eq!(
+        text.matches("opening database").count(),
+        1,
+        "the latest run's lines are its output: {text}"
+    );
+    assert_eq!(
+        as_json(&view)["data"]["components"][0]["past"][0]["last_words"],
+        "no memory\n\u{1b}[1mabort\n"
+    );
+    let mut running_again = told;
+    running_again.explanation.status.pid = Some(7);
+    let stories = vec![running_again];
+    let text = as_text(&View::Why { stories, omitted: 0 });
+    assert_eq!(
+        text.matches("opening database").count(),
+        2,
+        "then it is another run's: {text}"
     );
 }
 

@@ -6,6 +6,7 @@
 use super::places;
 use super::pump::Pumps;
 use crate::output::failure::doing;
+use crate::output::last_words::Ends;
 use crate::registry::plan::LogPlan;
 use s7proto::name::ComponentName;
 use std::io;
@@ -121,6 +122,12 @@ impl Capture {
     #[must_use]
     pub fn dropped_bytes(&self, component: &ComponentName) -> u64 {
         self.0.pumps.dropped_bytes(component)
+    }
+
+    /// Where the last runs of `component` have written, as far as their output is complete. Never waits for a disk.
+    #[must_use]
+    pub fn ends(&self, component: &ComponentName) -> Ends {
+        self.0.pumps.ends(component)
     }
 
     /// How many bytes the output pipe of `component`'s latest run holds; `None` where it has none. Never waits for a disk.

@@ -12,6 +12,7 @@ use super::pace::Pace;
 use super::sink::Tools;
 use super::stream::{Next, Pipe, Stream, fifo_name, lock};
 use crate::output::failure::doing;
+use crate::output::last_words::{Ends, Written};
 use crate::registry::plan::LogPlan;
 use jiff::tz::TimeZone;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
@@ -162,7 +163,7 @@ impl Pumps {
         lock(&self.budget).take(capacity);
         let plan = Arc::new(log.clone());
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
-        let stream = {
+        let (stream, pipe) = {
             let mut components = lock(&self.components);
             let stream = components.entry(component.clone()).or_insert_with(|| {
                 let archive = Arc::clone(&self.archive);
@@ -182,15 +183,17 @@ impl Pumps {
                 capacity,
                 in_epoll: AtomicBool::new(false),
                 pace,
+                begins: Mutex::default(),
             });
             lock(&self.pipes).insert(key, Arc::clone(&pipe));
-            queue.waiting.push_back(pipe);
+            queue.waiting.push_back(Arc::clone(&pipe));
             drop(queue);
-            stream
+            (stream, pipe)
         };
         // Where a pump is at the file, it is open already or being opened.
         if let Ok(mut sink) = stream.sink.try_lock() {
             sink.prepare(plan, component.as_str());
+            *lock(&pipe.begins) = sink.spot();
         }
         self.advance(&stream, |head| head.is_none());
     }
@@ -207,6 +210,14 @@ impl Pumps {
         lock(&self.components)
             .get(component)
             .map_or(0, |stream| stream.dropped.load(Ordering::Relaxed))
+    }
+
+    /// Where the last runs of a component have written, as far as their output is complete.
+    pub(super) fn ends(&self, component: &ComponentName) -> Ends {
+        let stream = lock(&self.components).get(component).cloned();
+        stream
+            .map(|stream| lock(&stream.ends).clone())
+            .unwrap_or_default()
     }
 
     /// How many bytes the pipe of a component's latest run holds.
@@ -355,6 +366,10 @@ impl Pumps {
         let stream = &pipe.stream;
         self.unwatch(pipe);
         fifo::remove(lock(&self.folder).as_fd(), &pipe.name(), pipe.read.as_fd());
+        if let Some(to) = lock(&stream.sink).spot() {
+            let (run, from) = (pipe.run, *lock(&pipe.begins));
+            lock(&stream.ends).note(Written { run, from, to });
+        }
         self.advance(stream, |head| head.is_some_and(|head| head.key == pipe.key));
         if lock(&stream.queue).is_idle() {
             lock(&stream.sink).close();

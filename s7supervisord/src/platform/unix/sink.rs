@@ -12,6 +12,7 @@ use crate::failpoint;
 use crate::output::chain::ms_since_1970;
 use crate::output::day::Day;
 use crate::output::failure::cause;
+use crate::output::last_words::Spot;
 use crate::output::times::{Point, Points};
 use crate::registry::plan::{LogPlan, OnFull};
 use jiff::tz::TimeZone;
@@ -172,6 +173,14 @@ impl Sink {
         if !std::mem::replace(&mut self.looked_back, true) && rotate::has_rotated(&self.plan.file) {
             self.archive.look_at(&self.plan, &self.names);
         }
+    }
+
+    /// Where its file ends, if there is one.
+    pub(super) fn spot(&self) -> Option<Spot> {
+        let open = self.file.as_ref()?;
+        let offset = open.file.metadata().ok()?.len();
+        let file = open.identity;
+        Some(Spot { file, offset })
     }
 
     /// Takes over new settings.

@@ -3,6 +3,7 @@
 use super::archive::Archive;
 use super::pace::Pace;
 use super::sink::{CHUNK, Poured, Sink, Tools};
+use crate::output::last_words::{Ends, Spot};
 use crate::registry::plan::LogPlan;
 use s7proto::name::ComponentName;
 use std::collections::VecDeque;
@@ -18,6 +19,8 @@ const QUANTUM: usize = 4 * 1024 * 1024;
 pub(super) struct Stream {
     pub(super) component: ComponentName,
     pub(super) dropped: AtomicU64,
+    /// Where the last runs have written. Held for moments only.
+    pub(super) ends: Mutex<Ends>,
     /// Held while the disk is worked on; nobody but pump threads waits for it.
     pub(super) sink: Mutex<Sink>,
     /// Held for moments only.
@@ -40,6 +43,8 @@ pub(super) struct Pipe {
     pub(super) capacity: usize,
     pub(super) in_epoll: AtomicBool,
     pub(super) pace: Mutex<Pace>,
+    /// Where the log ended before this run wrote, where that is known.
+    pub(super) begins: Mutex<Option<Spot>>,
 }
 
 /// What a thread does after a turn.
@@ -65,6 +70,7 @@ impl Stream {
         Self {
             component,
             dropped: AtomicU64::new(0),
+            ends: Mutex::default(),
             sink: Mutex::new(Sink::new(plan, archive)),
             queue: Mutex::new(queue),
         }

@@ -1,5 +1,6 @@
 //! Capture of the components' output: not here yet, and it says so.
 
+use crate::output::last_words::Ends;
 use crate::registry::plan::LogPlan;
 use s7proto::name::ComponentName;
 use std::io;
@@ -66,6 +67,12 @@ impl Capture {
     /// Never called: there is no [`Capture`].
     #[must_use]
     pub fn dropped_bytes(&self, _component: &ComponentName) -> u64 {
+        match self.never {}
+    }
+
+    /// Never called: there is no [`Capture`].
+    #[must_use]
+    pub fn ends(&self, _component: &ComponentName) -> Ends {
         match self.never {}
     }
 
