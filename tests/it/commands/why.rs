@@ -83,3 +83,35 @@ fn why_names_who_stopped_it_and_is_content_when_all_is_well() {
     let said = sandbox.ctl(&["why"]).exits(0);
     assert_eq!(said.stdout, "Everything is as it should be.\n");
 }
+
+#[test]
+fn why_quotes_what_a_run_has_written_before_it_failed_when_the_next_one_runs_long_since() {
+    let sandbox = Sandbox::with(&[]);
+    let gate = sandbox.path("gate");
+    let script = format!(
+        "complain out-of-luck exit-if {} 9 print all-is-well wait",
+        gate.display()
+    );
+    sandbox.write("gate", "");
+    sandbox.write_registry(&[Server::new("flaky", &script).start_delay("0")]);
+    let daemon = sandbox.start();
+    let crashed = |seen: &serde_json::Value| seen["restarts"].as_u64() >= Some(1);
+    daemon.wait_until("it has crashed", "flaky", s7tests::eventually::SOON, crashed);
+    std::fs::remove_file(&gate).unwrap();
+    daemon.wait_for("flaky", "RUNNING");
+    let quoted =
+        s7tests::eventually::eventually("what it said before is quoted", s7tests::eventually::SOON, || {
+            let said = sandbox.ctl(&["why", "flaky"]).exits(0);
+            let there = said.stdout.contains("\n                | out-of-luck\n");
+            there.then_some(said.clone()).ok_or_else(|| said.to_string())
+        });
+    let (runs, output) = quoted
+        .stdout
+        .split_once("  output ")
+        .expect("its output is there");
+    assert!(
+        runs.contains("flaky is RUNNING") && !runs.contains("all-is-well"),
+        "{quoted}"
+    );
+    assert!(output.contains("    | all-is-well\n"), "{quoted}");
+}
