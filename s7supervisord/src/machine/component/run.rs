@@ -210,6 +210,8 @@ impl Component {
         self.health = self.checks.health();
         match finding {
             Finding::Nothing => {}
+            // It may have been ready before that by having lived long enough.
+            Finding::Ready if matches!(self.life, Life::Running { .. }) => {}
             Finding::Ready => self.ready(step),
             Finding::Hung => {
                 self.end_row_if_stable(step);

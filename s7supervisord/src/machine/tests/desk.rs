@@ -2,10 +2,12 @@
 
 use crate::machine::effect::Effect;
 use crate::machine::fleet::Fleet;
-use crate::machine::input::{Command, Event, Legacy, Order, Policy, Restart, RunId, Slot, Stamp, Ticket};
+use crate::machine::input::{
+    Command, Event, Legacy, Order, Policy, Restart, Role, RunId, Slot, Stamp, Ticket,
+};
 use crate::machine::moment::Moment;
 use s7proto::reply::Outcome;
-use s7proto::status::{Actor, EndCause, Exit, SpawnFailure, SpawnStage, State};
+use s7proto::status::{Actor, EndCause, Exit, Health, SpawnFailure, SpawnStage, State};
 use std::time::Duration;
 
 /// A fleet whose components have names and whose clock is moved by hand.
@@ -98,14 +100,14 @@ impl Desk {
         Some(self.fleet.view(slot, self.now)?.state)
     }
 
-    /// Each component has the one timer of its state in the index, and none where nothing is awaited.
+    /// Each component has its next timer in the index, and none where nothing is awaited.
     pub fn check_timers(&self) {
         let mut armed = self.fleet.armed();
         armed.sort_unstable();
         let owned: Vec<(Slot, Moment)> = self
             .fleet
             .slots()
-            .filter_map(|slot| Some((slot, self.fleet.component(slot).life.deadline()?)))
+            .filter_map(|slot| Some((slot, self.fleet.component(slot).deadline()?)))
             .collect();
         assert_eq!(armed, owned, "the index of timers has diverged from the states");
         for (slot, at) in armed {
@@ -144,6 +146,15 @@ impl Desk {
                 let laggards: Vec<String> = laggards.iter().map(name).collect();
                 format!("tier {tier} opens without {}", laggards.join(" "))
             }
+            Effect::Check {
+                run: of,
+                role,
+                number,
+            } => {
+                format!("check {} {} {number}", run(of), role_word(*role))
+            }
+            Effect::Diagnose(of) => format!("diagnose {}", run(of)),
+            Effect::Health { slot, health } => format!("{} is {}", name(slot), health_word(*health)),
             Effect::SpawnOverdue(of) => format!("overdue {}", run(of)),
             Effect::Forget(slot) => format!("forget {}", name(slot)),
             Effect::Halt => "halt".to_owned(),
@@ -169,6 +180,25 @@ fn cause(cause: EndCause) -> &'static str {
         EndCause::KilledAfterTimeout => "killed",
         EndCause::Unseen => "unseen",
         EndCause::OutOfMemory => "out of memory",
+        EndCause::Hung => "hung",
+        EndCause::TooMuchMemory => "too much memory",
+        EndCause::DependencyLost => "for want of a dependency",
+    }
+}
+
+fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Health => "health",
+        Role::Readiness => "readiness",
+    }
+}
+
+fn health_word(health: Health) -> &'static str {
+    match health {
+        Health::None => "not checked",
+        Health::Unknown => "not known",
+        Health::Healthy => "healthy",
+        Health::Unhealthy => "unhealthy",
     }
 }
 

@@ -15,6 +15,7 @@ fn an_end_that_nobody_has_seen_is_no_restart_and_one_that_was_seen_before_is() {
         last_exit: None,
         started: Moment::from_micros(99_900_000),
         marked: false,
+        ready: false,
         fate,
     };
     for (fate, crashes, restarts) in [

@@ -1,7 +1,7 @@
 //! Every state that a component can be in, with a way to drive one there.
 
 use super::desk::{Desk, failure, policy};
-use crate::machine::input::{Change, Command, Event, Fate, Legacy, NoteFrom, Policy, Restart, Slot};
+use crate::machine::input::{Change, Command, Event, Fate, Legacy, Loss, NoteFrom, Policy, Restart, Slot};
 use s7proto::status::Exit;
 use std::time::Duration;
 
@@ -89,6 +89,40 @@ pub const STATES: &[(&str, Way)] = &[
         hung(desk);
         (0..4).for_each(|_| wake(desk));
     }),
+    ("Ending as asked, diagnosing", |desk| {
+        running(desk);
+        diagnosed(desk, |desk| drop(desk.order(Command::Stop(vec![WEB]))));
+    }),
+    ("Ending as hung, diagnosing", |desk| {
+        running(desk);
+        diagnosed(desk, |desk| drop(desk.report(WEB, Event::Hung)));
+    }),
+    ("Ending too large, asked", large),
+    ("Ending too large, diagnosing", |desk| {
+        running(desk);
+        diagnosed(desk, |desk| drop(desk.report(WEB, Event::TooMuchMemory)));
+    }),
+    ("Ending too large, killing 1", |desk| {
+        large(desk);
+        wake(desk);
+    }),
+    ("Ending too large, stuck", |desk| {
+        large(desk);
+        (0..4).for_each(|_| wake(desk));
+    }),
+    ("Ending with its dependency, asked", bereft),
+    ("Ending with its dependency, diagnosing", |desk| {
+        running(desk);
+        diagnosed(desk, lose);
+    }),
+    ("Ending with its dependency, killing 1", |desk| {
+        bereft(desk);
+        wake(desk);
+    }),
+    ("Ending with its dependency, stuck", |desk| {
+        bereft(desk);
+        (0..4).for_each(|_| wake(desk));
+    }),
     ("Ending unseen, killing 1 (parked)", unseen),
     ("Ending unseen, stuck (parked)", |desk| {
         unseen(desk);
@@ -172,6 +206,36 @@ fn hung(desk: &mut Desk) {
     desk.report(WEB, Event::Hung);
 }
 
+fn large(desk: &mut Desk) {
+    running(desk);
+    desk.report(WEB, Event::TooMuchMemory);
+}
+
+/// `GATE` has ended, and `WEB` minds.
+fn bereft(desk: &mut Desk) {
+    running(desk);
+    lose(desk);
+}
+
+fn lose(desk: &mut Desk) {
+    let now = desk.fleet.component(WEB).policy.clone();
+    desk.order(alter(Policy {
+        on_loss: vec![(GATE, Loss::Restart)],
+        ..now
+    }));
+    desk.report(GATE, Event::Exited(Exit::Code(1)));
+}
+
+/// It is ended by `end`, doesn't in time, and is asked for a diagnosis of itself.
+fn diagnosed(desk: &mut Desk, end: fn(&mut Desk)) {
+    desk.order(alter(Policy {
+        dump_before_kill: true,
+        ..web()
+    }));
+    end(desk);
+    wake(desk);
+}
+
 /// Its first process has ended while no daemon was there, and the next one has booted.
 fn unseen(desk: &mut Desk) {
     let started = desk.now;
@@ -183,6 +247,7 @@ fn unseen(desk: &mut Desk) {
         last_exit: None,
         started,
         marked: false,
+        ready: false,
         fate: Fate::Unseen {
             pid: 10,
             asked: false,
@@ -194,7 +259,7 @@ fn unseen(desk: &mut Desk) {
 
 /// Lets the timer of `WEB` come, and gives its effects.
 fn wake(desk: &mut Desk) {
-    let due = desk.fleet.component(WEB).life.deadline();
+    let due = desk.fleet.component(WEB).deadline();
     desk.now = due.expect("a state that is waited in has a timer");
     desk.tick();
 }

@@ -293,6 +293,7 @@ fn legacy(run: u64, fate: &str, known: &[&str]) -> Option<Legacy> {
         last_exit: None,
         started: Moment::default(),
         marked: false,
+        ready: false,
         fate,
     };
     for word in known {

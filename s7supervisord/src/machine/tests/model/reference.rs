@@ -164,6 +164,7 @@ impl Model {
                     EndCause::Crashed
                 }
             }
+            Some(Ending::Hung) => EndCause::Hung,
             Some(_) if self.first_kill.is_some() => EndCause::KilledAfterTimeout,
             Some(_) => EndCause::Requested,
         });

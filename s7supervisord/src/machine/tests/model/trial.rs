@@ -4,7 +4,7 @@ use super::judge::Court;
 use super::reference::Next;
 use super::world::{Birth, LifeSpan, Manners, Orphans, WhenAsked};
 use crate::machine::input::{Change, Command, Event, NoteFrom, Policy, Restart, RunId, Slot, Verdict};
-use crate::machine::tests::desk::killed_from_outside;
+use crate::machine::tests::desk::{killed_from_outside, policy};
 use proptest::prelude::*;
 use s7proto::status::{Exit, State, Wish};
 use std::collections::BTreeSet;

@@ -97,7 +97,7 @@ impl Court {
                     "I8: one reply, after all parts"
                 );
             }
-            Effect::RememberAll(_) => {}
+            Effect::RememberAll(_) | Effect::Check { .. } | Effect::Diagnose(_) | Effect::Health { .. } => {}
             Effect::Remember(remembered) => {
                 let wish = self.model(remembered.slot).wish;
                 assert_eq!(

@@ -188,6 +188,7 @@ impl Record {
                 last_exit,
                 started: known.started,
                 marked: false,
+                ready: false,
                 fate,
             };
             all.push((slot, legacy));
