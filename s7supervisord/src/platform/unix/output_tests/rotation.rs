@@ -42,7 +42,7 @@ fn each_file_ends_with_the_first_line_that_reaches_its_size() {
         ..stage.plan("is")
     };
     let mut out = stage.attach_to("is", 1, &plan);
-    let sent = numbered(0..200_000);
+    let sent = numbered(0..50_000);
     out.write_all(&sent).unwrap();
     drop(out);
     stage.drained();
@@ -67,7 +67,7 @@ fn a_line_without_an_end_makes_no_file_without_an_end() {
         ..stage.plan("is")
     };
     let mut out = stage.attach_to("is", 1, &plan);
-    let sent: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8 | 0x80).collect();
+    let sent: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8 | 0x80).collect();
     out.write_all(&sent).unwrap();
     drop(out);
     stage.drained();
