@@ -25,8 +25,9 @@ pub async fn hand_over(
     log: &DaemonLog,
 ) -> (Outcome, Reception) {
     let mut handed = reception.hand_over().await;
-    if let Some(newer) = handed.lock.take() {
-        *lock = newer;
+    // Where it was taken anew. This image may have to go on with it.
+    if let Some(Ok(present)) = handed.hold.lock.as_ref().map(File::try_clone) {
+        *lock = present;
     }
     if let Some(candidate) = driver.hand_over() {
         handed.farewell(FAREWELL).await;
@@ -46,6 +47,7 @@ fn execute(
     log: &DaemonLog,
 ) -> io::Error {
     let socket = match handed
+        .hold
         .listener
         .as_ref()
         .map(|listener| listener.socket())
@@ -77,7 +79,8 @@ impl Kept {
     /// The lock, what of clients' ways is handed over, and the binary that begins anew.
     #[must_use]
     pub fn of(lock: File, handed: Option<Handed>, successor: Option<Binary>) -> Self {
-        let (newer, listener) = handed.map_or((None, None), |handed| (handed.lock, handed.listener));
+        let (newer, listener) =
+            handed.map_or((None, None), |handed| (handed.hold.lock, handed.hold.listener));
         Self {
             lock: newer.unwrap_or(lock),
             // Without it the next image listens anew.

@@ -1,6 +1,6 @@
 //! The lock of the runtime folder.
 
-use crate::platform::{HandedOver, process};
+use crate::platform::process;
 use crate::{Failure, exit};
 use std::fs::File;
 use std::io::Write;
@@ -21,9 +21,40 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 pub fn hold(handed: Option<File>, runtime_dir: &Path) -> Result<File, Failure> {
     match handed {
         // It has never been free since the image before this one took it.
-        Some(lock) if HandedOver::holds(&lock, &runtime_dir.join(LOCK)) => Ok(lock),
-        _ => take(runtime_dir),
+        Some(lock) if is_at(&lock, runtime_dir) => Ok(lock),
+        _ => {
+            let lock = take(runtime_dir)?;
+            alone(&lock, runtime_dir)?;
+            Ok(lock)
+        }
     }
+}
+
+/// Whether `lock` is the one that lies in `runtime_dir`: somebody may have removed it.
+#[must_use]
+pub fn is_at(lock: &File, runtime_dir: &Path) -> bool {
+    crate::platform::is_at(lock, &runtime_dir.join(LOCK))
+}
+
+/// A free lock doesn't say that nobody supervises here: it may be a new one, in the place of one that was removed under a
+/// supervisor that lives. What that one has started isn't left over.
+///
+/// # Errors
+/// There is one.
+fn alone(lock: &File, runtime_dir: &Path) -> Result<(), Failure> {
+    let Some(pid) = process::supervises_without(&runtime_dir.join(LOCK)) else {
+        return Ok(());
+    };
+    // The lock is that one's, and it takes it again when this process has gone.
+    let _ = name_nobody(lock);
+    Err(Failure::new(
+        exit::TAKEN,
+        format!(
+            "another supervisor (pid {pid}) still runs in {0}, although its lock there was removed; it takes it again, \
+             ask it then with: s7ctl status",
+            runtime_dir.display()
+        ),
+    ))
 }
 
 /// Takes the lock. It is the truth about who supervises here; a socket that lies about is nobody's.

@@ -2,7 +2,7 @@
 
 use crate::cli;
 use crate::control::call::INBOX;
-use crate::control::listen::Place;
+use crate::control::place::Place;
 use crate::control::reception::Reception;
 use crate::daemon_log::{self, DaemonLog, LogOptions};
 use crate::driver::{Driver, End, Outcome, Parts};
@@ -10,6 +10,7 @@ use crate::handover::{self, Kept};
 use crate::platform::endpoint::{self, Groups};
 use crate::platform::host::Host;
 use crate::platform::output::Capture;
+use crate::platform::removals::Removals;
 use crate::platform::signals::{self, Signals};
 use crate::platform::{HandedOver, Inherited, Socket, leftovers, process};
 use crate::registry::plan::Plan;
@@ -25,7 +26,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// Set by `s7ctl start`: standard error is nobody's, so the log stays in its file.
 pub const DETACHED_VARIABLE: &str = "S7_DETACHED";
@@ -184,14 +185,21 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         _ => cannot(&format!("listening at {endpoint}"), error),
     })?;
     let refresh = Arc::new(Notify::new());
+    let looked = watch::channel(None);
     let (calls, inbox) = mpsc::channel(INBOX);
     let place = Place {
         endpoint: endpoint.clone(),
         runtime_dir: runtime_dir.clone(),
         groups,
         refresh: Arc::clone(&refresh),
+        journal: journal.path().to_owned(),
+        removals: Removals::new(),
+        looked: looked.0,
     };
-    let mut reception = Reception::open(place, listener, calls);
+    let held = lock
+        .try_clone()
+        .map_err(|error| cannot("doubling the descriptor of the lock", error))?;
+    let mut reception = Reception::open(place, listener, Some(held), calls);
     log::info!(
         target: "lifecycle",
         "s7supervisord {} begins, pid {}, registry {}, listening at {endpoint}",
@@ -207,6 +215,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         state_fault,
         inbox,
         refresh,
+        looked: looked.1,
         journal: Arc::clone(&journal),
         wishes: (left.wishes, all_down),
         endpoint: endpoint.to_string(),

@@ -2,16 +2,16 @@
 
 use super::call::{Call, Presence};
 use super::connection;
+use super::place::{Hold, Place};
 use crate::panics::Indispensable;
-use crate::platform::endpoint::{self, Groups, Listener};
+use crate::platform::endpoint::{self, Listener};
 use crate::platform::process;
-use s7proto::endpoint::Endpoint;
+use interprocess::local_socket::tokio::Stream;
 use s7proto::refusal::Permission;
-use std::fs::File;
-use std::path::PathBuf;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 
 /// Clients at a time. One costs a descriptor and a few KiB; operators and scripts need a handful (reliability B40).
 const CLIENTS: usize = 256;
@@ -22,65 +22,17 @@ const STRANGERS: usize = 8;
 /// How long to wait after the system had no descriptor for a client (crates.md 2: never spin on EMFILE).
 const BREATHER: Duration = Duration::from_millis(100);
 
-/// Where clients come in.
-pub struct Place {
-    /// Where they connect.
-    pub endpoint: Endpoint,
-    /// Where the lock is.
-    pub runtime_dir: PathBuf,
-    /// Who may.
-    pub groups: Groups,
-    /// Told when the socket is to be looked after.
-    pub refresh: Arc<Notify>,
-}
-
-/// Listens again after somebody has removed the socket.
-///
-/// If the lock has gone with it, it is taken first: without it another supervisor could begin beside this one.
-fn again(place: &Place, lock: &mut Option<File>) -> Option<Listener> {
-    let Place {
-        endpoint,
-        runtime_dir,
-        groups,
-        ..
-    } = place;
-    if !runtime_dir.join(crate::lock::LOCK).exists() {
-        let taken = endpoint::prepare_folder(runtime_dir)
-            .map_err(|error| error.to_string())
-            .and_then(|()| crate::lock::take(runtime_dir).map_err(|failure| failure.message));
-        match taken {
-            Ok(file) => *lock = Some(file),
-            Err(why) => {
-                log::error!("taking the lock in {} again: {why}", runtime_dir.display());
-                return None;
-            }
-        }
-    }
-    let prepared = endpoint.runtime_dir().map_or(Ok(()), endpoint::prepare_folder);
-    match prepared.and_then(|()| endpoint::listen(endpoint, *groups)) {
-        Ok(listener) => {
-            log::warn!("{endpoint} was gone; listening there again");
-            Some(listener)
-        }
-        Err(error) => {
-            log::error!("listening at {endpoint} again: {error}; the next SIGHUP tries once more");
-            None
-        }
-    }
-}
-
-/// Accepts until another image carries on, and then gives back what it accepts with, and the lock, if that was taken anew. On
-/// `refresh` the socket is made again if somebody has removed it. Each client is a task of its own, so that none waits for
-/// another.
+/// Accepts until another image carries on, and then gives back what it holds. What somebody removes meanwhile is made again.
+/// Each client is a task of its own, so that none waits for another.
 pub async fn accept(
     place: Arc<Place>,
-    mut listener: Option<Listener>,
-    mut lock: Option<File>,
+    mut hold: Hold,
     inbox: mpsc::Sender<Call>,
     mut presence: Presence,
-) -> (Option<Listener>, Option<File>) {
+) -> Hold {
     let mut short = false;
     let _indispensable = Indispensable;
+    place.begin(&mut hold).await;
     // The rest of the descriptors is for components, however many clients there are.
     let clients = CLIENTS.min(process::descriptor_limit() / CLIENTS_SHARE);
     let places = Arc::new(Semaphore::new(clients - clients / 2));
@@ -88,24 +40,14 @@ pub async fn accept(
     let observers = Arc::new(Semaphore::new(clients / 2));
     let strangers = Arc::new(Semaphore::new(STRANGERS));
     loop {
-        let accepted = match &listener {
-            Some(open) => tokio::select! {
-                accepted = open.accept() => Some(accepted),
-                () = place.refresh.notified() => None,
-                () = presence.over() => return (listener, lock),
-            },
-            None => tokio::select! {
-                () = place.refresh.notified() => None,
-                () = presence.over() => return (listener, lock),
-            },
+        let accepted = tokio::select! {
+            accepted = next_of(hold.listener.as_ref()) => Some(accepted),
+            () = place.needs_a_look(&hold) => None,
+            () = presence.over() => return hold,
         };
         let stream = match accepted {
             None => {
-                if listener.is_none() || endpoint::is_gone(&place.endpoint) {
-                    // The old one goes first: at its end it removes whatever lies at its path.
-                    drop(listener.take());
-                    listener = again(&place, &mut lock);
-                }
+                place.look_after(&mut hold).await;
                 continue;
             }
             Some(Ok(stream)) => {
@@ -147,5 +89,13 @@ pub async fn accept(
             }
             drop((seat, connected));
         });
+    }
+}
+
+/// The next client; never where nobody can connect.
+async fn next_of(listener: Option<&Listener>) -> io::Result<Stream> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
     }
 }

@@ -4,4 +4,5 @@ pub mod audit;
 pub mod call;
 pub mod connection;
 pub mod listen;
+pub mod place;
 pub mod reception;

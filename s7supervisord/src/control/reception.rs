@@ -1,7 +1,8 @@
 //! The door for clients: opened, closed at the end, and handed over to the image that takes this one's place.
 
 use super::call::{Call, Presence};
-use super::listen::{self, Place};
+use super::listen;
+use super::place::{Hold, Place};
 use crate::platform::endpoint::Listener;
 use std::fs::File;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::task::JoinHandle;
 pub struct Reception {
     place: Arc<Place>,
     inbox: mpsc::Sender<Call>,
-    accepting: JoinHandle<(Option<Listener>, Option<File>)>,
+    accepting: JoinHandle<Hold>,
     handing_over: watch::Sender<bool>,
     /// Nothing is ever sent over these: a receiver learns when the last sender is gone.
     working: (mpsc::Sender<()>, mpsc::Receiver<()>),
@@ -22,28 +23,21 @@ pub struct Reception {
 
 /// What the next image goes on with.
 pub struct Handed {
-    /// What clients connect to; `None` where somebody has removed it.
-    pub listener: Option<Listener>,
-    /// The lock, if it was taken anew.
-    pub lock: Option<File>,
+    /// What it holds.
+    pub hold: Hold,
     place: Arc<Place>,
     inbox: mpsc::Sender<Call>,
     connected: mpsc::Receiver<()>,
 }
 
 impl Reception {
-    /// Lets clients in from now on. What they ask goes to `inbox`.
+    /// Lets clients in from now on. What they ask goes to `inbox`. `lock` is looked after beside the way in.
     #[must_use]
-    pub fn open(place: Place, listener: Listener, inbox: mpsc::Sender<Call>) -> Self {
-        Self::begin(Arc::new(place), Some(listener), None, inbox)
+    pub fn open(place: Place, listener: Listener, lock: Option<File>, inbox: mpsc::Sender<Call>) -> Self {
+        Self::begin(Arc::new(place), Hold::new(Some(listener), lock), inbox)
     }
 
-    fn begin(
-        place: Arc<Place>,
-        listener: Option<Listener>,
-        lock: Option<File>,
-        inbox: mpsc::Sender<Call>,
-    ) -> Self {
+    fn begin(place: Arc<Place>, hold: Hold, inbox: mpsc::Sender<Call>) -> Self {
         let (working, connected) = (mpsc::channel(1), mpsc::channel(1));
         let handing_over = watch::Sender::new(false);
         let presence = Presence {
@@ -51,7 +45,7 @@ impl Reception {
             connected: connected.0.downgrade(),
             handing_over: handing_over.subscribe(),
         };
-        let accepting = listen::accept(Arc::clone(&place), listener, lock, inbox.clone(), presence);
+        let accepting = listen::accept(Arc::clone(&place), hold, inbox.clone(), presence);
         Self {
             accepting: tokio::spawn(accepting),
             place,
@@ -79,10 +73,9 @@ impl Reception {
     pub async fn hand_over(self) -> Handed {
         self.handing_over.send_replace(true);
         // It breaks off only with the runtime.
-        let (listener, lock) = self.accepting.await.unwrap_or_default();
+        let hold = self.accepting.await.unwrap_or_default();
         Handed {
-            listener,
-            lock,
+            hold,
             place: self.place,
             inbox: self.inbox,
             connected: self.connected.1,
@@ -99,6 +92,6 @@ impl Handed {
     /// No other image has taken over: lets clients in again.
     #[must_use]
     pub fn reopen(self) -> Reception {
-        Reception::begin(self.place, self.listener, self.lock, self.inbox)
+        Reception::begin(self.place, self.hold, self.inbox)
     }
 }

@@ -15,8 +15,13 @@ use tokio::sync::mpsc;
 pub enum Found {
     /// The registry was read.
     Loaded(Box<Result<(Plan, Sources), LoadFailure>>),
-    /// Whether somebody has removed the record of runs.
-    JournalGone(bool),
+    /// Whether somebody has removed the record of runs, and the registry that was kept.
+    Missing {
+        /// The record.
+        journal: bool,
+        /// The registry.
+        registry: bool,
+    },
     /// Runs of this supervisor that live and aren't recorded; `None` where looking for them has taken too long.
     Unrecorded(Option<Vec<Unrecorded>>),
     /// The output of everybody who lives is taken up, and that of nobody else is kept.

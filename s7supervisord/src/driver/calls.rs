@@ -184,11 +184,7 @@ impl Driver {
             uptime_us: self.clock.uptime_us(),
             registry: self.load.file.display().to_string(),
             containment: self.host.containment().to_owned(),
-            state_not_persisted: self
-                .host
-                .record_fault()
-                .map(str::to_owned)
-                .or_else(|| self.wish_fault.clone()),
+            state_not_persisted: self.state_fault(),
         }
     }
 

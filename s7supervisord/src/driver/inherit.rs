@@ -8,7 +8,7 @@ use crate::machine::input::{Fate, Legacy, RunId, Slot};
 use crate::machine::moment::Moment;
 use crate::platform::leftovers;
 use crate::registry::fingerprint;
-use crate::state::known::{Known, StartedRun, Stays, Tally, Unrecorded, end_words};
+use crate::state::known::{Known, StartedRun, Stays, Tally, Unrecorded};
 use crate::state::line;
 use s7proto::event::Happening;
 use s7proto::name::ComponentName;
@@ -19,8 +19,6 @@ use std::time::Duration;
 
 /// How long the look at all processes of the machine may take: it may hang with one of them.
 const LOOKING: Duration = Duration::from_secs(5);
-/// From one try to record what could not be recorded to the next.
-const RECORD_RETRY: Duration = Duration::from_secs(10);
 
 /// What came from an earlier daemon.
 #[derive(Debug, Default)]
@@ -235,48 +233,6 @@ impl Driver {
         }
         self.inherit(slot, &component, known, leads)?;
         Ok(Some(slot))
-    }
-
-    /// Has it tried again, after a while, to record what could not be recorded.
-    pub(super) fn look_at_record(&mut self) {
-        if self.host.recorded_again() {
-            log::info!("what runs is recorded again");
-            self.wish_fault = None;
-        }
-        if self.host.record_fault().is_none() && self.wish_fault.is_none() {
-            self.record_at = None;
-        } else if self.record_at.is_none() {
-            self.record_at = Some(self.clock.now() + RECORD_RETRY);
-        }
-    }
-
-    /// Records everything anew.
-    pub(super) fn record_again(&mut self) {
-        self.record_at = Some(self.clock.now() + RECORD_RETRY);
-        let mut others = self.wished();
-        // What is known of those that don't run has been in the record as well.
-        for slot in self.roster.order() {
-            let view = self.fleet.view(*slot, self.clock.now());
-            if let (Some(view), Some(component)) =
-                (view.filter(|view| view.pid.is_none()), self.roster.name(*slot))
-                && view.run > 0
-            {
-                let words = end_words(component, view.run, &self.tally(*slot), self.stays(*slot));
-                others.push(words);
-            }
-        }
-        self.host.record_again(&others);
-    }
-
-    /// What the next daemon has to know after everything was stopped: what was wished by name, and what could not be ended.
-    pub(super) fn last_record(&self) -> Vec<u8> {
-        let wished = self.wished();
-        let mut lines: Vec<u8> = wished
-            .iter()
-            .flat_map(|words| line::sealed(words).into_bytes())
-            .collect();
-        lines.extend(self.host.records());
-        lines
     }
 }
 

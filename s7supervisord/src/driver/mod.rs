@@ -15,6 +15,7 @@ mod logs;
 pub mod operations;
 mod overview;
 mod perform;
+mod recording;
 mod reload;
 pub mod roster;
 mod service;
@@ -75,6 +76,8 @@ pub struct Driver {
     /// Why the registry can't be loaded, while the last one that could is in force.
     stale: Option<LoadFailure>,
     keeping: stale::Keeping<Sources>,
+    /// What is kept, to keep it again where somebody removes it: some KiB.
+    sources: Option<Sources>,
     /// The boot was ordered: before, nobody is heard.
     booted: bool,
     /// When it is tried again to record what could not be.
@@ -94,6 +97,9 @@ pub struct Driver {
     service: service::Manager,
     inbox: mpsc::Receiver<Call>,
     refresh: Arc<Notify>,
+    looked: watch::Receiver<Option<String>>,
+    /// What is missing of the runtime folder and can't be made again.
+    place_fault: Option<String>,
     journal: Arc<Journal>,
     endpoint: String,
     load: LoadOptions,
@@ -155,6 +161,8 @@ pub struct Parts {
     pub inbox: mpsc::Receiver<Call>,
     /// Told when the socket is to be looked after.
     pub refresh: Arc<Notify>,
+    /// Hears when the socket and its folder were looked after, and what is missing of them.
+    pub looked: watch::Receiver<Option<String>>,
     /// The record of runs and wishes.
     pub journal: Arc<Journal>,
     /// What people have wished by name, and of everything, as the daemon before has noted it.
@@ -210,6 +218,7 @@ impl Driver {
             inheritance: Inheritance::default(),
             stale: None,
             keeping: stale::Keeping::default(),
+            sources: None,
             booted: false,
             record_at: None,
             waits: Waits::default(),
@@ -223,6 +232,8 @@ impl Driver {
             service: service::Manager::from_environment(),
             inbox: parts.inbox,
             refresh: parts.refresh,
+            looked: parts.looked,
+            place_fault: None,
             journal: parts.journal,
             endpoint: parts.endpoint,
             load: parts.load,
@@ -266,6 +277,7 @@ impl Driver {
                 }
                 found = self.background.next() => self.found(found),
                 asked = self.signals.next() => self.signalled(asked),
+                Ok(()) = self.looked.changed() => self.looked_after(),
                 () = at(wake), if !settling => self.fleet.tick(self.clock.stamp(), &mut self.effects),
                 () = at(statistics), if !settling => self.begin_statistics(),
                 () = at(record) => self.record_again(),
@@ -296,11 +308,6 @@ impl Driver {
                 log::info!("SIGHUP: loading the registry anew");
                 audit::signalled("SIGHUP, reload");
                 self.refresh.notify_one();
-                let journal = Arc::clone(&self.journal);
-                self.background.run(
-                    move || Found::JournalGone(!journal.is_kept()),
-                    Found::JournalGone(false),
-                );
                 self.begin_reload(None, false, true);
             }
             Asked::Stop => {
@@ -332,14 +339,7 @@ impl Driver {
     fn found(&mut self, found: Found) {
         match found {
             Found::RegistryKept => self.registry_kept(),
-            Found::JournalGone(gone) => {
-                if gone {
-                    let fault = format!("{} was removed", self.journal.path().display());
-                    log::error!("{fault}: it is written anew");
-                    self.host.record_is_lost(fault);
-                    self.record_again();
-                }
-            }
+            Found::Missing { journal, registry } => self.missing(journal, registry),
             Found::Unrecorded(found) => self.found_unrecorded(found),
             Found::TakenUp => self.taken_up(),
             Found::WishesNoted(fault) => self.wishes_noted(fault),

@@ -49,8 +49,20 @@ impl Driver {
     /// Keeps what is in force now, for the next daemon.
     pub fn keep_registry(&mut self, sources: Sources) {
         self.stale = None;
+        self.sources = Some(sources.clone());
         if let Some(sources) = self.keeping.offer(sources) {
             self.begin_keeping(sources);
+        }
+    }
+
+    /// Somebody has removed what was kept.
+    pub(super) fn keep_registry_again(&mut self) {
+        // While it is being kept for the first time, it isn't there either.
+        if self.keeping.is_under_way() {
+            return;
+        }
+        if let Some(sources) = self.sources.clone() {
+            self.keep_registry(sources);
         }
     }
 

@@ -55,6 +55,12 @@ pub fn keep(dir: &Path, options: &LoadOptions, sources: &Sources) -> io::Result<
     std::fs::rename(&fresh, &path)
 }
 
+/// Whether something is kept in `dir`.
+#[must_use]
+pub fn is_kept(dir: &Path) -> bool {
+    dir.join(FILE).exists()
+}
+
 /// The plan of what is kept in `dir`, if something is, and it is for the same folder and settings.
 ///
 /// # Errors

@@ -101,7 +101,9 @@ impl Journal {
     /// Whether it is being written and still has its name. Looks at the disk.
     #[must_use]
     pub fn is_kept(&self) -> bool {
-        self.desk().file.is_some() && self.path.exists()
+        let desk = self.desk();
+        let file = desk.file.as_deref();
+        file.is_some_and(|file| crate::platform::is_at(file, &self.path))
     }
 
     /// Begins it again, empty, where it could not be written or has lost its name. What holds has to be noted anew.

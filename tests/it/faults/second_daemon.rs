@@ -1,5 +1,6 @@
 //! More than one daemon for the same endpoint.
 
+use rustix::process::Signal;
 use s7tests::daemon::pid;
 use s7tests::processes::is_alive;
 use s7tests::registry::Server;
@@ -100,4 +101,31 @@ fn a_socket_that_a_dead_daemon_left_is_taken_over() {
     );
     sandbox.ctl(&["stop", "lasting"]).exits(0);
     assert!(!is_alive(before) && !is_alive(after));
+}
+
+#[test]
+fn a_second_daemon_leaves_what_a_first_one_without_its_folder_supervises_alone() {
+    let sandbox = Sandbox::with(&[Server::new("lasting", "record starts wait")]);
+    let daemon = sandbox.start();
+    let before = pid(&daemon.wait_for("lasting", "RUNNING")).expect("it runs");
+    // So that it can't make good at once what it loses.
+    daemon.signal(Signal::STOP);
+    std::fs::remove_dir_all(sandbox.path("run")).expect("the sandbox is ours");
+    for _ in 0..2 {
+        let mut rival = sandbox.spawn_with(&[]);
+        assert_eq!(rival.wait().code(), Some(69));
+    }
+    let said = sandbox.read("daemon.stderr");
+    assert!(said.contains(&format!("pid {}", daemon.pid())), "{said}");
+    assert!(is_alive(before), "it has touched nothing");
+    assert!(!sandbox.path("run/journal").exists(), "it has noted nothing");
+    daemon.signal(Signal::CONT);
+    assert_eq!(pid(&daemon.wait_for("lasting", "RUNNING")), Some(before));
+    assert_eq!(
+        sandbox.starts("starts").len(),
+        1,
+        "nobody has started another one"
+    );
+    let mut rival = sandbox.spawn_with(&[]);
+    assert_eq!(rival.wait().code(), Some(69), "the first one has its lock again");
 }

@@ -7,7 +7,6 @@ use rustix::io::FdFlags;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::path::Path;
 
 /// The variable that names the descriptors: `lock=5,listen=7,since=81230000000,from=0.1.0`.
 const HANDED: &str = "S7_HANDED_OVER";
@@ -50,15 +49,6 @@ impl HandedOver {
             failpoint::reach(Point::UpgradeAfterExec);
         }
         handed
-    }
-
-    /// Whether the lock that was handed over is the one at `path`.
-    #[must_use]
-    pub fn holds(lock: &File, path: &Path) -> bool {
-        let (Ok(held), Ok(named)) = (rustix::fs::fstat(lock), rustix::fs::stat(path)) else {
-            return false;
-        };
-        (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)
     }
 }
 

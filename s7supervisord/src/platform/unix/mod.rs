@@ -44,10 +44,11 @@ pub mod host;
 pub mod leftovers;
 pub mod output;
 pub mod process;
+pub mod removals;
 pub mod service_manager;
 pub mod signals;
 pub mod trusted;
 
 pub use handed::{HandedOver, Socket};
 pub use inherited::Inherited;
-pub use process::{create_private, is_removed, private, reserve};
+pub use process::{create_private, is_at, is_removed, private, reserve};

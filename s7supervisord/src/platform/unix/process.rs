@@ -6,11 +6,15 @@ use super::inherited::{Dispositions, Inherited};
 use crate::failpoint::{self, Point};
 use rustix::process::Resource;
 use std::convert::Infallible;
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// What the daemon is called in ps(1) and the kernel's messages.
+const NAME: &str = "s7supervisord";
 
 /// Whether the daemon runs for the whole machine: as root.
 #[must_use]
@@ -66,7 +70,7 @@ pub fn can_supervise() -> Result<(), String> {
 /// descriptor would else be called by the descriptor's number.
 pub fn set_process_name() {
     // The name of the first thread is that of the process. It only serves people, so nothing depends on it.
-    let _ = rustix::thread::set_name(c"s7supervisord");
+    let _ = rustix::thread::set_name(&CString::new(NAME).unwrap_or_default());
 }
 
 /// Makes the modes of what the daemon creates independent of who has started it.
@@ -112,6 +116,29 @@ pub fn since_boot_ns() -> u64 {
 #[must_use]
 pub fn is_removed(file: &File) -> bool {
     rustix::fs::fstat(file).is_ok_and(|stat| stat.st_nlink == 0)
+}
+
+/// Whether an open file is the one at `path`.
+#[must_use]
+pub fn is_at(file: impl AsFd, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (rustix::fs::fstat(file), rustix::fs::stat(path)) else {
+        return false;
+    };
+    (open.st_dev, open.st_ino) == (named.st_dev, named.st_ino)
+}
+
+/// The supervisor, other than this one, that lives and has held the lock at `path` until somebody removed that: it is called
+/// as a supervisor is, and has what lay there open. Looks at all processes of the machine, at most of them by their names.
+#[must_use]
+pub fn supervises_without(path: &Path) -> Option<u32> {
+    // So the kernel names a file that has no name any more.
+    let removed = PathBuf::from(format!("{} (deleted)", path.display()));
+    super::census::everyone().find(|pid| {
+        *pid != std::process::id()
+            && std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == NAME)
+            && super::census::lives(*pid)
+            && super::census::open_files(*pid).any(|open| open == removed)
+    })
 }
 
 /// What is created so can be read by nobody but the daemon's user.

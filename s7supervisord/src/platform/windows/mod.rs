@@ -8,7 +8,8 @@ pub mod host;
 pub mod leftovers;
 pub mod output;
 pub mod process;
+pub mod removals;
 pub mod service_manager;
 pub mod signals;
 
-pub use process::{HandedOver, Inherited, Socket, create_private, is_removed, private, reserve};
+pub use process::{HandedOver, Inherited, Socket, create_private, is_at, is_removed, private, reserve};

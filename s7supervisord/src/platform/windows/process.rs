@@ -84,6 +84,18 @@ pub fn is_removed(_file: &File) -> bool {
     false
 }
 
+/// Whether an open file is the one at `path`. On Windows it can't be removed while it is open.
+#[must_use]
+pub fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+/// Who supervises without the lock at `path`: on Windows it can't lose it.
+#[must_use]
+pub fn supervises_without(_path: &Path) -> Option<u32> {
+    None
+}
+
 /// Who may read what is created is inherited from its folder.
 pub fn private(options: &mut std::fs::OpenOptions) -> &mut std::fs::OpenOptions {
     options
@@ -144,12 +156,6 @@ impl HandedOver {
     #[must_use]
     pub fn take() -> Self {
         Self::default()
-    }
-
-    /// Whether the lock that was handed over is the one at `path`.
-    #[must_use]
-    pub fn holds(_lock: &File, _path: &std::path::Path) -> bool {
-        false
     }
 }
 

@@ -1,0 +1,102 @@
+//! The record as a whole: that it is there, and writing it anew where it isn't.
+
+use super::Driver;
+use super::background::Found;
+use crate::registry::kept;
+use crate::state::known::end_words;
+use crate::state::line;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// From one try to record what could not be recorded to the next.
+const RECORD_RETRY: Duration = Duration::from_secs(10);
+
+impl Driver {
+    /// Has it tried again, after a while, to record what could not be recorded.
+    pub(super) fn look_at_record(&mut self) {
+        if self.host.recorded_again() {
+            log::info!("what runs is recorded again");
+            self.wish_fault = None;
+            // The file is another one, to be watched.
+            self.refresh.notify_one();
+        }
+        if self.host.record_fault().is_none() && self.wish_fault.is_none() {
+            self.record_at = None;
+        } else if self.record_at.is_none() {
+            self.record_at = Some(self.clock.now() + RECORD_RETRY);
+        }
+    }
+
+    /// Records everything anew.
+    pub(super) fn record_again(&mut self) {
+        self.record_at = Some(self.clock.now() + RECORD_RETRY);
+        if self.place_fault.is_some() {
+            // Whoever has the lock now has a record of his own there.
+            return;
+        }
+        let mut others = self.wished();
+        // What is known of those that don't run has been in the record as well.
+        for slot in self.roster.order() {
+            let view = self.fleet.view(*slot, self.clock.now());
+            if let (Some(view), Some(component)) =
+                (view.filter(|view| view.pid.is_none()), self.roster.name(*slot))
+                && view.run > 0
+            {
+                let words = end_words(component, view.run, &self.tally(*slot), self.stays(*slot));
+                others.push(words);
+            }
+        }
+        self.host.record_again(&others);
+    }
+
+    /// What the next daemon has to know after everything was stopped: what was wished by name, and what could not be ended.
+    pub(super) fn last_record(&self) -> Vec<u8> {
+        let wished = self.wished();
+        let mut lines: Vec<u8> = wished
+            .iter()
+            .flat_map(|words| line::sealed(words).into_bytes())
+            .collect();
+        lines.extend(self.host.records());
+        lines
+    }
+
+    /// Why a next daemon would not know all that it has to, if so.
+    pub(super) fn state_fault(&self) -> Option<String> {
+        let of_runs = self.host.record_fault().map(str::to_owned);
+        let of_place = self.place_fault.clone();
+        of_place.or(of_runs).or_else(|| self.wish_fault.clone())
+    }
+
+    /// The runtime folder was looked after, because something of it may have been removed.
+    pub(super) fn looked_after(&mut self) {
+        self.place_fault = self.looked.borrow_and_update().clone();
+        if self.place_fault.is_some() {
+            return;
+        }
+        let journal = Arc::clone(&self.journal);
+        let dir = journal.path().parent().unwrap_or(Path::new("")).to_owned();
+        let nothing = Found::Missing {
+            journal: false,
+            registry: false,
+        };
+        let look = move || Found::Missing {
+            journal: !journal.is_kept(),
+            registry: !kept::is_kept(&dir),
+        };
+        self.background.run(look, nothing);
+    }
+
+    /// Writes anew what is missing.
+    pub(super) fn missing(&mut self, journal: bool, registry: bool) {
+        if journal {
+            let fault = format!("{} was removed", self.journal.path().display());
+            log::error!("{fault}: it is written anew");
+            self.host.record_is_lost(fault);
+            self.record_again();
+        }
+        if registry {
+            self.keep_registry_again();
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Noticing that somebody takes away what the daemon is found by: on Windows nobody can while it is open.
+
+use std::path::Path;
+
+/// Nothing to be noticed.
+#[derive(Debug, Default)]
+pub struct Removals;
+
+impl Removals {
+    /// Watches nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self
+    }
+
+    /// Watches nothing.
+    pub fn watch<'a>(
+        &self,
+        _files: impl IntoIterator<Item = &'a Path>,
+        _folders: impl IntoIterator<Item = &'a Path>,
+    ) {
+    }
+
+    /// Never comes back.
+    pub async fn next(&self) {
+        std::future::pending().await
+    }
+}
