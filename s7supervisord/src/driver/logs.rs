@@ -97,7 +97,8 @@ impl Driver {
 
 /// The last lines of a component's output, since a time where one is given. Reads the disk.
 ///
-/// Where it isn't known whether the first lines are older than that, they are shown, and `error` says it.
+/// Where it isn't known whether the first lines are older than that, they are shown, and `error` says it; also where some are
+/// missing because a compressed file is damaged, which is worse.
 pub(super) fn tail_of(
     component: ComponentName,
     file: &Path,
@@ -110,7 +111,7 @@ pub(super) fn tail_of(
         Some(since) => tail_since(file, since, lines, max_bytes),
     };
     let (bytes, truncated, error) = match read {
-        Ok((tail, uncertain)) => (tail.bytes, tail.truncated, uncertain),
+        Ok((tail, uncertain)) => (tail.bytes, tail.truncated, tail.damaged.or(uncertain)),
         // It has never run, or somebody has taken the file away: there is nothing to show.
         Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), false, None),
         Err(error) => (Vec::new(), false, Some(error.to_string())),

@@ -150,8 +150,8 @@ impl Follower {
             match self.step(max_bytes - bytes.len()) {
                 Ok(more) if more.is_empty() => break,
                 Ok(more) => bytes.extend(more),
-                // It comes again with the next call, or is no more.
-                Err(_) if !bytes.is_empty() => break,
+                // What came before it is given first.
+                Err(error) if !bytes.is_empty() => self.trouble = Some(error),
                 Err(error) => return Err(error),
             }
             if self.trouble.is_some() {
@@ -266,6 +266,7 @@ impl Follower {
         let newest = &links[0];
         let current = Current::of(newest.again()?, newest.length)?;
         let tail = tail_of(links, floor, self.begin.lines, self.max_bytes)?;
+        self.trouble = tail.damaged.map(io::Error::other).or(self.trouble.take());
         self.reading = Reading::Open(current);
         Ok(tail.bytes)
     }
@@ -283,7 +284,7 @@ impl Current {
     fn of(link: Link, offset: u64) -> io::Result<Self> {
         let source = match link.packed {
             // What is in a compressed one is only known when it is read, so a place behind its end is its end.
-            true => Source::Packed(Box::new(Unpacking::of(link.file, offset)?)),
+            true => Source::Packed(Box::new(Unpacking::of(link.file, link.path, offset)?)),
             false => Source::Plain(link.file, offset),
         };
         Ok(Self {

@@ -47,14 +47,18 @@ enum Content {
 
 impl Joined {
     /// Puts `link`, from its byte `begins` on, before what is there. Of a compressed file no more than the last
-    /// `max_bytes` bytes, less what is there already, are kept in memory; nobody may read what lies before them.
+    /// `max_bytes` bytes, less what is there already, are kept in memory; nobody may read what lies before them. Of one that is
+    /// damaged the lines before the damage are put there, and what is wrong with it is given.
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn put_before(&mut self, link: Link, begins: u64, max_bytes: usize) -> io::Result<()> {
+    pub fn put_before(&mut self, link: Link, begins: u64, max_bytes: usize) -> io::Result<Option<io::Error>> {
+        let mut damage = None;
         let part = if link.packed {
             let wanted = usize::try_from(self.length()).map_or(0, |length| max_bytes.saturating_sub(length));
-            let (whole, mut end) = unpack_end(link.file, wanted)?;
+            let unpacked = unpack_end(link.file, link.path, wanted)?;
+            let (whole, mut end) = (unpacked.length, unpacked.end);
+            damage = unpacked.damage;
             let length = whole.saturating_sub(begins);
             let kept = usize::try_from(length).map_or(end.len(), |length| length.min(end.len()));
             end.drain(..end.len() - kept);
@@ -69,7 +73,7 @@ impl Joined {
             }
         };
         self.parts.push_front(part);
-        Ok(())
+        Ok(damage)
     }
 
     /// How many bytes they are together.

@@ -1,6 +1,8 @@
 //! What is portable about output and log files: reading their end, their dated names, errors that say what was done.
 
 pub mod chain;
+#[cfg(test)]
+mod damaged_tests;
 pub mod dated;
 pub mod day;
 pub mod failure;

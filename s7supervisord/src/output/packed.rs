@@ -1,11 +1,13 @@
 //! Compressed logs: gzip files that say which file they were made of.
 
+use crate::output::failure::doing;
 use flate2::bufread::MultiGzDecoder;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
 
 /// How much is unpacked at a time.
 const BLOCK: usize = 64 * 1024;
@@ -41,18 +43,38 @@ pub struct Unpacking {
     decoder: MultiGzDecoder<BufReader<File>>,
     /// Bytes of what is in it that were read.
     at: u64,
+    /// What it was called when it was opened.
+    path: PathBuf,
+    damage: Damage,
+}
+
+/// Whether a packed file is what it seems to be.
+#[derive(Debug)]
+enum Damage {
+    /// As far as it was read.
+    None,
+    /// It is not; who reads on is told so.
+    Untold(io::Error),
+    /// That was told. There is nothing more to be read.
+    Told,
 }
 
 impl Unpacking {
-    /// Begins with `packed`, behind the first `skip` bytes of what is in it.
+    /// Begins with `packed`, the file at `path`, behind the first `skip` bytes of what is in it.
     ///
     /// # Errors
-    /// The file can't be read, or isn't what it seems to be.
-    pub fn of(mut packed: File, skip: u64) -> io::Result<Self> {
+    /// The file can't be read.
+    pub fn of(mut packed: File, path: PathBuf, skip: u64) -> io::Result<Self> {
         packed.seek(SeekFrom::Start(0))?;
         let mut decoder = MultiGzDecoder::new(BufReader::new(packed));
-        let at = io::copy(&mut (&mut decoder).take(skip), &mut io::sink())?;
-        Ok(Self { decoder, at })
+        let skipped = io::copy(&mut (&mut decoder).take(skip), &mut io::sink());
+        Ok(Self {
+            decoder,
+            // Where it is damaged before that, there is nothing behind it.
+            at: skipped.as_ref().map_or(skip, |skipped| *skipped),
+            path,
+            damage: skipped.err().map_or(Damage::None, Damage::Untold),
+        })
     }
 
     /// Up to which byte of what is in it was read.
@@ -64,24 +86,52 @@ impl Unpacking {
     /// The next bytes, at most `most`; none at the end.
     ///
     /// # Errors
-    /// The file can't be read, or isn't what it seems to be.
+    /// The file can't be read, or isn't what it seems to be. All that could be read of it was given before, and there is nothing
+    /// more after it.
     pub fn read(&mut self, most: usize) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        (&mut self.decoder).take(most as u64).read_to_end(&mut bytes)?;
-        self.at += bytes.len() as u64;
+        if matches!(self.damage, Damage::None) {
+            let read = (&mut self.decoder).take(most as u64).read_to_end(&mut bytes);
+            self.damage = read.err().map_or(Damage::None, Damage::Untold);
+            self.at += bytes.len() as u64;
+        }
+        if bytes.is_empty()
+            && let Damage::Untold(why) = std::mem::replace(&mut self.damage, Damage::Told)
+        {
+            let file = self.path.display();
+            return Err(doing(
+                format_args!("{file} is damaged, the rest of it is missing here"),
+                why,
+            ));
+        }
         Ok(bytes)
     }
 }
 
-/// How many bytes are in a packed file, and the last ones of them, at most `most`.
-pub(super) fn unpack_end(packed: File, most: usize) -> io::Result<(u64, Vec<u8>)> {
-    let mut unpacking = Unpacking::of(packed, 0)?;
-    let (mut length, mut end) = (0, Vec::new());
+/// The end of what is in a packed file.
+#[derive(Debug)]
+pub(super) struct End {
+    /// How many bytes are in it.
+    pub length: u64,
+    /// The last ones of them.
+    pub end: Vec<u8>,
+    /// Why it isn't what it seems to be; the lines before the damage are all that is in it.
+    pub damage: Option<io::Error>,
+}
+
+/// How many bytes are in a packed file, the one at `path`, and the last ones of them, at most `most`.
+pub(super) fn unpack_end(packed: File, path: PathBuf, most: usize) -> io::Result<End> {
+    let mut unpacking = Unpacking::of(packed, path, 0)?;
+    let (mut length, mut end, mut damage) = (0, Vec::new(), None);
     loop {
-        let block = unpacking.read(BLOCK)?;
-        if block.is_empty() {
-            break;
-        }
+        let block = match unpacking.read(BLOCK) {
+            Ok(block) if block.is_empty() => break,
+            Ok(block) => block,
+            Err(why) => {
+                damage = Some(why);
+                break;
+            }
+        };
         length += block.len() as u64;
         end.extend_from_slice(&block);
         // Now and then, so that what is kept isn't moved for each block.
@@ -89,8 +139,14 @@ pub(super) fn unpack_end(packed: File, most: usize) -> io::Result<(u64, Vec<u8>)
             end.drain(..end.len() - most);
         }
     }
+    if damage.is_some() {
+        // The rest of a line would be taken for the beginning of the next file's first.
+        let cut = end.iter().rev().take_while(|byte| **byte != b'\n').count();
+        end.truncate(end.len() - cut);
+        length -= cut as u64;
+    }
     end.drain(..end.len().saturating_sub(most));
-    Ok((length, end))
+    Ok(End { length, end, damage })
 }
 
 /// Packs what is in `from` into `to`, for as long as `go_on` says so; `false` where it was broken off.
@@ -135,14 +191,16 @@ mod tests {
         assert!(packed.metadata().unwrap().len() < content.len() as u64 / 2);
         assert_eq!(origin(&packed), Some(0x0102_0304_0506_0708));
         for most in [0, 1, 70_000, 1_000_000, 100_000_000] {
-            let (length, end) = unpack_end(packed.try_clone().unwrap(), most).unwrap();
+            let End { length, end, damage } =
+                unpack_end(packed.try_clone().unwrap(), PathBuf::new(), most).unwrap();
+            assert!(damage.is_none());
             assert_eq!(
                 (length, end.len()),
                 (content.len() as u64, most.min(content.len()))
             );
             assert!(content.ends_with(&end));
         }
-        let mut rest = Unpacking::of(packed, 1_000_000).unwrap();
+        let mut rest = Unpacking::of(packed, PathBuf::new(), 1_000_000).unwrap();
         assert_eq!(rest.read(10).unwrap(), &content[1_000_000..1_000_010]);
         assert!(
             pack(&from, tempfile::tempfile().unwrap(), (1, 1), || false)
@@ -152,15 +210,19 @@ mod tests {
     }
 
     #[test]
-    fn what_others_have_packed_has_no_origin_and_rubbish_is_an_error() {
+    fn what_others_have_packed_has_no_origin_and_rubbish_has_nothing_in_it_and_is_named() {
         let mut other = GzEncoder::new(tempfile::tempfile().unwrap(), Compression::fast());
         other.write_all(b"text").unwrap();
         let other = other.finish().unwrap();
         assert_eq!(origin(&other), None);
-        assert_eq!(unpack_end(other, 10).unwrap(), (4, b"text".to_vec()));
+        let found = unpack_end(other, PathBuf::new(), 10).unwrap();
+        assert_eq!((found.length, found.end), (4, b"text".to_vec()));
         let mut rubbish = tempfile::tempfile().unwrap();
         rubbish.write_all(b"no gzip at all").unwrap();
         assert_eq!(origin(&rubbish), None);
-        unpack_end(rubbish, 10).unwrap_err();
+        let found = unpack_end(rubbish, PathBuf::from("is.log.7.gz"), 10).unwrap();
+        assert_eq!((found.length, found.end), (0, Vec::new()));
+        let why = found.damage.unwrap().to_string();
+        assert!(why.contains("is.log.7.gz"), "{why}");
     }
 }

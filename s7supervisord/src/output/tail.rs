@@ -19,6 +19,18 @@ pub struct Tail {
     pub bytes: Vec<u8>,
     /// Whether fewer lines are here than were asked for and are in the file, because they are too long together.
     pub truncated: bool,
+    /// Which compressed file is damaged, where one had to be read: what could be read of it is here, the rest is missing.
+    pub damaged: Option<String>,
+}
+
+impl Tail {
+    fn of(bytes: Vec<u8>, truncated: bool) -> Self {
+        Self {
+            bytes,
+            truncated,
+            damaged: None,
+        }
+    }
 }
 
 /// Reads the last `lines` lines of the log `file`, at most `max_bytes` bytes of them. What follows the last newline counts as
@@ -73,10 +85,8 @@ pub fn tail_since(
 /// A file can't be read.
 pub fn tail_of(links: Vec<Link>, floor: Option<Place>, lines: u32, max_bytes: usize) -> io::Result<Tail> {
     let mut joined = Joined::default();
-    let mut tail = Tail {
-        bytes: Vec::new(),
-        truncated: false,
-    };
+    let mut tail = Tail::of(Vec::new(), false);
+    let mut damaged = Vec::new();
     for (at, link) in links.into_iter().enumerate() {
         let begins = match floor {
             Some(floor) if floor.link < at => break,
@@ -84,23 +94,24 @@ pub fn tail_of(links: Vec<Link>, floor: Option<Place>, lines: u32, max_bytes: us
             _ => 0,
         };
         // One more byte than is given tells whether a line begins with the first.
-        joined.put_before(link, begins, max_bytes.saturating_add(1))?;
+        damaged.extend(joined.put_before(link, begins, max_bytes.saturating_add(1))?);
         let size = joined.length();
         tail = tail_before(&mut joined, size, lines, max_bytes)?;
         if lines == 0 || tail.truncated || (tail.bytes.len() as u64) < size {
             break;
         }
     }
+    tail.damaged = damaged
+        .into_iter()
+        .map(|why| why.to_string())
+        .reduce(|told, why| format!("{told}; {why}"));
     Ok(tail)
 }
 
 /// The last `lines` lines of `file` before the byte `size`, at most `max_bytes` bytes of them.
 fn tail_before(file: &mut impl ReadAt, size: u64, lines: u32, max_bytes: usize) -> io::Result<Tail> {
     if lines == 0 || size == 0 {
-        return Ok(Tail {
-            bytes: Vec::new(),
-            truncated: false,
-        });
+        return Ok(Tail::of(Vec::new(), false));
     }
     let mut blocks: VecDeque<Vec<u8>> = VecDeque::new();
     let mut start = size;
@@ -137,17 +148,11 @@ fn tail_before(file: &mut impl ReadAt, size: u64, lines: u32, max_bytes: usize) 
         .into_iter()
         .for_each(|block| bytes.extend_from_slice(&block));
     if line_start || start == 0 {
-        return Ok(Tail {
-            bytes,
-            truncated: false,
-        });
+        return Ok(Tail::of(bytes, false));
     }
     if starts_a_line(file, start)? {
         let here = if bytes.is_empty() { 0 } else { newlines + 1 };
-        return Ok(Tail {
-            bytes,
-            truncated: here < lines,
-        });
+        return Ok(Tail::of(bytes, here < lines));
     }
     // Half a line at the front is worth nothing, unless it is all there is.
     if let Some(end) = bytes
@@ -157,10 +162,7 @@ fn tail_before(file: &mut impl ReadAt, size: u64, lines: u32, max_bytes: usize) 
     {
         bytes.drain(..=end);
     }
-    Ok(Tail {
-        bytes,
-        truncated: true,
-    })
+    Ok(Tail::of(bytes, true))
 }
 
 fn starts_a_line(file: &mut impl ReadAt, at: u64) -> io::Result<bool> {
@@ -199,10 +201,7 @@ mod tests {
             (b"aaaa\nbbbb\ncccc\n", 1, 0, b"", true),
         ];
         for (content, lines, max_bytes, bytes, truncated) in table {
-            let expected = Tail {
-                bytes: bytes.to_vec(),
-                truncated,
-            };
+            let expected = Tail::of(bytes.to_vec(), truncated);
             assert_eq!(
                 of(content, lines, max_bytes),
                 expected,
@@ -216,13 +215,7 @@ mod tests {
         let line = |n: u32| format!("{n:06} {}\n", "x".repeat(1000)).into_bytes();
         let content: Vec<u8> = (0..300).flat_map(line).collect();
         let expected: Vec<u8> = (100..300).flat_map(line).collect();
-        assert_eq!(
-            of(&content, 200, usize::MAX),
-            Tail {
-                bytes: expected,
-                truncated: false
-            }
-        );
+        assert_eq!(of(&content, 200, usize::MAX), Tail::of(expected, false));
     }
 
     #[test]
@@ -246,7 +239,7 @@ mod tests {
         ) {
             let all: Vec<&[u8]> = content.split_inclusive(|byte| *byte == b'\n').collect();
             let expected = all[all.len().saturating_sub(lines as usize)..].concat();
-            prop_assert_eq!(of(&content, lines, 1000), Tail { bytes: expected, truncated: false });
+            prop_assert_eq!(of(&content, lines, 1000), Tail::of(expected, false));
         }
     }
 }

@@ -25,7 +25,7 @@ fn try_contents(log: &Path) -> Option<Vec<Vec<u8>>> {
     for old in listed.iter().rev() {
         let path = names.path(old);
         found.push(if old.packed {
-            Unpacking::of(File::open(path).ok()?, 0)
+            Unpacking::of(File::open(&path).ok()?, path, 0)
                 .ok()?
                 .read(usize::MAX)
                 .ok()?
