@@ -37,6 +37,7 @@ impl Driver {
                 Effect::Check { run, role, number } => self.check_run(run, role, number),
                 Effect::Diagnose(run) => self.host.diagnose(run),
                 Effect::Health { slot, health } => self.health_changed(slot, health),
+                Effect::Hasten(run) => self.host.hasten(run),
                 Effect::AskRest(run) => self.host.ask_rest(run),
                 Effect::Kill(run) => self.host.kill(run),
                 Effect::Entered { slot, state } => self.entered(slot, state),

@@ -180,6 +180,7 @@ impl Component {
         self.wish = Wish::Down;
         self.parked = false;
         self.supersede(step, |want| matches!(want, Want::Up { .. }));
+        self.hasten(step);
         if self.life.may_have_process() {
             if self.life.is_out_of_reach() {
                 self.answer(step, ticket, Outcome::Unkillable);
@@ -204,10 +205,18 @@ impl Component {
         }
     }
 
+    /// A run that is being created can't be abandoned, but its creation may be waiting.
+    fn hasten(&self, step: &mut Step<'_>) {
+        if matches!(self.life, Life::Spawning { .. }) {
+            step.effects.push(Effect::Hasten(self.run_id(step)));
+        }
+    }
+
     /// The order of tiers takes it out of the game for now, without changing what is wished.
     pub(super) fn park(&mut self, step: &mut Step<'_>) {
         self.wish_up(step);
         self.parked = true;
+        self.hasten(step);
         if !self.life.may_have_process() {
             self.life = Life::Waiting;
         }

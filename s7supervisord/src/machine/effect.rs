@@ -33,6 +33,9 @@ pub enum Effect {
         /// What it is now.
         health: Health,
     },
+    /// The run that is being created is to end as soon as it is there: what its creation waits for isn't waited for longer
+    /// than it must.
+    Hasten(RunId),
     /// A component has entered a state.
     Entered {
         /// Which.

@@ -1,7 +1,11 @@
 //! A component that ends just when it is told to.
 
+use rustix::process::Signal;
+use s7tests::ctl;
+use s7tests::processes::{self, send};
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// How often; the moments are spread evenly over the life of a run.
@@ -55,4 +59,39 @@ fn a_component_that_ends_while_it_is_stopped_stays_stopped() {
         before,
         "nothing starts after the last stop"
     );
+}
+
+#[test]
+fn a_stop_does_not_wait_for_what_keeps_a_component_from_being_created() {
+    let sandbox = Sandbox::with(&[Server::new("late", "record starts wait")
+        .stop_timeout("1")
+        .with("<autoStart>false</autoStart>")]);
+    let elsewhere = Sandbox::with(&[Server::new("other", "wait")]);
+    let daemon = sandbox.start();
+    // Something that has the component's lock and is never killed: it could be a process that is just being created.
+    let lock = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(sandbox.path("run/locks/late"))
+        .expect("the daemon has made the folder");
+    lock.try_lock().expect("nobody has it");
+    let mut command = elsewhere.daemon_command();
+    command.stdin(lock).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut holder = processes::spawn(&mut command);
+    // It holds the lock as well, and this process could be killed.
+    drop(command);
+    let began = Instant::now();
+    let client = ctl::start(sandbox.ctl_command().args(["start", "late"]));
+    daemon.wait_for("late", "STARTING");
+    sandbox.ctl(&["stop", "late"]).exits(0);
+    let took = began.elapsed();
+    ctl::finish(client, "start late".into()).exits(1);
+    // It is looked after for six seconds where nobody is in a hurry.
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(daemon.component("late")["state"], "STOPPED");
+    send(holder.id(), Signal::TERM);
+    holder.wait().expect("it is ours");
+    processes::forget(&holder);
+    sandbox.ctl(&["start", "late"]).exits(0);
+    assert_eq!(sandbox.starts("starts").len(), 1);
 }

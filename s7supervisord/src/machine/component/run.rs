@@ -424,7 +424,7 @@ impl Component {
         }
     }
 
-    fn run_id(&self, step: &Step<'_>) -> RunId {
+    pub(super) fn run_id(&self, step: &Step<'_>) -> RunId {
         RunId {
             slot: step.slot,
             run: self.run,

@@ -158,14 +158,14 @@ impl Desk {
             Effect::SpawnOverdue(of) => format!("overdue {}", run(of)),
             Effect::Forget(slot) => format!("forget {}", name(slot)),
             Effect::Halt => "halt".to_owned(),
-            Effect::Remember(_) | Effect::Unremember(_) | Effect::RememberAll(_) => {
+            Effect::Remember(_) | Effect::Unremember(_) | Effect::RememberAll(_) | Effect::Hasten(_) => {
                 unreachable!("{effect:?} is told by itself")
             }
         };
         let told = |effect: &&Effect| {
             !matches!(
                 effect,
-                Effect::Remember(_) | Effect::Unremember(_) | Effect::RememberAll(_)
+                Effect::Remember(_) | Effect::Unremember(_) | Effect::RememberAll(_) | Effect::Hasten(_)
             )
         };
         effects.iter().filter(told).map(word).collect()

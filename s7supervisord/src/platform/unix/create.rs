@@ -16,12 +16,13 @@ use crate::state::journal::{Journal, Lent};
 use crate::state::known::Tally;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use s7proto::status::{SpawnFailure, SpawnStage};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The child runs a handful of frames of plain system calls on this stack, before it executes.
 const CHILD_STACK: usize = 32 * 1024;
@@ -37,6 +38,8 @@ pub struct Creator {
     pub instance: String,
     /// Who the daemon is itself, once it was looked up.
     pub own: OnceLock<Identity>,
+    /// Runs that are to end as soon as they are there, so that nothing is waited for on the way.
+    pub hastened: Mutex<HashSet<RunId>>,
 }
 
 /// Where a thread's children run until they execute.
@@ -106,7 +109,8 @@ impl Creator {
                 host_fault: false,
             });
         }
-        let lock = super::locks::lock_for(&self.locks, &plan.id, &self.instance)?;
+        let in_haste = || self.hastened().contains(&run);
+        let lock = super::locks::lock_for(&self.locks, &plan.id, &self.instance, &in_haste)?;
         let launch = Launch::new(&plan, run.run, &identity, &self.instance, &tally)?;
         let owner = identity.differs.then_some((identity.uid, identity.gid));
         let output = self
@@ -124,6 +128,12 @@ impl Creator {
             lock,
             cgroup,
         })
+    }
+
+    /// Runs that are to end as soon as they are there.
+    pub fn hastened(&self) -> MutexGuard<'_, HashSet<RunId>> {
+        // Nobody panics with this lock, and if somebody did, a set is whole all the same.
+        self.hastened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The run's own cgroup. Without one its tree is held together as everywhere else, so that keeps nothing from running.

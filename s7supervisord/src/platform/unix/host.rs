@@ -187,6 +187,13 @@ impl Host {
         self.spawner.submit(Order::Create { run, plan, tally });
     }
 
+    /// What the creation of a run waits for isn't waited for longer than it must.
+    pub fn hasten(&mut self, run: RunId) {
+        if self.coming.contains(&run.slot) {
+            self.spawner.hasten(run);
+        }
+    }
+
     /// Sends a signal to the first process of a run; `false` where it has ended.
     ///
     /// # Errors
@@ -279,6 +286,7 @@ impl Host {
                         self.recording.has_missed(run, &component, &why);
                     }
                     self.coming.remove(&run.slot);
+                    self.spawner.is_over(run);
                     self.add(run, component, (pid, Some(pidfd)), Origin::Own, (record, cgroup));
                     (run, Event::Spawned { pid })
                 }
@@ -292,6 +300,7 @@ impl Host {
                 }
                 Told::Spawned(Spawned::No { run, failure }) => {
                     self.coming.remove(&run.slot);
+                    self.spawner.is_over(run);
                     (run, Event::SpawnFailed(failure))
                 }
                 Told::Spawned(Spawned::Asking { run, command }) => match self.asking(run, command) {

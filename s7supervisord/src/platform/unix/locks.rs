@@ -14,12 +14,15 @@ use std::time::{Duration, Instant};
 const CREATION: Duration = Duration::from_secs(1);
 /// How long what holds a component's lock gets to be gone after it was killed.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// The same, where somebody waits for the stop of the run that it stands in the way of.
+const HASTY_PATIENCE: Duration = Duration::from_secs(1);
 /// From one look at the lock to the next.
 const LOCK_RETRY: Duration = Duration::from_millis(2);
 
 /// Takes the lock of `component`, which its processes will hold as long as one of them lives and hasn't closed it.
 ///
-/// A busy lock proves that something of an earlier run is left: it is killed. A free one proves nothing.
+/// A busy lock proves that something of an earlier run is left: it is killed; at once when `in_haste` says so, which it may at
+/// any time. A free one proves nothing.
 ///
 /// # Errors
 /// What holds it can't be ended.
@@ -27,6 +30,7 @@ pub fn lock_for(
     folder: &Path,
     component: &ComponentName,
     instance: &str,
+    in_haste: &dyn Fn() -> bool,
 ) -> Result<Option<File>, SpawnFailure> {
     let path = folder.join(component.as_str());
     // Whoever can read a file can lock it, so nobody else can.
@@ -45,11 +49,17 @@ pub fn lock_for(
     };
     let began = Instant::now();
     let mut killed = false;
+    let mut hasty_since = None;
     loop {
+        if hasty_since.is_none() && in_haste() {
+            hasty_since = Some(Instant::now());
+        }
+        let given_up = began.elapsed() >= CREATION + LOCK_PATIENCE
+            || hasty_since.is_some_and(|since| since.elapsed() >= HASTY_PATIENCE);
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Some(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) if began.elapsed() < CREATION + LOCK_PATIENCE => {
-                if began.elapsed() >= CREATION && !killed {
+            Err(rustix::io::Errno::WOULDBLOCK) if !given_up => {
+                if !killed && (hasty_since.is_some() || began.elapsed() >= CREATION) {
                     killed = kill_holders(&path, component, instance);
                 }
                 std::thread::sleep(LOCK_RETRY);
@@ -86,4 +96,34 @@ fn kill_holders(lock: &Path, component: &ComponentName, instance: &str) -> bool 
         killed = true;
     }
     killed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn in_haste_what_holds_a_lock_is_killed_at_once_and_what_cannot_be_killed_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let component = ComponentName::parse("is").unwrap();
+        let take = |in_haste: &dyn Fn() -> bool| lock_for(folder.path(), &component, "/run/s7", in_haste);
+        let held = take(&|| false).unwrap().unwrap();
+        let began = Instant::now();
+        let refused = take(&|| began.elapsed() > Duration::from_millis(50)).unwrap_err();
+        // This process is left alone.
+        assert!(
+            refused.host_fault && began.elapsed() < CREATION + LOCK_PATIENCE,
+            "{:?}",
+            began.elapsed()
+        );
+        let mut command = Command::new("sleep");
+        let mut holder = command.arg("100").stdin(Stdio::from(held)).spawn().unwrap();
+        drop(command);
+        let looked = AtomicBool::new(false);
+        let lock = take(&|| looked.swap(true, Ordering::Relaxed));
+        let ended = holder.wait().unwrap();
+        assert!(lock.unwrap().is_some() && !ended.success());
+    }
 }

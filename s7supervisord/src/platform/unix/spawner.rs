@@ -147,6 +147,7 @@ impl Spawner {
             locks,
             instance,
             own: OnceLock::new(),
+            hastened: Mutex::default(),
         };
         Ok(Self {
             threads: 0,
@@ -199,6 +200,16 @@ impl Spawner {
             }),
             Order::Note(_) | Order::RecordAgain(_) | Order::Forget(_) | Order::Remove(_) => {}
         }
+    }
+
+    /// What is being created of `run` is to end as soon as it is there.
+    pub fn hasten(&self, run: RunId) {
+        self.shared.creator.hastened().insert(run);
+    }
+
+    /// The order about `run` was carried out and told.
+    pub fn is_over(&self, run: RunId) {
+        self.shared.creator.hastened().remove(&run);
     }
 
     fn add_thread(&mut self) {

@@ -151,6 +151,11 @@ impl Host {
         match self.0 {}
     }
 
+    /// What the creation of a run waits for isn't waited for longer than it must.
+    pub fn hasten(&mut self, _run: RunId) {
+        match self.0 {}
+    }
+
     /// The run is over.
     pub fn forget(&mut self, _run: RunId, _tally: &Tally, _stays: Option<Stays>) {
         match self.0 {}

@@ -133,6 +133,10 @@ impl Court {
                 self.models.excused.extend(laggards);
                 self.models.open(*tier, now);
             }
+            Effect::Hasten(run) => {
+                let model = self.model(run.slot);
+                assert_eq!((model.run, model.process), (run.run, Some(Process::Creating)));
+            }
             Effect::SpawnOverdue(run) => {
                 let model = self.model(run.slot);
                 assert_eq!((model.run, model.process), (run.run, Some(Process::Creating)));
