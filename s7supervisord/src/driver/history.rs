@@ -66,6 +66,15 @@ impl History {
             self.remember(slot, at_ms, &what);
             name
         });
+        self.tell(at_ms, component, what);
+    }
+
+    /// Something has happened to a component that may not be in the registry.
+    pub fn note_of(&mut self, at_ms: i64, component: ComponentName, what: Happening) {
+        self.tell(at_ms, Some(component), what);
+    }
+
+    fn tell(&mut self, at_ms: i64, component: Option<ComponentName>, what: Happening) {
         self.sequence += 1;
         let event = Arc::new(Event {
             sequence: self.sequence,

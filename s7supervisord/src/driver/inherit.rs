@@ -8,7 +8,7 @@ use crate::machine::input::{Fate, Legacy, RunId, Slot};
 use crate::machine::moment::Moment;
 use crate::platform::leftovers;
 use crate::registry::fingerprint;
-use crate::state::known::{Known, StartedRun, Stays, Tally, Unrecorded};
+use crate::state::known::{Known, StartedRun, Stays, Tally, Unrecorded, end_of_leftover_words};
 use crate::state::line;
 use s7proto::event::Happening;
 use s7proto::name::ComponentName;
@@ -146,7 +146,31 @@ impl Driver {
         log::warn!(
             "{component}: run {run} was left by an earlier supervisor and is no longer wanted, ending it"
         );
+        let left = Happening::LeftOver { run, gone: false };
+        self.history
+            .note_of(self.clock.stamp().wall_ms, component.clone(), left);
         self.host.end_alone(started)
+    }
+
+    /// Nothing is left of runs that were ended so.
+    pub(super) fn leftovers_gone(&mut self) {
+        for gone in self.host.take_gone() {
+            let component = &gone.component;
+            log::info!(
+                "{component}: run {}, left by an earlier supervisor, is gone",
+                gone.run
+            );
+            let left = Happening::LeftOver {
+                run: gone.run,
+                gone: true,
+            };
+            self.history
+                .note_of(self.clock.stamp().wall_ms, component.clone(), left);
+            if self.roster.slot(component).is_none() {
+                // Else the record is about its present run, and this one was never in it.
+                self.host.note(vec![end_of_leftover_words(&gone)]);
+            }
+        }
     }
 
     /// Looks for runs that aren't in the record; the boot comes after it.

@@ -270,6 +270,7 @@ impl Driver {
                     for (run, event) in events {
                         self.fleet.event(stamp, run, event, &mut self.effects);
                     }
+                    self.leftovers_gone();
                 }
                 Some(call) = self.inbox.recv(), if self.booted && !settling => self.call(call),
                 (run, event) = self.checker.next() => {

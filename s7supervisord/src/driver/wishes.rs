@@ -111,13 +111,20 @@ impl Driver {
         let lines = unknown.map(|(name, _)| wishes::words(&name, None)).collect();
         self.wishes.note(lines);
         let mut remembered = Vec::new();
-        for (name, Wished { wish, who, at_ms }) in &self.wishes.of {
+        for (name, wished) in &self.wishes.of {
+            let Wished {
+                wish,
+                who,
+                at_ms,
+                before_stop,
+            } = wished;
             if let Some(slot) = self.roster.slot(name) {
                 remembered.push(Remembered {
                     slot,
                     wish: *wish,
                     who: who.clone(),
                     at_ms: *at_ms,
+                    overruled: *before_stop,
                 });
             }
             if *wish == Wish::Down {
@@ -139,9 +146,15 @@ impl Driver {
             wish,
             who,
             at_ms,
+            overruled,
         } = remembered;
         if let Some(name) = self.roster.name(slot) {
-            let wished = Wished { wish, who, at_ms };
+            let wished = Wished {
+                wish,
+                who,
+                at_ms,
+                before_stop: overruled,
+            };
             lines.push(wishes::words(name, Some(&wished)));
             self.wishes.of.insert(name.clone(), wished);
         }
@@ -160,19 +173,16 @@ impl Driver {
     pub(super) fn remember_all(&mut self, down: Option<(Actor, i64)>, lines: &mut Vec<String>) {
         if down.is_some() || self.wishes.all_down.is_some() {
             lines.push(wishes::all_words(down.as_ref()));
+            if down.is_some() {
+                wishes::all_are_before(&mut self.wishes.of);
+            }
             self.wishes.all_down = down;
         }
     }
 
     /// All wishes in force, as lines of the record.
     pub(super) fn wished(&self) -> Vec<String> {
-        let all = self.wishes.all_down.as_ref();
-        let all = all.map(|down| wishes::all_words(Some(down)));
-        let named = self.wishes.of.iter();
-        named
-            .map(|(name, wished)| wishes::words(name, Some(wished)))
-            .chain(all)
-            .collect()
+        wishes::all_lines(&self.wishes.of, self.wishes.all_down.as_ref())
     }
 
     /// The daemon begins anew and starts everything then, also what was stopped by hand.

@@ -200,8 +200,10 @@ pub struct Remembered {
     pub wish: Wish,
     /// Who wished it.
     pub who: Actor,
-    /// When, as wall time in milliseconds since 1970 (UTC).
+    /// When, as wall time in milliseconds since 1970 (UTC): only shown, since clocks are set back and forth.
     pub at_ms: i64,
+    /// Somebody has stopped everything after it was wished.
+    pub overruled: bool,
 }
 
 /// What an earlier daemon has known of a component.

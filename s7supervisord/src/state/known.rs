@@ -81,6 +81,9 @@ pub struct Known {
     pub others: Vec<String>,
 }
 
+/// More starts than that have never followed a crash: at a thousand a second, in 290 million years.
+const MOST_RESTARTS: u64 = u64::MAX / 2;
+
 /// Digits of the widest u64.
 pub const DIGITS: usize = 20;
 
@@ -143,6 +146,14 @@ pub fn end_words(component: &ComponentName, run: u64, tally: &Tally, stays: Opti
         Some(Stays::Fatal) => text.push_str(" stays=fatal"),
         None => {}
     }
+    text
+}
+
+/// The words of the line that says that a run of a component that has left the registry is over, of which nothing else is known.
+#[must_use]
+pub fn end_of_leftover_words(over: &StartedRun) -> String {
+    let mut text = end_words(&over.component, over.run, &Tally::default(), None);
+    let _ = write!(text, " began={}", over.began_ns);
     text
 }
 
@@ -216,7 +227,10 @@ impl Known {
                 }
                 "of" => self.made_of = u64::from_str_radix(value, 16).ok(),
                 "began" => self.began_ns = value.parse().unwrap_or(0),
-                "restarts" => self.tally.restarts = value.parse().unwrap_or(0),
+                // As far as it can go on being counted.
+                "restarts" => {
+                    self.tally.restarts = value.parse().map_or(0, |count: u64| count.min(MOST_RESTARTS))
+                }
                 "crashes" => self.tally.crashes = value.parse().unwrap_or(0),
                 "last" => self.tally.last_exit = read_exit(value),
                 "stays" => {

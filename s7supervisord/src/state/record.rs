@@ -15,6 +15,10 @@ use std::collections::BTreeMap;
 /// The format that this version writes. The first one had no number, no seals and no fields.
 pub const FORMAT: u32 = 2;
 
+/// No run has a higher number, so that there is always a next one: at a thousand starts a second it is reached after 290
+/// million years.
+const LAST_RUN: u64 = u64::MAX / 2;
+
 /// Lines of a newer version that are kept; more than a newer version is expected to write about each component.
 const KEPT_LINES: usize = 10_000;
 
@@ -91,7 +95,12 @@ impl Reading {
                 self.left.damaged += u32::from(!understood);
             }
             "wish" | "unwish" => wishes::take(kind, words, &mut self.left.wishes),
-            "all" => self.left.all_down = wishes::take_all(words),
+            "all" => {
+                self.left.all_down = wishes::take_all(words);
+                if self.left.all_down.is_some() {
+                    wishes::all_are_before(&mut self.left.wishes);
+                }
+            }
             // What an interrupted write of the first format has left of a word is nothing to be kept.
             _ if self.format >= 2 && self.left.others.len() < KEPT_LINES => {
                 self.left.others.push(line.to_owned());
@@ -101,9 +110,13 @@ impl Reading {
         Ok(())
     }
 
-    fn take_run<'a>(&mut self, kind: &str, words: &mut impl Iterator<Item = &'a str>) -> Option<()> {
+    fn take_run<'a>(
+        &mut self,
+        kind: &str,
+        words: &mut (impl Iterator<Item = &'a str> + Clone),
+    ) -> Option<()> {
         let component = ComponentName::parse(words.next()?).ok()?;
-        let run: u64 = words.next()?.parse().ok()?;
+        let run: u64 = words.next()?.parse().ok().filter(|run| *run <= LAST_RUN)?;
         match kind {
             "start" => {
                 let pid = words.next()?.parse().ok().filter(|pid| *pid > 1)?;
@@ -128,7 +141,13 @@ impl Reading {
                 self.left.known.insert(component, known);
             }
             "end" => {
+                let mut over = Known::default();
+                over.take(words.clone());
                 let known = self.left.known.entry(component).or_default();
+                if over.began_ns > 0 && over.began_ns < known.began_ns {
+                    // Of a run of that name before it left the registry; what has begun since counts from the beginning.
+                    return Some(());
+                }
                 // The end of a later one too: it was not even created before this one was over. One that is noted late says
                 // nothing about the next run.
                 if known.run <= run {
@@ -167,10 +186,7 @@ pub fn text(boot_id: &str, left: &Left) -> String {
     for (component, known) in &left.known {
         lines.extend(known.words(component));
     }
-    for (component, wished) in &left.wishes {
-        lines.push(wishes::words(component, Some(wished)));
-    }
-    lines.extend(left.all_down.as_ref().map(|down| wishes::all_words(Some(down))));
+    lines.extend(wishes::all_lines(&left.wishes, left.all_down.as_ref()));
     lines.extend(left.others.iter().cloned());
     lines.iter().map(|words| line::sealed(words)).collect()
 }

@@ -217,3 +217,63 @@ fn a_line_whose_holes_are_filled_is_read_as_what_was_filled_in() {
         "end is 12 restarts=7 crashes=2"
     );
 }
+
+#[test]
+fn what_was_wished_before_everything_was_stopped_is_told_by_the_order_of_the_lines() {
+    let lines = |more: &[&str]| {
+        let all = ["state 2", "boot b"].iter().chain(more);
+        all.map(|words| sealed(words)).collect::<String>()
+    };
+    // The clock was set back between them, by years.
+    let first = parse(
+        lines(&["wish is up uid:0 900", "all down uid:0 50", "wish ps up uid:0 20"]).as_bytes(),
+        "b",
+    )
+    .unwrap();
+    let before = |left: &Left| ["is", "ps"].map(|id| left.wishes[&name(id)].before_stop);
+    assert_eq!(before(&first), [true, false]);
+    // Also once it was said again in short.
+    let again = parse(text("b", &first).as_bytes(), "b").unwrap();
+    assert_eq!((before(&again), &again), ([true, false], &first));
+    let renewed = parse(
+        lines(&["wish is up uid:0 9", "all down uid:0 5", "wish is up uid:0 2"]).as_bytes(),
+        "b",
+    )
+    .unwrap();
+    assert!(!renewed.wishes[&name("is")].before_stop);
+}
+
+#[test]
+fn a_run_after_which_there_is_none_is_nobodys() {
+    let text = |run: u64| {
+        [
+            "state 2".to_owned(),
+            "boot b".to_owned(),
+            format!("start is {run} 77 5 restarts={run}"),
+        ]
+    };
+    for (run, believed) in [(u64::MAX, false), (u64::MAX - 1, false), (u64::MAX / 2, true)] {
+        let lines: String = text(run).iter().map(|words| sealed(words)).collect();
+        let left = parse(lines.as_bytes(), "b").unwrap();
+        assert_eq!(
+            (left.known.len(), left.damaged),
+            if believed { (1, 0) } else { (0, 1) },
+            "{run}"
+        );
+    }
+}
+
+#[test]
+fn the_late_end_of_a_run_from_before_a_name_was_given_again_says_nothing_of_the_new_one() {
+    let all = [
+        "state 2",
+        "boot b",
+        "start is 1 100 500",
+        "end is 7 began=400",
+        "end ps 3 began=400",
+    ];
+    let lines: String = all.iter().map(|words| sealed(words)).collect();
+    let left = parse(lines.as_bytes(), "b").unwrap();
+    assert_eq!(recorded(&left.known[&name("is")]), (1, 100));
+    assert_eq!(left.known[&name("ps")].run, 3);
+}

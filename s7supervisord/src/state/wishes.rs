@@ -1,6 +1,6 @@
 //! What people have wished by name, as it stands in the record: `wish <component> <up|down> <who> <at>`, where who is
 //! `uid:<number>`, `sid:<sid>` or `supervisor` and at is wall time in milliseconds since 1970; `unwish <component>` takes it
-//! back. A line that can't be understood is passed over.
+//! back. The order of the lines decides what holds, the times are only shown. A line that can't be understood is passed over.
 
 use s7proto::name::ComponentName;
 use s7proto::status::{Actor, Wish};
@@ -13,8 +13,10 @@ pub struct Wished {
     pub wish: Wish,
     /// Who wished it.
     pub who: Actor,
-    /// When, as wall time in milliseconds since 1970 (UTC).
+    /// When, as wall time in milliseconds since 1970 (UTC): only shown, since clocks are set back and forth.
     pub at_ms: i64,
+    /// Somebody has stopped everything after it: the line that says so comes later in the record.
+    pub before_stop: bool,
 }
 
 /// The wishes by component.
@@ -23,7 +25,7 @@ pub type Wishes = BTreeMap<ComponentName, Wished>;
 /// The words of the line that notes a wish, or that there is none any more.
 #[must_use]
 pub fn words(component: &ComponentName, wished: Option<&Wished>) -> String {
-    let Some(Wished { wish, who, at_ms }) = wished else {
+    let Some(Wished { wish, who, at_ms, .. }) = wished else {
         return format!("unwish {component}");
     };
     let wish = match wish {
@@ -40,6 +42,26 @@ pub fn all_words(down: Option<&(Actor, i64)>) -> String {
         Some((who, at_ms)) => format!("all down {} {at_ms}", actor(who)),
         None => "all up".to_owned(),
     }
+}
+
+/// The words of the lines that say all of it, in the order in which it was wished as far as that matters.
+#[must_use]
+pub fn all_lines(wishes: &Wishes, down: Option<&(Actor, i64)>) -> Vec<String> {
+    let named = |before_stop: bool| {
+        let wished = wishes
+            .iter()
+            .filter(move |(_, wished)| wished.before_stop == before_stop);
+        wished.map(|(component, wished)| words(component, Some(wished)))
+    };
+    named(true)
+        .chain(down.map(|down| all_words(Some(down))))
+        .chain(named(false))
+        .collect()
+}
+
+/// Somebody has stopped everything: what was wished by name so far was wished before that.
+pub fn all_are_before(wishes: &mut Wishes) {
+    wishes.values_mut().for_each(|wished| wished.before_stop = true);
 }
 
 fn actor(who: &Actor) -> String {
@@ -76,7 +98,12 @@ fn wished<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Wished> {
     };
     let who = read_actor(words.next()?)?;
     let at_ms = words.next()?.parse().ok()?;
-    words.next().is_none().then_some(Wished { wish, who, at_ms })
+    words.next().is_none().then_some(Wished {
+        wish,
+        who,
+        at_ms,
+        before_stop: false,
+    })
 }
 
 /// The words of a line about everything, after its first one: who has stopped it, and when.

@@ -5,6 +5,7 @@ mod backoff;
 mod environment;
 mod exit_policy;
 mod grace_period;
+mod left_over;
 mod output;
 mod reload;
 mod start_order;

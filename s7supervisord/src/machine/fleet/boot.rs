@@ -38,11 +38,11 @@ impl Turn<'_> {
                 wish,
                 who,
                 at_ms,
+                overruled,
             } = remembered;
-            // Who has stopped everything has stopped what was started by name before, too.
-            let overruled = all_down.as_ref().is_some_and(|(_, since)| at_ms < *since);
             match wish {
-                Wish::Up if overruled => {}
+                // Who has stopped everything has stopped what was started by name before, too.
+                Wish::Up if overruled && all_down.is_some() => {}
                 Wish::Up => drop(up.insert(slot)),
                 Wish::Down => {
                     down.insert(slot);

@@ -242,6 +242,7 @@ impl Turn<'_> {
                 wish,
                 who: who.clone(),
                 at_ms: self.stamp.wall_ms,
+                overruled: false,
             }));
         }
     }

@@ -228,8 +228,13 @@ fn act(desk: &mut Desk, input: &str) -> Option<Vec<crate::machine::effect::Effec
         ["boot", ref wishes @ ..] => {
             let (all, named): (Vec<&str>, Vec<&str>) =
                 wishes.iter().partition(|wish| wish.starts_with("all="));
-            let remembered = named.iter().map(|wish| remembered(desk, wish)).collect();
             let all_down = all.first().map(|all| (Actor::Uid(0), noted(all).2));
+            let remembered = named.iter().map(|wish| {
+                let one = remembered(desk, wish);
+                let overruled = all_down.as_ref().is_some_and(|(_, since)| one.at_ms < *since);
+                Remembered { overruled, ..one }
+            });
+            let remembered = remembered.collect();
             Command::Boot(remembered, all_down)
         }
         ["start", "all"] => Command::StartAll,
@@ -262,6 +267,7 @@ fn remembered(desk: &Desk, wish: &str) -> Remembered {
         wish,
         who: Actor::Uid(0),
         at_ms,
+        overruled: false,
     }
 }
 

@@ -120,6 +120,7 @@ fn boot(wish: Wish) -> Command {
         wish,
         who: Actor::Uid(0),
         at_ms: 0,
+        overruled: false,
     };
     Command::Boot(vec![remembered], None)
 }

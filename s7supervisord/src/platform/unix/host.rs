@@ -18,7 +18,7 @@ use crate::failpoint::{self, Point};
 use crate::machine::input::{Event, RunId, Slot};
 use crate::registry::plan::ComponentPlan;
 use crate::state::journal::Journal;
-use crate::state::known::{Stays, Tally, end_words};
+use crate::state::known::{StartedRun, Stays, Tally, end_words};
 
 use rustix::process::{WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
@@ -61,6 +61,8 @@ pub struct Host {
     recording: Recording,
     instance: String,
     leftovers: Option<Leftovers>,
+    /// Runs that nobody waited for and of which nothing is left.
+    gone: Vec<StartedRun>,
 }
 
 impl Host {
@@ -125,6 +127,7 @@ impl Host {
             recording: Recording::default(),
             instance,
             leftovers: None,
+            gone: Vec::new(),
         })
     }
 
@@ -308,6 +311,10 @@ impl Host {
                     None => continue,
                 },
                 Told::Swept(Swept::Empty(run)) => (run, Event::Emptied),
+                Told::Swept(Swept::Alone(run)) => {
+                    self.gone.push(run);
+                    continue;
+                }
                 Told::Swept(Swept::Survivors(run, left)) => (run, Event::Survivors(left)),
                 Told::CannotAsk(run) => (run, Event::CannotAsk),
             });

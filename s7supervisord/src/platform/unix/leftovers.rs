@@ -243,14 +243,15 @@ fn look(treated: &mut Vec<Treatment>, instance: &str, tell: &dyn Fn(Swept)) {
                 EMPTY_LOOKS
             }
     }) {
-        match (treatment.run, &treatment.cgroup) {
-            (Some(run), _) => tell(Swept::Empty(run)),
-            (None, Some(cgroup)) => {
+        let Some(run) = treatment.run else {
+            if let Some(cgroup) = &treatment.cgroup {
                 // What fails here is tried again when the daemon ends.
                 let _ = cgroup.remove();
             }
-            (None, None) => {}
-        }
+            tell(Swept::Alone(treatment.record));
+            continue;
+        };
+        tell(Swept::Empty(run));
     }
 }
 

@@ -67,6 +67,8 @@ pub enum Job {
 pub enum Swept {
     /// Nothing is left of the tree. Only for runs whose first process has ended.
     Empty(RunId),
+    /// Nothing is left of a run that nobody waits for.
+    Alone(StartedRun),
     /// So many were still there when they were killed.
     Survivors(RunId, u32),
 }

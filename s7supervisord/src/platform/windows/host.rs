@@ -53,6 +53,11 @@ impl Host {
         match self.0 {}
     }
 
+    /// The runs that were ended so and are gone.
+    pub fn take_gone(&mut self) -> Vec<StartedRun> {
+        match self.0 {}
+    }
+
     /// Every run that lives was told.
     pub fn all_are_known(&mut self) {
         match self.0 {}

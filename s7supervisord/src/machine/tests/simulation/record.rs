@@ -203,6 +203,7 @@ impl Record {
             wish: *wish,
             who: Actor::Uid(0),
             at_ms: *at_ms,
+            overruled: self.all_down.is_some_and(|since| *at_ms < since),
         });
         (remembered.collect(), self.all_down.map(|at| (Actor::Uid(0), at)))
     }

@@ -58,6 +58,11 @@ impl Host {
         Ok(())
     }
 
+    /// The runs that were given to [`Host::end_alone`] and are gone, each once.
+    pub fn take_gone(&mut self) -> Vec<StartedRun> {
+        std::mem::take(&mut self.gone)
+    }
+
     /// Every run that an earlier daemon has begun and that lives was told here. To be called once, before anything is created.
     pub fn all_are_known(&mut self) {
         self.sweeper.order(Job::AllKnown);
