@@ -10,6 +10,7 @@ mod output;
 mod reload;
 mod start_order;
 mod upgrade;
+mod upgrade_candidate;
 mod upgrade_orphans;
 mod upgrade_refused;
 mod wishes;

@@ -1,9 +1,9 @@
 //! A binary that is to take this one's place: opened once, checked, asked and executed through that one descriptor.
 
+use super::candidate::Candidate;
 use super::trusted::{self, Distrust};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, MemfdFlags, Mode, OFlags};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use s7proto::refusal::UpgradeProblem;
 use std::ffi::OsString;
 use std::fs::File;
@@ -11,16 +11,11 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How much of what a program says is heard: one line of JSON, or why it can't, is far shorter.
 const MOST: usize = 16 * 1024;
-/// Between two looks whether a program that has closed its output has ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
-
-/// How long something may take to be gone that was killed.
-const KILLED: Duration = Duration::from_secs(1);
 
 /// An open binary.
 #[derive(Debug)]
@@ -134,25 +129,24 @@ impl Binary {
         };
         let deadline = Instant::now() + within;
         let (said, output) = io::pipe().map_err(unusable)?;
-        let mut command = self.command(self.path.clone().into_os_string());
+        let name = self.path.clone().into_os_string();
+        let mut command = self.command(name.clone());
         command
             .arg(argument)
             .stdin(on_file(input).map_err(unusable)?)
             .stdout(output.try_clone().map_err(unusable)?)
             .stderr(output)
-            .env_clear()
-            .process_group(0);
+            .env_clear();
         for name in ["PATH", "LANG"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
-        let mut child = command.spawn().map_err(unusable)?;
+        let candidate = Candidate::start(&mut command, name).map_err(unusable)?;
         // It holds the writing end of the pipe.
         drop(command);
-        let heard = hear(said, deadline).and_then(|said| Ok((said, has_ended(&child, deadline)?)));
-        // With everything in its group: nothing of it has any business here.
-        let status = end(&mut child);
+        let heard = hear(said, deadline).and_then(|said| Ok((said, candidate.has_ended(deadline)?)));
+        let status = candidate.end();
         let (said, in_time) = heard.map_err(unusable)?;
         let status = status.map_err(unusable)?.filter(|_| in_time);
         let Some(status) = status else {
@@ -198,35 +192,4 @@ fn hear(mut said: io::PipeReader, deadline: Instant) -> io::Result<Vec<u8>> {
         }
     }
     Ok(heard)
-}
-
-/// Whether it ends until the deadline. It is not reaped, so that its number stays its own.
-fn has_ended(child: &Child, deadline: Instant) -> io::Result<bool> {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    let pid = pid_of(child)?;
-    loop {
-        if rustix::process::waitid(WaitId::Pid(pid), options)?.is_some() {
-            return Ok(true);
-        }
-        if Instant::now() >= deadline {
-            return Ok(false);
-        }
-        std::thread::sleep(LOOK_AGAIN);
-    }
-}
-
-/// Ends it and everything in its group, and reaps it; `None` where the system doesn't let it be killed.
-fn end(child: &mut Child) -> io::Result<Option<ExitStatus>> {
-    // Nothing in its group is no failure.
-    let _ = rustix::process::kill_process_group(pid_of(child)?, Signal::KILL);
-    if has_ended(child, Instant::now() + KILLED)? {
-        child.wait().map(Some)
-    } else {
-        Ok(None)
-    }
-}
-
-fn pid_of(child: &Child) -> io::Result<Pid> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    pid.ok_or_else(|| io::Error::other("its process id is out of range"))
 }

@@ -120,19 +120,31 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
 /// It may wait for that process's memory, so never on the core loop.
 #[must_use]
 pub fn marker(pid: u32, instance: &str) -> Option<(String, u64)> {
-    let environment = contents(&File::open(format!("/proc/{pid}/environ")).ok()?);
-    let value = |name: &str| {
-        environment.split(|byte| *byte == 0).find_map(|variable| {
-            std::str::from_utf8(variable)
-                .ok()?
-                .strip_prefix(name)?
-                .strip_prefix('=')
-                .map(str::to_owned)
-        })
-    };
+    let environment = environment(pid)?;
+    let value = |name: &str| value(&environment, name);
     // Other supervisors on this machine have components of the same names.
     value("S7_INSTANCE").filter(|of| of == instance)?;
     Some((value("S7_COMPONENT")?, value("S7_RUN")?.parse().ok()?))
+}
+
+/// A variable in the environment of a process. May wait as [`marker`].
+#[must_use]
+pub fn variable(pid: u32, name: &str) -> Option<String> {
+    value(&environment(pid)?, name)
+}
+
+fn environment(pid: u32) -> Option<Vec<u8>> {
+    Some(contents(&File::open(format!("/proc/{pid}/environ")).ok()?))
+}
+
+fn value(environment: &[u8], name: &str) -> Option<String> {
+    environment.split(|byte| *byte == 0).find_map(|variable| {
+        std::str::from_utf8(variable)
+            .ok()?
+            .strip_prefix(name)?
+            .strip_prefix('=')
+            .map(str::to_owned)
+    })
 }
 
 /// Whether `pid` lives: its descriptor tells, not its state, which says "zombie" as soon as its first thread has ended.

@@ -4,6 +4,7 @@ mod appointments;
 mod archive;
 mod ask;
 mod budget;
+mod candidate;
 mod census;
 mod cgroup;
 mod cgroup_place;
