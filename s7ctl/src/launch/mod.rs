@@ -98,7 +98,17 @@ pub async fn supervisor(
     command.env(DETACHED_VARIABLE, "1");
     os::detach(&mut command);
     let mut child = command.spawn().map_err(cannot)?;
-    wait(&mut child, said, candidates, deadline).await
+    let late = format!(
+        "the supervisor was started (pid {}) but does not answer",
+        child.id()
+    );
+    let ended = |status: ExitStatus| {
+        // Another one was faster and is still on its way to answering.
+        let waits = status.code() == Some(ANOTHER_IS_THERE) && !deadline.passed();
+        (!waits).then(|| ended_early(status, &said))
+    };
+    let hint = "it goes on starting; see: s7ctl status";
+    answer(candidates, deadline, Some((&mut child, &ended)), (&late, hint)).await
 }
 
 /// Has the service manager start the supervisor, and waits until it answers.
@@ -120,68 +130,16 @@ async fn by_service_manager(
         .stdout(said.try_clone().map_err(cannot)?)
         .stderr(said.try_clone().map_err(cannot)?);
     let mut child = command.spawn().map_err(cannot)?;
-    loop {
-        let ended = child.try_wait().unwrap_or(None);
-        let error = match connect::open(candidates, deadline).await {
-            Ok(daemon) => return Ok(daemon),
-            Err(error) => error,
-        };
-        match error.kind {
-            Kind::NoSupervisor | Kind::Connection => {}
-            _ => return Err(error),
-        }
-        if ended.is_some_and(|status| !status.success()) {
-            let said = tail(said).unwrap_or_default();
+    let hint = "see: s7supervisord service status";
+    let ended = |status: ExitStatus| {
+        (!status.success()).then(|| {
+            let said = tail(&said).unwrap_or_default();
             let message = format!("the service manager could not start the supervisor. It said:\n{said}");
-            return Err(CtlError::new(Kind::Failed, message).hint("see: s7supervisord service status"));
-        }
-        if deadline.passed() {
-            let within = quantity::seconds(deadline.within());
-            let message = format!("the service was started but does not answer within {within}");
-            return Err(CtlError::new(Kind::TimedOut, message)
-                .because(error)
-                .hint("see: s7supervisord service status"));
-        }
-        tokio::time::sleep(LOOK_AGAIN.min(deadline.remaining())).await;
-    }
-}
-
-async fn wait(
-    child: &mut Child,
-    said: File,
-    candidates: &[Endpoint],
-    deadline: Deadline,
-) -> Result<Daemon, CtlError> {
-    loop {
-        // Its end is looked at before the connection: another supervisor may have been faster, and then that one answers.
-        let ended = child.try_wait().unwrap_or(None);
-        let error = match connect::open(candidates, deadline).await {
-            Ok(daemon) => return Ok(daemon),
-            Err(error) => error,
-        };
-        if let Some(status) = ended {
-            // Another one was faster and is still on its way to answering.
-            if status.code() != Some(ANOTHER_IS_THERE) || deadline.passed() {
-                return Err(ended_early(status, said));
-            }
-        }
-        match error.kind {
-            // It has made its socket and not come to listen, or not come to greet.
-            Kind::NoSupervisor | Kind::Connection => {}
-            _ => return Err(error),
-        }
-        if deadline.passed() {
-            let within = quantity::seconds(deadline.within());
-            let message = format!(
-                "the supervisor was started (pid {}) but does not answer within {within}",
-                child.id()
-            );
-            return Err(CtlError::new(Kind::TimedOut, message)
-                .because(error)
-                .hint("it goes on starting; see: s7ctl status"));
-        }
-        tokio::time::sleep(LOOK_AGAIN.min(deadline.remaining())).await;
-    }
+            CtlError::new(Kind::Failed, message).hint(hint)
+        })
+    };
+    let late = "the service was started but does not answer";
+    answer(candidates, deadline, Some((&mut child, &ended)), (late, hint)).await
 }
 
 /// Connects to the supervisor that has taken the place of `daemon`.
@@ -200,21 +158,44 @@ pub async fn next(daemon: &mut Daemon, deadline: Deadline) -> Result<(), CtlErro
 /// [`Kind::TimedOut`] where it does not answer until `deadline`.
 pub async fn reconnect(candidates: &[Endpoint], what: &str, deadline: Deadline) -> Result<Daemon, CtlError> {
     let deadline = deadline.at_most(UNTIL_IT_ANSWERS);
+    let late = format!("{what}, but the next one does not answer");
+    let hint = "see its own log; s7ctl start brings it up";
+    answer(candidates, deadline, None, (&late, hint)).await
+}
+
+/// What the end of a process means that was to bring the supervisor up; `None` where it may come all the same.
+type Ended<'a> = &'a dyn Fn(ExitStatus) -> Option<CtlError>;
+
+/// Connects to a supervisor that is on its way, as soon as it answers. `starting` is the process that brings it up; `late` is
+/// the beginning of the sentence that is said where it doesn't answer in time, and a hint.
+async fn answer(
+    candidates: &[Endpoint],
+    deadline: Deadline,
+    mut starting: Option<(&mut Child, Ended<'_>)>,
+    late: (&str, &str),
+) -> Result<Daemon, CtlError> {
     loop {
+        // Its end is looked at before the connection: another supervisor may have been faster, and then that one answers.
+        let over = starting.as_mut().and_then(|(child, ended)| {
+            let status = child.try_wait().unwrap_or(None)?;
+            Some((status, *ended))
+        });
         let error = match connect::open(candidates, deadline).await {
             Ok(daemon) => return Ok(daemon),
             Err(error) => error,
         };
+        if let Some(why) = over.and_then(|(status, ended)| ended(status)) {
+            return Err(why);
+        }
         match error.kind {
+            // It has made its socket and not come to listen, or not come to greet.
             Kind::NoSupervisor | Kind::Connection => {}
             _ => return Err(error),
         }
         if deadline.passed() {
             let within = quantity::seconds(deadline.within());
-            let message = format!("{what}, but the next one does not answer within {within}");
-            return Err(CtlError::new(Kind::TimedOut, message)
-                .because(error)
-                .hint("see its own log; s7ctl start brings it up"));
+            let message = format!("{} within {within}", late.0);
+            return Err(CtlError::new(Kind::TimedOut, message).because(error).hint(late.1));
         }
         tokio::time::sleep(LOOK_AGAIN.min(deadline.remaining())).await;
     }
@@ -223,7 +204,7 @@ pub async fn reconnect(candidates: &[Endpoint], what: &str, deadline: Deadline) 
 /// The exit code of a supervisor that finds its endpoint taken (DESIGN 10).
 const ANOTHER_IS_THERE: i32 = 69;
 
-fn ended_early(status: ExitStatus, said: File) -> CtlError {
+fn ended_early(status: ExitStatus, said: &File) -> CtlError {
     let how = match status.code() {
         Some(code) => format!("it ended with exit code {code} ({})", meaning(code)),
         None => format!("it ended: {status}"),
@@ -259,7 +240,7 @@ pub fn meaning(code: i32) -> &'static str {
 }
 
 /// The last lines, from the beginning of a line.
-fn tail(mut said: File) -> io::Result<String> {
+fn tail(mut said: &File) -> io::Result<String> {
     let length = said.metadata()?.len();
     let from = length.saturating_sub(TAIL);
     said.seek(SeekFrom::Start(from))?;
@@ -281,13 +262,13 @@ mod tests {
     #[test]
     fn the_tail_is_whole_lines_of_what_was_said_last() {
         let mut file = tempfile::tempfile().unwrap();
-        assert_eq!(tail(file.try_clone().unwrap()).unwrap(), "");
+        assert_eq!(tail(&file).unwrap(), "");
         writeln!(file, "first\nsecond").unwrap();
-        assert_eq!(tail(file.try_clone().unwrap()).unwrap(), "first\nsecond");
+        assert_eq!(tail(&file).unwrap(), "first\nsecond");
         for line in 0..1000 {
             writeln!(file, "line {line}").unwrap();
         }
-        let text = tail(file).unwrap();
+        let text = tail(&file).unwrap();
         assert!(text.starts_with("line ") && text.ends_with("line 999"), "{text}");
         assert!(text.len() as u64 <= TAIL);
     }
