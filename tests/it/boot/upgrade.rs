@@ -35,8 +35,10 @@ fn version(machine: &Machine) -> String {
 #[test]
 fn an_upgrade_is_no_event_for_systemd_and_its_watchdog_is_fed_by_the_next_image_needs_systemd() {
     let test = "an_upgrade_is_no_event_for_systemd_and_its_watchdog_is_fed_by_the_next_image_needs_systemd";
-    let Some(machine) = Machine::boot(test, &[Server::new("one", "wait"), Server::new("two", "wait").tier(2)])
-    else {
+    let Some(machine) = Machine::boot(
+        test,
+        &[Server::new("one", "wait"), Server::new("two", "wait").tier(2)],
+    ) else {
         return;
     };
     machine.install(&[]);
@@ -55,7 +57,9 @@ fn an_upgrade_is_no_event_for_systemd_and_its_watchdog_is_fed_by_the_next_image_
     let own = version(&machine);
     let newer = "/srv/versions/newer";
     let _ = machine
-        .shell(&format!("mkdir /srv/versions && cp /srv/is/bin/s7supervisord {newer}"))
+        .shell(&format!(
+            "mkdir /srv/versions && cp /srv/is/bin/s7supervisord {newer}"
+        ))
         .exits(0);
 
     for round in 0..3 {

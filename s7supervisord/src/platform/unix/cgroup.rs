@@ -174,6 +174,12 @@ impl Home {
         Ok(tree)
     }
 
+    /// Where one of its own files lies.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     fn tree(&self, component: &ComponentName, run: u64) -> Tree {
         Tree {
             folder: self.folder.join(format!("{component}.{run}")),
