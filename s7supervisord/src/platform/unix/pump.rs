@@ -244,11 +244,13 @@ impl Pumps {
         }
     }
 
-    /// Waits until no pipe is left that nobody can write to.
-    pub(super) fn drain(&self, deadline: Duration) -> bool {
+    /// Waits until none of those components has a pipe left that nobody can write to.
+    pub(super) fn drain(&self, deadline: Duration, which: impl Fn(&ComponentName) -> bool) -> bool {
         let start = Instant::now();
+        let is_full =
+            |pipe: &Arc<Pipe>| which(&pipe.stream.component) && fifo::has_no_writer(pipe.read.as_fd());
         let mut pipes = lock(&self.pipes);
-        while pipes.values().any(|pipe| fifo::has_no_writer(pipe.read.as_fd())) {
+        while pipes.values().any(is_full) {
             let left = deadline.saturating_sub(start.elapsed());
             if left.is_zero() {
                 return false;
