@@ -94,7 +94,9 @@ impl Driver {
     /// The same, with all facts and with what past runs have written last.
     pub(super) fn story(&self, slots: &[Slot], answer: Answer) {
         let explained = self.explained(slots);
-        let facts = explained.iter().map(|one| self.facts(one.slot).unwrap_or_default());
+        let facts = explained
+            .iter()
+            .map(|one| self.facts(one.slot).unwrap_or_default());
         let facts: Vec<Vec<ComponentFact>> = facts.collect();
         let capture = self.capture.clone();
         tokio::task::spawn_blocking(move || {

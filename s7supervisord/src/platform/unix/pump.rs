@@ -265,7 +265,7 @@ impl Pumps {
     }
 
     fn run(&self, glass: &Glass) {
-        block_signals();
+        super::signals::keep_from_this_thread();
         let nowhere = self.nowhere.as_fd();
         let zone = &self.zone;
         let tools = Tools { nowhere, glass, zone };
@@ -442,16 +442,5 @@ impl Pumps {
             }
         }
         mine
-    }
-}
-
-/// Signals are for other threads; above all SIGXFSZ, which a log that reaches the daemon's own file size limit would
-/// send to the thread that writes it, and which would end the daemon.
-pub(super) fn block_signals() {
-    // SAFETY: sigfillset initialises the set it is given, and pthread_sigmask only reads it.
-    unsafe {
-        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
     }
 }
