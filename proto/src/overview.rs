@@ -38,6 +38,13 @@ pub enum SupervisorFact {
     },
     /// What all output pipes together hold at most, in bytes.
     PipeBytes(u64),
+    /// Another binary was to take its place and could not be executed at the last step; it carries on itself.
+    UpgradeFailed {
+        /// Which binary, and why.
+        why: String,
+        /// When, as wall time in milliseconds since 1970 (UTC).
+        at_ms: i64,
+    },
 }
 
 /// What else is to be known of one component.

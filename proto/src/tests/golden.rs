@@ -133,7 +133,8 @@ variants!(done, Done,
     Done::Overview(_) => "Overview", Done::Upgrading { .. } => "Upgrading", Done::HandedOver => "HandedOver",
     Done::OutputHandedOver(_) => "OutputHandedOver", Done::Story(_) => "Story");
 variants!(supervisor_fact, SupervisorFact, SupervisorFact::StaleRegistry { .. } => "StaleRegistry",
-    SupervisorFact::TookOver { .. } => "TookOver", SupervisorFact::PipeBytes(_) => "PipeBytes");
+    SupervisorFact::TookOver { .. } => "TookOver", SupervisorFact::PipeBytes(_) => "PipeBytes",
+    SupervisorFact::UpgradeFailed { .. } => "UpgradeFailed");
 variants!(component_fact, ComponentFact, ComponentFact::Adopted => "Adopted",
     ComponentFact::Containment(_) => "Containment", ComponentFact::PipeBytes(_) => "PipeBytes");
 variants!(outcome, Outcome,

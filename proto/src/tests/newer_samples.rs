@@ -96,6 +96,10 @@ pub fn dones() -> Vec<(&'static str, Done)> {
                 adopted: 20,
             },
             SupervisorFact::PipeBytes(20 << 20),
+            SupervisorFact::UpgradeFailed {
+                why: "w".into(),
+                at_ms: 1_795_343_465_250,
+            },
         ],
         components: vec![ComponentFacts {
             id: name("ps"),

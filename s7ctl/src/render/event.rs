@@ -99,7 +99,7 @@ fn ended(report: &ExitReport) -> String {
         EndCause::Requested => format!("stopped as asked: {how}"),
         EndCause::KilledAfterTimeout => format!("did not stop in time and was killed: {how}"),
         EndCause::Unseen => format!("ended while no supervisor was there: {how}"),
-        EndCause::OutOfMemory => format!("killed for want of memory: {how}"),
+        EndCause::OutOfMemory => format!("killed, most likely by the kernel for want of memory: {how}"),
         EndCause::Hung => format!("no longer answered and was stopped: {how}"),
         EndCause::TooMuchMemory => format!("took more memory than it may and was stopped: {how}"),
         EndCause::DependencyLost => format!("stopped with what it depends on: {how}"),

@@ -88,12 +88,18 @@ fn status(report: &StatusReport, facts: &Facts, page: &Page) -> String {
     text.push('\n');
     text.push_str(&supervisor(&report.supervisor));
     for fact in &facts.supervisor {
-        if let SupervisorFact::StaleRegistry { file, diagnostics } = fact {
-            text.push_str(&format!(
+        match fact {
+            SupervisorFact::StaleRegistry { file, diagnostics } => text.push_str(&format!(
                 "warning: the registry {} cannot be loaded ({}); the last one that could is in force; see: s7ctl check\n",
                 visible(file),
                 sentence::findings(diagnostics)
-            ));
+            )),
+            SupervisorFact::UpgradeFailed { why, at_ms } => text.push_str(&format!(
+                "warning: the upgrade at {} has failed, and this supervisor carries on: {}; mend that and repeat: s7ctl upgrade\n",
+                page.clock.in_words(*at_ms),
+                visible(why)
+            )),
+            SupervisorFact::TookOver { .. } | SupervisorFact::PipeBytes(_) => {}
         }
     }
     text

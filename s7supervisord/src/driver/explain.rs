@@ -6,6 +6,7 @@ use crate::daemon_log::audit_file;
 use crate::machine::input::Slot;
 use crate::output::dated::before_suffix;
 use crate::output::last_words::{Ends, last_words};
+use crate::platform::output::Capture;
 use crate::platform::{host, process};
 use crate::registry::check::{argv, command_line, stop_text};
 use crate::registry::plan::{ComponentPlan, HealthPlan, ProbePlan};
@@ -69,12 +70,21 @@ impl Explained {
     }
 }
 
+/// The end of a run is known before its last words are in the file, and those are what is asked for.
+fn settle(capture: &Capture, explained: &[Explained]) {
+    let of = |one: &Explained| one.explanation.status.id.clone();
+    let components: Vec<ComponentName> = explained.iter().map(of).collect();
+    capture.settle(&components, super::logs::LAST_WORDS);
+}
+
 impl Driver {
     /// Answers with everything that says why `slots` are as they are.
     pub(super) fn why(&self, slots: &[Slot], answer: Answer) {
         let explained = self.explained(slots);
+        let capture = self.capture.clone();
         // The output is read beside the loop; the answer goes from there straight to the client.
         tokio::task::spawn_blocking(move || {
+            settle(&capture, &explained);
             let share = LINES_BYTES.min(s7proto::LIMITS.log_bytes / explained.len().max(1));
             let explanations = explained.into_iter().map(|one| one.with_output(share)).collect();
             answer.reply(Ok(Done::Why(explanations)));
@@ -83,24 +93,26 @@ impl Driver {
 
     /// The same, with all facts and with what past runs have written last.
     pub(super) fn story(&self, slots: &[Slot], answer: Answer) {
-        let stories: Vec<(Explained, Vec<ComponentFact>, Ends)> = self
-            .explained(slots)
-            .into_iter()
-            .map(|one| {
-                let facts = self.facts(one.slot).unwrap_or_default();
-                let ends = self.capture.ends(&one.explanation.status.id);
-                (one, facts, ends)
-            })
-            .collect();
+        let explained = self.explained(slots);
+        let facts = explained
+            .iter()
+            .map(|one| self.facts(one.slot).unwrap_or_default());
+        let facts: Vec<Vec<ComponentFact>> = facts.collect();
+        let capture = self.capture.clone();
         tokio::task::spawn_blocking(move || {
-            let share = s7proto::LIMITS.log_bytes / stories.len().max(1);
+            settle(&capture, &explained);
+            let share = s7proto::LIMITS.log_bytes / explained.len().max(1);
             let (share, words_share) = (LINES_BYTES.min(share / 2), WORDS_BYTES.min(share / 10));
-            let told = |(one, facts, ends): (Explained, _, Ends)| Story {
-                last_words: one.last_words(&ends, words_share),
-                explanation: one.with_output(share),
-                facts,
+            let told = |(one, facts): (Explained, _)| {
+                let ends = capture.ends(&one.explanation.status.id);
+                Story {
+                    last_words: one.last_words(&ends, words_share),
+                    explanation: one.with_output(share),
+                    facts,
+                }
             };
-            answer.reply(Ok(Done::Story(stories.into_iter().map(told).collect())));
+            let stories = explained.into_iter().zip(facts).map(told).collect();
+            answer.reply(Ok(Done::Story(stories)));
         });
     }
 

@@ -17,6 +17,10 @@ use tokio::sync::watch;
 /// How often a log that is followed is looked at for something new. Only while somebody follows it.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long who reads output waits for what runs that are over have left in their pipes. The pumps pause for 4 ms at most; only a
+/// disk can take longer, and then the file as it is says more than no answer.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(100);
+
 impl Driver {
     /// Answers with what was written since `since_ms`, and goes on if `follow`.
     pub(super) fn logs_since(&self, slots: &[Slot], since_ms: i64, lines: u32, follow: bool, answer: Answer) {
@@ -30,8 +34,12 @@ impl Driver {
     /// Answers with the last lines of output.
     pub(super) fn logs(&self, slots: &[Slot], since: Option<i64>, lines: u32, answer: Answer) {
         let files = self.log_files(slots);
+        let capture = self.capture.clone();
         // The disk is read beside the loop; the answer goes from there straight to the client.
         tokio::task::spawn_blocking(move || {
+            let components: Vec<ComponentName> =
+                files.iter().map(|(component, _)| component.clone()).collect();
+            capture.settle(&components, LAST_WORDS);
             let share = LIMITS.log_bytes / files.len().max(1);
             let lines = lines.min(LIMITS.log_lines);
             let tails = files

@@ -51,6 +51,7 @@ use inherit::Inheritance;
 use operations::Operations;
 use roster::Roster;
 use s7proto::name::ComponentName;
+use s7proto::overview::SupervisorFact;
 use s7proto::status::Actor;
 use statistics::Statistics;
 use std::collections::HashMap;
@@ -91,6 +92,8 @@ pub struct Driver {
     alive: watch::Sender<Turn>,
     /// Another binary is to take this one's place.
     upgrade: Option<Upgrade>,
+    /// The last try came to nothing at its last step, for the status: until the next image, or SIGHUP.
+    upgrade_failed: Option<SupervisorFact>,
     /// The binary that begins anew once everything is stopped.
     successor: Option<Binary>,
     signals: Signals,
@@ -227,6 +230,7 @@ impl Driver {
             wish_fault: None,
             alive: watch::Sender::new(Turn::Present),
             upgrade: None,
+            upgrade_failed: None,
             successor: None,
             signals: parts.signals,
             service: service::Manager::from_environment(),
@@ -309,6 +313,7 @@ impl Driver {
                 log::info!("SIGHUP: loading the registry anew");
                 audit::signalled("SIGHUP, reload");
                 self.refresh.notify_one();
+                self.upgrade_failed = None;
                 self.begin_reload(None, false, true);
             }
             Asked::Stop => {

@@ -41,6 +41,7 @@ impl Driver {
             .into_iter()
             .chain(took_over)
             .chain([pipes])
+            .chain(self.upgrade_failed.clone())
             .collect()
     }
 

@@ -269,7 +269,7 @@ impl Driver {
             }
             EndCause::OutOfMemory => {
                 log::warn!(
-                    "{component}: run {run} was killed for want of memory after {lasted:.1} s; {exit}"
+                    "{component}: run {run} ended after {lasted:.1} s, most likely for want of memory; {exit}"
                 );
             }
         }

@@ -6,6 +6,7 @@ use super::operations::Kind;
 use crate::control::call::Answer;
 use crate::failpoint::{self, Point};
 use crate::machine::input::{Change, Command};
+use crate::machine::view::View;
 use crate::registry::diff::{self, ChangeKind};
 use crate::registry::plan::Plan;
 use crate::registry::{self, LoadFailure, LoadOptions, Sources};
@@ -180,7 +181,8 @@ impl Driver {
     }
 
     fn reload(&mut self, asker: Option<(Actor, Answer)>, dry_run: bool, restart: bool, plan: Plan) {
-        let differences = diff::diff(&self.background.plan, &plan);
+        let mut differences = diff::diff(&self.background.plan, &plan);
+        self.add_marked(&mut differences, &plan);
         let report = ReloadReport {
             dry_run,
             changes: differences
@@ -235,6 +237,34 @@ impl Driver {
         };
         log::info!(target: "lifecycle", "registry loaded anew for {who}");
         self.command(ticket, who, Command::Reload { changes, restart });
+    }
+
+    /// Whose run is still made of what an earlier registry said: one that an earlier daemon had, or one that was loaded without
+    /// restarts. For them too a reload is to bring about what the registry says.
+    fn add_marked(&self, differences: &mut Vec<diff::Change>, plan: &Plan) {
+        for component in &plan.components {
+            let slot = self.roster.slot(&component.id);
+            let view = slot.and_then(|slot| self.fleet.view(slot, self.clock.now()));
+            // Who is parked is on its way to another run already.
+            let lags =
+                |view: View| view.marked && !view.parked && view.wish == Wish::Up && view.pid.is_some();
+            if !view.is_some_and(lags) {
+                continue;
+            }
+            match differences
+                .iter_mut()
+                .find(|change| change.component == component.id)
+            {
+                Some(change) if change.kind == ChangeKind::Live => change.kind = ChangeKind::NeedsRun,
+                Some(_) => {}
+                // What has changed since its run began, nobody remembers.
+                None => differences.push(diff::Change {
+                    component: component.id.clone(),
+                    kind: ChangeKind::NeedsRun,
+                    fields: Vec::new(),
+                }),
+            }
+        }
     }
 
     /// What the machine is told, after the roster was brought up to date.

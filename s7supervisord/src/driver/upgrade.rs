@@ -10,6 +10,7 @@ use crate::platform::binary::{self, Binary};
 use crate::platform::{leftovers, process};
 use crate::state::check;
 use crate::state::journal::{self, Journal};
+use s7proto::overview::SupervisorFact;
 use s7proto::refusal::{Refusal, UpgradeProblem};
 use s7proto::reply::Done;
 use s7proto::status::Actor;
@@ -263,6 +264,10 @@ impl Driver {
     /// The next image could not be executed: this one carries on after all.
     pub fn carry_on(&mut self, why: &str) {
         log::error!("{why}; this supervisor carries on");
+        self.upgrade_failed = Some(SupervisorFact::UpgradeFailed {
+            why: why.to_owned(),
+            at_ms: self.clock.stamp().wall_ms,
+        });
         // Those who follow from now on follow this one.
         self.alive = tokio::sync::watch::Sender::new(Turn::Present);
     }

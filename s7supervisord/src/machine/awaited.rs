@@ -51,6 +51,7 @@ mod tests {
             health: Health::None,
             pid: Some(7),
             parked: false,
+            marked: false,
             run: 2,
             uptime_us: None,
             restarts: 0,

@@ -24,6 +24,8 @@ pub struct View {
     pub pid: Option<u32>,
     /// Wished up, but its tier doesn't let it run yet: what still runs is about to be stopped for a new run.
     pub parked: bool,
+    /// Its run is made of something else than the registry now says.
+    pub marked: bool,
     /// The number of the present or last run.
     pub run: u64,
     /// How long the present run lives, in microseconds.
@@ -99,6 +101,7 @@ impl View {
             health: component.health,
             pid: component.pid,
             parked: component.parked,
+            marked: component.marked,
             run: component.run,
             uptime_us: component.pid.map(|_| now.micros_since(component.started)),
             restarts: component.restarts,

@@ -6,7 +6,7 @@ use s7tests::systemd::Machine;
 use std::time::Duration;
 
 /// Waits until systemd has another supervisor than `before`, and that answers.
-fn next_supervisor(machine: &Machine, before: u32, deadline: Duration) -> u32 {
+pub fn next_supervisor(machine: &Machine, before: u32, deadline: Duration) -> u32 {
     let next = eventually("there is another supervisor", deadline, || {
         let pid = machine.main_pid();
         if pid != 0 && pid != before {

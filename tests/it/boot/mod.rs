@@ -6,3 +6,4 @@ mod init_script;
 mod install;
 mod notify;
 mod stop;
+mod upgrade;

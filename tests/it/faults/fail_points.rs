@@ -1,7 +1,9 @@
 //! The daemon dies at each place that has a name (`s7supervisord/src/failpoint.rs`), and the next one must make it good.
 
+use crate::platform::cgroups::{delegated, start_in};
 use rustix::process::Signal;
 use s7supervisord::failpoint::{Point, VARIABLE};
+use s7tests::cgroup::Delegated;
 use s7tests::daemon::{Daemon, pid};
 use s7tests::eventually::{SOON, eventually, when};
 use s7tests::numbered;
@@ -24,6 +26,8 @@ enum Way {
     Told(&'static [&'static [&'static str]]),
     /// And is told to load another registry.
     Reload,
+    /// And is told so much that its record has grown enough to be written anew.
+    Grown,
 }
 
 /// What a place belongs to. Each is a test of its own, so that they run beside each other.
@@ -46,7 +50,7 @@ const KILL_TWICE: Way = Way::Told(&[&["restart", "stubborn"], &["restart", "stub
 
 /// The ways to a place, each with how many times it is passed before it counts.
 fn ways(point: Point) -> (Matter, &'static [(Way, u32)]) {
-    use Way::{Cold, Reload, Warm};
+    use Way::{Cold, Grown, Reload, Warm};
     match point {
         Point::SpawnPrepare
         | Point::SpawnBeforeClone
@@ -71,9 +75,11 @@ fn ways(point: Point) -> (Matter, &'static [(Way, u32)]) {
         Point::LeftoversBefore => (Matter::Stop, &[(KILL, 1), (KILL, 3)]),
         Point::ReloadBeforeApply | Point::ReloadAfterApply => (Matter::Reload, &[(Reload, 1)]),
         Point::KeepBeforeRename => (Matter::Reload, &[(Cold, 1), (Warm, 1), (Reload, 2)]),
-        Point::JournalBeforeRename | Point::JournalAfterRename | Point::BootBefore => {
-            (Matter::TakingOver, &[(Cold, 1), (Warm, 1)])
+        // The first time is when the record is begun.
+        Point::JournalBeforeRename | Point::JournalAfterRename => {
+            (Matter::TakingOver, &[(Cold, 1), (Warm, 1), (Grown, 2)])
         }
+        Point::BootBefore => (Matter::TakingOver, &[(Cold, 1), (Warm, 1)]),
         Point::AdoptEach => (Matter::TakingOver, &[(Warm, 1), (Warm, 3)]),
         Point::AdoptDone => (Matter::TakingOver, &[(Warm, 1)]),
         Point::RotateBefore | Point::RotateShifted | Point::RotateAfter => {
@@ -119,6 +125,16 @@ fn other_servers() -> Vec<Server> {
     servers
 }
 
+/// A thousand components that don't run. A wish about all of them is some 130 kB in the record, and that is written anew when it
+/// has grown by 1 MiB.
+fn crowd() -> Server {
+    Server::new(CROWD, "wait").with("<instances>1000</instances><autoStart>false</autoStart>")
+}
+
+/// As long as a name may be, with the number of an instance.
+const CROWD: &str = "a-crowd-of-components-with-names-as-long-as-names-may-be-00";
+const STOP_CROWD: &[&str] = &["stop", CROWD];
+
 /// What is wished of the victim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wished {
@@ -129,10 +145,18 @@ enum Wished {
 }
 
 /// A daemon that is to die at `point`, without waiting for anything.
-fn doomed<'a>(sandbox: &'a Sandbox, point: Point, times: u32) -> Daemon<'a> {
+fn doomed<'a>(sandbox: &'a Sandbox, home: Option<&Delegated>, point: Point, times: u32) -> Daemon<'a> {
     let mut command = sandbox.daemon_command();
     command.env(VARIABLE, format!("{}:{times}", point.name()));
+    if let Some(home) = home {
+        command = home.command(&command);
+    }
     Daemon::spawn(sandbox, command)
+}
+
+/// One that answers.
+fn start<'a>(sandbox: &'a Sandbox, home: Option<&Delegated>) -> Daemon<'a> {
+    home.map_or_else(|| sandbox.start(), |home| start_in(sandbox, home))
 }
 
 /// Waits for it; that it is killed shows that the place was reached.
@@ -172,16 +196,19 @@ fn living(sandbox: &Sandbox, file: &str) -> BTreeSet<u32> {
     pids.filter(|pid| is_alive(*pid)).collect()
 }
 
-fn sweep(point: Point, way: Way, times: u32) {
+/// `home`: the delegated cgroup that all daemons begin in.
+fn sweep(point: Point, way: Way, times: u32, home: Option<&Delegated>) {
     let what = format!("{}:{times} by {way:?}", point.name());
     eprintln!("{what}");
-    let sandbox = Sandbox::with(&servers());
+    let mut servers = servers();
+    servers.extend(matches!(way, Way::Grown).then(crowd));
+    let sandbox = Sandbox::with(&servers);
     let mut kept = Vec::new();
     let mut wished = Wished::Up;
     if matches!(way, Way::Cold) {
-        dies(doomed(&sandbox, point, times), &what);
+        dies(doomed(&sandbox, home, point, times), &what);
     } else {
-        let first = sandbox.start();
+        let first = start(&sandbox, home);
         for id in ["ticker", "plain", "victim", "stubborn"] {
             let running = first.wait_for(id, "RUNNING");
             if matches!(id, "ticker" | "plain") {
@@ -192,26 +219,45 @@ fn sweep(point: Point, way: Way, times: u32) {
         if matches!(way, Way::Reload) {
             // It is found by the one who takes over only when it is told to.
             let before = sandbox.read("conf/SupervisorRegistry.xml");
-            let daemon = doomed(&sandbox, point, times);
+            let daemon = doomed(&sandbox, home, point, times);
             wished = tell(&sandbox, &daemon, &[]);
             sandbox.write_registry(&other_servers());
             assert_ne!(before, sandbox.read("conf/SupervisorRegistry.xml"));
             tell(&sandbox, &daemon, &[&["reload"]]);
             dies(daemon, &what);
         } else {
-            let daemon = doomed(&sandbox, point, times);
-            if let Way::Told(commands) = way {
-                wished = tell(&sandbox, &daemon, commands);
+            let daemon = doomed(&sandbox, home, point, times);
+            match way {
+                Way::Told(commands) => wished = tell(&sandbox, &daemon, commands),
+                // It is looked at when a run is recorded.
+                Way::Grown => {
+                    wished = tell(
+                        &sandbox,
+                        &daemon,
+                        &[[STOP_CROWD; 12].as_slice(), &[&["restart", "victim"]]].concat(),
+                    )
+                }
+                _ => {}
             }
             dies(daemon, &what);
         }
     }
-    is_made_good(&sandbox, &kept, wished, matches!(way, Way::Reload), &what);
+    let daemon = start(&sandbox, home);
+    is_made_good(&sandbox, daemon, &kept, wished, matches!(way, Way::Reload), &what);
+    if let Some(home) = home {
+        assert_eq!(home.names(), [""; 0], "cgroups are left after {what}");
+    }
 }
 
 /// The next daemon: everything is there, once, as it was wished, and what was healthy is the same as before.
-fn is_made_good(sandbox: &Sandbox, kept: &[(&str, Option<u32>)], wished: Wished, reloaded: bool, what: &str) {
-    let daemon = sandbox.start();
+fn is_made_good(
+    sandbox: &Sandbox,
+    daemon: Daemon<'_>,
+    kept: &[(&str, Option<u32>)],
+    wished: Wished,
+    reloaded: bool,
+    what: &str,
+) {
     let victim = if wished == Wished::Down {
         "STOPPED"
     } else {
@@ -289,7 +335,7 @@ fn sweep_all(matter: Matter) {
         let (of, ways) = ways(*point);
         if of == matter {
             for (way, times) in ways {
-                sweep(*point, *way, *times);
+                sweep(*point, *way, *times, None);
             }
         }
     }
@@ -380,4 +426,20 @@ fn a_daemon_that_dies_anywhere_in_a_rotation_is_made_good() {
 #[test]
 fn a_daemon_that_dies_anywhere_in_taking_over_is_made_good() {
     sweep_all(Matter::TakingOver);
+}
+
+#[test]
+fn a_daemon_that_dies_anywhere_in_a_delegated_cgroup_is_made_good_needs_root() {
+    let test = "a_daemon_that_dies_anywhere_in_a_delegated_cgroup_is_made_good_needs_root";
+    let Some(home) = delegated(test) else { return };
+    for point in Point::ALL {
+        // Each place once: the ways differ in what the record says, and that is the same with cgroups.
+        let (of, ways) = ways(*point);
+        let way = ways.iter().rev().find(|(_, times)| *times == 1);
+        if !matches!(of, Matter::Logs | Matter::Reload)
+            && let Some((way, times)) = way
+        {
+            sweep(*point, *way, *times, Some(&home));
+        }
+    }
 }

@@ -56,8 +56,20 @@ fn a_component_that_the_kernel_ends_for_its_memory_is_spaced_as_any_crash_needs_
         seen["restarts"].as_u64() >= Some(2) && seen["state"] == "BACKOFF"
     });
     assert_eq!(seen["last_exit"]["signal"], "SIGKILL", "{seen}");
+    // Only the kernel's log tells it here: this cgroup isn't one of a run.
+    let tells = std::process::Command::new("dmesg")
+        .output()
+        .is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("Killed process"));
+    let reason = if tells { "out_of_memory" } else { "crashed" };
+    assert_eq!(seen["last_exit"]["reason"], reason, "{seen}");
+    // Somebody else's kill is none, also after one.
+    let steady = pid(&daemon.wait_for("steady", "RUNNING")).expect("it runs");
+    send(steady, Signal::KILL);
+    let seen = daemon.wait_until("it is back", "steady", SOON, |seen| {
+        seen["state"] == "RUNNING" && seen["pid"] != steady
+    });
     assert_eq!(seen["last_exit"]["reason"], "crashed", "{seen}");
-    assert_eq!(sandbox.starts("steady").len(), 1);
+    assert_eq!(sandbox.starts("steady").len(), 2);
     sandbox.ctl(&["stop", "greedy"]).exits(0);
     daemon.wait_for("steady", "RUNNING");
 }

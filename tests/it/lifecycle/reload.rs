@@ -145,3 +145,49 @@ fn a_reload_without_restart_marks_what_has_changed() {
         s7tests::eventually::when(log == "changed\n", || log.clone())
     });
 }
+
+#[test]
+fn a_reload_restarts_in_tier_order_what_an_earlier_daemon_has_begun_by_an_older_registry() {
+    let servers = |variable: &str| {
+        let of = |id: &str| Server::new(id, &format!("record {id}.starts record starts wait"));
+        let changed = |id: &str| of(id).variable("VALUE", variable).start_delay("300ms");
+        [changed("second").tier(2), changed("first"), of("same")]
+    };
+    let sandbox = Sandbox::with(&servers("1"));
+    let daemon = sandbox.start();
+    let ids = ["first", "second", "same"];
+    let pids = ids.map(|id| daemon.wait_for(id, "RUNNING")["pid"].clone());
+    daemon.kill();
+    sandbox.write_registry(&servers("2"));
+    let daemon = sandbox.start();
+    let marked = || ["first", "second"].map(|id| daemon.component(id)["reason_code"] == "needs_restart");
+    assert_eq!(marked(), [true, true]);
+    let actions = |arguments: &[&str]| {
+        let report = sandbox.ctl(arguments).exits(0).json();
+        ids.map(|id| {
+            change(&report, id)["action"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        })
+    };
+
+    let dry = actions(&["--json", "reload", "--dry-run"]);
+    assert_eq!(dry, ["restarted", "restarted", ""]);
+    let kept = actions(&["--json", "reload", "--no-restart"]);
+    assert_eq!(kept, ["needs_restart", "needs_restart", ""]);
+    assert_eq!(marked(), [true, true], "they keep their mark");
+    assert_eq!(ids.map(|id| daemon.component(id)["pid"].clone()), pids);
+
+    assert_eq!(actions(&["--json", "reload"]), dry, "done is what was said");
+    assert_eq!(marked(), [false, false]);
+    assert_eq!(ids.map(|id| runs(&sandbox, id)), [2, 2, 1]);
+    let stamps = ["first.starts", "second.starts"].map(|file| sandbox.starts(file)[1].at);
+    assert!(stamps[0] < stamps[1], "tier by tier: {stamps:?}");
+    assert_eq!(daemon.component("same")["pid"], pids[2]);
+    assert_eq!(
+        actions(&["--json", "reload"]),
+        ["", "", ""],
+        "nothing is left to do"
+    );
+}

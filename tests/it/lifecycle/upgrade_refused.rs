@@ -1,5 +1,6 @@
 //! What does not take a supervisor's place, and that the one that runs says why and goes on.
 
+use rustix::process::Signal;
 use s7tests::eventually::{SOON, eventually, when};
 use s7tests::processes;
 use s7tests::programs;
@@ -254,6 +255,17 @@ fn a_supervisor_that_cannot_execute_the_other_one_carries_on_needs_strace() {
         .collect();
     assert_eq!(lines, expected, "each line once, in order");
     assert_eq!(daemon.component("one")["pid"], before);
+    let failed = || daemon.status()["supervisor"]["upgrade_failed"].clone();
+    let why = failed()["why"].to_string();
+    assert!(why.contains("Input/output error"), "{why}");
+    sandbox
+        .ctl(&["status"])
+        .exits(0)
+        .says("this supervisor carries on: executing ");
+    daemon.signal(Signal::HUP);
+    eventually("the operator knows", SOON, || {
+        when(failed().is_null(), || failed().to_string())
+    });
     // What this image gives to components is what it was before it tried.
     sandbox.ctl(&["restart", "one"]).exits(0);
     sandbox.ctl(&["upgrade"]).exits(0);

@@ -14,11 +14,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A delegated cgroup, or `None` once it was said why the test doesn't run.
-pub(super) fn delegated(test: &str) -> Option<Delegated> {
+pub fn delegated(test: &str) -> Option<Delegated> {
     Delegated::new().map_err(|why| s7tests::not_run(test, &why)).ok()
 }
 
-pub(super) fn start_in<'a>(sandbox: &'a Sandbox, home: &Delegated) -> Daemon<'a> {
+pub fn start_in<'a>(sandbox: &'a Sandbox, home: &Delegated) -> Daemon<'a> {
     let daemon = Daemon::spawn(sandbox, home.command(&sandbox.daemon_command()));
     daemon.wait_until_it_answers();
     daemon

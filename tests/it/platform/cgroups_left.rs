@@ -88,3 +88,46 @@ fn a_run_without_record_and_environment_is_found_by_its_cgroup_needs_root() {
     assert!(own == first || !is_alive(first), "{seen}, and {first} lives");
     cgroups_are(&home, &["daemon", &format!("hidden.{}", seen["run"])]);
 }
+
+#[test]
+fn a_daemon_that_is_started_elsewhere_still_ends_a_run_by_the_cgroup_that_it_has_needs_root() {
+    let test = "a_daemon_that_is_started_elsewhere_still_ends_a_run_by_the_cgroup_that_it_has_needs_root";
+    let Some(home) = delegated(test) else { return };
+    let sandbox = Sandbox::with(&[tree(), Server::new("gone", "fork-bare gone-bare wait")]);
+    let daemon = start_in(&sandbox, &home);
+    let first = pid(&daemon.wait_for("tree", "RUNNING")).expect("it runs");
+    daemon.wait_for("gone", "RUNNING");
+    let [inside, outside, bare, gone] =
+        ["inside", "outside", "bare", "gone-bare"].map(|file| sandbox.pid_in(file));
+    daemon.kill();
+    // One that is no longer wanted is ended as well.
+    sandbox.write_registry(&[tree()]);
+    let daemon = sandbox.start();
+    let seen = daemon.wait_for("tree", "RUNNING");
+    assert_eq!(
+        (pid(&seen), &seen["containment"]),
+        (Some(first), &"cgroup".into())
+    );
+    assert_ne!(
+        daemon.status()["supervisor"]["containment"],
+        "cgroup",
+        "it has none to divide"
+    );
+    // Its descendants are nobody's children here, and one of them has no environment and no session of the run's either.
+    send(first, Signal::KILL);
+    eventually("the tree is started again", SOON, || {
+        let starts = sandbox.starts("starts");
+        when(starts.len() == 2, || format!("{starts:?}"))
+    });
+    let left: Vec<_> = [inside, outside, bare]
+        .into_iter()
+        .filter(|pid| is_alive(*pid))
+        .collect();
+    assert!(left.is_empty(), "of the first run these live: {left:?}");
+    let seen = daemon.wait_for("tree", "RUNNING");
+    assert_ne!(seen["containment"], "cgroup", "{seen}");
+    eventually("what is no longer wanted is gone", SOON, || {
+        when(!is_alive(gone), || format!("{gone} lives"))
+    });
+    cgroups_are(&home, &["daemon"]);
+}

@@ -1,6 +1,6 @@
 //! What needs other programs than ours.
 
-mod cgroups;
+pub mod cgroups;
 mod cgroups_left;
 mod demo;
 mod first_process;

@@ -54,6 +54,7 @@ pub(super) struct Supervisor {
     state_not_persisted: Option<String>,
     registry_stale: Option<Stale>,
     took_over: Option<TookOver>,
+    upgrade_failed: Option<UpgradeFailed>,
     pipe_bytes: Option<u64>,
 }
 
@@ -70,6 +71,12 @@ struct TookOver {
     adopted: u32,
 }
 
+#[derive(Serialize)]
+struct UpgradeFailed {
+    why: String,
+    at: Option<String>,
+}
+
 pub(super) fn supervisor(daemon: &SupervisorStatus, facts: &[SupervisorFact]) -> Supervisor {
     let mut shown = Supervisor {
         pid: daemon.pid,
@@ -80,6 +87,7 @@ pub(super) fn supervisor(daemon: &SupervisorStatus, facts: &[SupervisorFact]) ->
         state_not_persisted: daemon.state_not_persisted.clone(),
         registry_stale: None,
         took_over: None,
+        upgrade_failed: None,
         pipe_bytes: None,
     };
     for fact in facts {
@@ -99,6 +107,12 @@ pub(super) fn supervisor(daemon: &SupervisorStatus, facts: &[SupervisorFact]) ->
                     replaced: replaced.clone(),
                     at: rfc3339(*at_ms),
                     adopted: *adopted,
+                });
+            }
+            SupervisorFact::UpgradeFailed { why, at_ms } => {
+                shown.upgrade_failed = Some(UpgradeFailed {
+                    why: why.clone(),
+                    at: rfc3339(*at_ms),
                 });
             }
             SupervisorFact::PipeBytes(bytes) => shown.pipe_bytes = Some(*bytes),

@@ -310,3 +310,30 @@ fn versions_of_both_sides_are_shown() {
     );
     assert_eq!(as_json(&view)["data"]["supervisor"]["version"], "9.9");
 }
+
+#[test]
+fn an_upgrade_that_has_failed_is_said_until_it_is_mended() {
+    let View::Status { report, named, .. } = status(vec![], false) else {
+        unreachable!("that is what it makes");
+    };
+    let facts = Facts {
+        supervisor: vec![SupervisorFact::UpgradeFailed {
+            why: "executing /new: I/O error".into(),
+            at_ms: AT_MS,
+        }],
+        components: vec![],
+    };
+    let view = View::Status { report, facts, named };
+    assert_eq!(
+        as_json(&view)["supervisor"]["upgrade_failed"],
+        json!({"why": "executing /new: I/O error", "at": "2026-11-22T10:31:05.25Z"})
+    );
+    let text = as_text(&view);
+    assert!(
+        text.ends_with(
+            "warning: the upgrade at 10:31:05 has failed, and this supervisor carries on: executing /new: I/O error; mend \
+             that and repeat: s7ctl upgrade\n"
+        ),
+        "{text}"
+    );
+}

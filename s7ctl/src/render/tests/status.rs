@@ -314,6 +314,7 @@ fn status_as_json_has_the_shape_that_was_promised() {
                 "state_not_persisted": null,
                 "registry_stale": null,
                 "took_over": null,
+                "upgrade_failed": null,
                 "pipe_bytes": null,
             },
             "components": [

@@ -98,7 +98,7 @@ impl Archive {
     }
 
     fn run(&self) {
-        super::pump::block_signals();
+        super::signals::keep_from_this_thread();
         // 0 is the calling thread (setpriority(2), "C library/kernel differences"). Without it, it is only less polite.
         let _ = rustix::process::setpriority_process(None, NICE);
         let zone = TimeZone::system();

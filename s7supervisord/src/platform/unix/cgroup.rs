@@ -174,6 +174,12 @@ impl Home {
         Ok(tree)
     }
 
+    /// Where one of its own files lies.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     fn tree(&self, component: &ComponentName, run: u64) -> Tree {
         Tree {
             folder: self.folder.join(format!("{component}.{run}")),
@@ -205,12 +211,34 @@ impl Tree {
         (tree.folder.is_dir() && tree.is_made_by(instance)).then_some(tree)
     }
 
+    /// The same for a run that was begun in another delegated cgroup than this daemon's, if it has one: that in which its
+    /// process `pid` lives. Without that a run would lose its cgroup to a daemon that is started elsewhere.
+    #[must_use]
+    pub fn find_of(component: &ComponentName, run: u64, instance: &str, pid: u32) -> Option<Self> {
+        Self::find(component, run, instance).or_else(|| {
+            let path = place::path_of(&pid.to_string())?;
+            let folder = place::folder_of(&path, &place::mounts()?)?;
+            let name = format!("{component}.{run}");
+            let folder = folder.ancestors().find(|folder| folder.ends_with(&name))?;
+            let folder = folder.to_owned();
+            let tree = Self { folder };
+            // Anybody may call a cgroup so, and it is of use only to who may kill what is in it.
+            let is_own = tree.maker().as_deref() == Some(instance.as_bytes());
+            let kill = tree.folder.join("cgroup.kill");
+            (is_own && fs::File::options().write(true).open(kill).is_ok()).then_some(tree)
+        })
+    }
+
     fn is_made_by(&self, instance: &str) -> bool {
-        let mut maker = [0; LONGEST_MAKER];
-        match rustix::fs::getxattr(&self.folder, MAKER, &mut maker) {
-            Ok(length) => maker.get(..length) == Some(instance.as_bytes()),
-            Err(_) => true,
-        }
+        self.maker().is_none_or(|maker| maker == instance.as_bytes())
+    }
+
+    /// The instance that has made it, where that can be told.
+    fn maker(&self) -> Option<Vec<u8>> {
+        let mut maker = vec![0; LONGEST_MAKER];
+        let length = rustix::fs::getxattr(&self.folder, MAKER, &mut maker).ok()?;
+        maker.truncate(length);
+        Some(maker)
     }
 
     /// A descriptor by which a process can be created in it.

@@ -7,6 +7,7 @@ use super::held::{Command, Origin, Process};
 use super::inherited::Inherited;
 use super::leftovers::Leftovers;
 pub use super::measure::{Meter, Usage};
+use super::memory_kills::MemoryKills;
 use super::output::Capture;
 use super::recording::Recording;
 use super::spawner::{Order, Spawned, Spawner};
@@ -22,6 +23,7 @@ use crate::state::known::{StartedRun, Stays, Tally, end_words};
 
 use rustix::process::{WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
+use s7proto::status::Exit;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -63,6 +65,7 @@ pub struct Host {
     leftovers: Option<Leftovers>,
     /// Runs that nobody waited for and of which nothing is left.
     gone: Vec<StartedRun>,
+    memory_kills: MemoryKills,
 }
 
 impl Host {
@@ -128,6 +131,7 @@ impl Host {
             instance,
             leftovers: None,
             gone: Vec::new(),
+            memory_kills: MemoryKills::begin(),
         })
     }
 
@@ -369,6 +373,7 @@ impl Host {
 
     fn deaths(&mut self, keys: &[u64]) -> Vec<(RunId, Event)> {
         let mut events = Vec::with_capacity(keys.len());
+        let mut killed = Vec::new();
         for key in keys {
             let Some(run) = self.keys.get(key).copied() else {
                 events.extend(self.command_ended(*key));
@@ -381,8 +386,17 @@ impl Host {
             let exit = process.exit();
             if process.ran_out_of_memory() {
                 events.push((run, Event::OutOfMemory));
+            } else if matches!(&exit, Exit::Signal { name, .. } if name == "SIGKILL") {
+                killed.push((process.pid, run));
             }
             events.push((run, Event::Exited(exit)));
+        }
+        if !killed.is_empty() {
+            let pids: Vec<u32> = killed.iter().map(|(pid, _)| *pid).collect();
+            let for_memory = self.memory_kills.among(&pids);
+            killed.retain(|(pid, _)| for_memory.contains(pid));
+            // Before the ends themselves: once those are told nobody asks why.
+            events.splice(..0, killed.into_iter().map(|(_, run)| (run, Event::OutOfMemory)));
         }
         events
     }

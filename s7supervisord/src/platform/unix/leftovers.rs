@@ -46,7 +46,16 @@ pub fn boot_id() -> String {
 #[derive(Debug)]
 pub enum Job {
     /// Treat its processes, until there are none.
-    Treat(RunId, StartedRun, Manner),
+    Treat {
+        /// Which run.
+        run: RunId,
+        /// What is recorded of it.
+        record: StartedRun,
+        /// The cgroup of its own that it lives in, if so: its first process, which would tell, may be gone.
+        cgroup: Option<Tree>,
+        /// How.
+        manner: Manner,
+    },
     /// End it, politely first; nobody waits.
     EndAlone(StartedRun),
 }
@@ -186,9 +195,18 @@ fn work(instance: &str, queue: &mpsc::Receiver<Job>, tell: &dyn Fn(Swept)) {
         } else {
             queue.recv_timeout(LOOK)
         };
-        let (run, record, manner) = match job {
-            Ok(Job::Treat(run, record, manner)) => (Some(run), record, manner),
-            Ok(Job::EndAlone(record)) => (None, record, Manner::Ask),
+        let (run, record, cgroup, manner) = match job {
+            Ok(Job::Treat {
+                run,
+                record,
+                cgroup,
+                manner,
+            }) => (Some(run), record, cgroup, manner),
+            Ok(Job::EndAlone(record)) => {
+                let (component, pid) = (&record.component, record.process.pid);
+                let cgroup = Tree::find_of(component, record.run, instance, pid);
+                (None, record, cgroup, Manner::Ask)
+            }
             Err(RecvTimeoutError::Timeout) => {
                 look(&mut treated, instance, tell);
                 continue;
@@ -197,7 +215,6 @@ fn work(instance: &str, queue: &mpsc::Receiver<Job>, tell: &dyn Fn(Swept)) {
         };
         treated.retain(|treatment| run.is_none() || treatment.run != run);
         let (began, asked) = (Instant::now(), HashSet::new());
-        let cgroup = Tree::find(&record.component, record.run, instance);
         treated.push(Treatment {
             run,
             record,

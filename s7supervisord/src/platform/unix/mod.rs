@@ -23,6 +23,7 @@ mod line_end;
 mod locks;
 pub mod log_file;
 mod measure;
+mod memory_kills;
 mod owners;
 mod pace;
 mod pidfd;

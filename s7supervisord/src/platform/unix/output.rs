@@ -148,7 +148,17 @@ impl Capture {
     /// ran out.
     #[must_use]
     pub fn drain(&self, deadline: Duration) -> bool {
-        self.0.pumps.drain(deadline)
+        self.0.pumps.drain(deadline, |_| true)
+    }
+
+    /// Waits, `deadline` at most, until what the runs of `components` that are over have written is in their files. Not for the
+    /// core loop.
+    pub fn settle(&self, components: &[ComponentName], deadline: Duration) {
+        // Who reads the file can't do better than to read it then.
+        let _ = self
+            .0
+            .pumps
+            .drain(deadline, |component| components.contains(component));
     }
 }
 

@@ -252,11 +252,13 @@ impl Pumps {
         }
     }
 
-    /// Waits until no pipe is left that nobody can write to.
-    pub(super) fn drain(&self, deadline: Duration) -> bool {
+    /// Waits until none of those components has a pipe left that nobody can write to.
+    pub(super) fn drain(&self, deadline: Duration, which: impl Fn(&ComponentName) -> bool) -> bool {
         let start = Instant::now();
+        let is_full =
+            |pipe: &Arc<Pipe>| which(&pipe.stream.component) && fifo::has_no_writer(pipe.read.as_fd());
         let mut pipes = lock(&self.pipes);
-        while pipes.values().any(|pipe| fifo::has_no_writer(pipe.read.as_fd())) {
+        while pipes.values().any(is_full) {
             let left = deadline.saturating_sub(start.elapsed());
             if left.is_zero() {
                 return false;
@@ -271,7 +273,7 @@ impl Pumps {
     }
 
     fn run(&self, glass: &Glass) {
-        block_signals();
+        super::signals::keep_from_this_thread();
         let nowhere = self.nowhere.as_fd();
         let zone = &self.zone;
         let tools = Tools { nowhere, glass, zone };
@@ -448,16 +450,5 @@ impl Pumps {
             }
         }
         mine
-    }
-}
-
-/// Signals are for other threads; above all SIGXFSZ, which a log that reaches the daemon's own file size limit would
-/// send to the thread that writes it, and which would end the daemon.
-pub(super) fn block_signals() {
-    // SAFETY: sigfillset initialises the set it is given, and pthread_sigmask only reads it.
-    unsafe {
-        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
     }
 }

@@ -42,6 +42,13 @@ pub fn unheard_stop() -> bool {
         .is_ok_and(|found| found.is_some())
 }
 
+/// Signals are for other threads than the one that calls this; above all SIGXFSZ, which a log that reaches the daemon's own file
+/// size limit would send to the thread that writes it, and which would end the daemon.
+pub(super) fn keep_from_this_thread() {
+    // The only error is a wrong set.
+    let _ = SigSet::all().thread_block();
+}
+
 fn all() -> SigSet {
     STOP.into_iter().chain([Signal::SIGHUP]).chain(OTHERS).collect()
 }

@@ -88,6 +88,11 @@ impl Capture {
     }
 
     /// Never called: there is no [`Capture`].
+    pub fn settle(&self, _components: &[ComponentName], _deadline: Duration) {
+        match self.never {}
+    }
+
+    /// Never called: there is no [`Capture`].
     #[must_use]
     pub fn drain(&self, _deadline: Duration) -> bool {
         match self.never {}

@@ -42,7 +42,7 @@ impl Host {
         } else {
             Origin::Left(started)
         };
-        let cgroup = Tree::find(&component, run.run, &self.instance);
+        let cgroup = Tree::find_of(&component, run.run, &self.instance, pid);
         self.add(run, component, (pid, pidfd), origin, (record, cgroup));
         Ok(is_there)
     }

@@ -44,7 +44,12 @@ impl Host {
             return;
         };
         if let (Some(leftovers), Origin::Left(started)) = (&self.leftovers, &process.origin) {
-            return leftovers.order(leftovers::Job::Treat(run, started.clone(), manner));
+            return leftovers.order(leftovers::Job::Treat {
+                run,
+                record: started.clone(),
+                cgroup: process.cgroup.clone(),
+                manner,
+            });
         }
         // By the time its first process can be seen to have ended, the kernel has given us all that it left. If there is
         // nothing, no thread need be asked: that is the way of every component that behaves.

@@ -15,6 +15,7 @@ mod archived;
 mod faults;
 mod followed;
 mod rotation;
+mod settled;
 mod taken_up;
 
 const LONG: Duration = Duration::from_secs(30);
