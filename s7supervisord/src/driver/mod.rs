@@ -261,9 +261,7 @@ impl Driver {
                     }
                 }
                 Some(call) = self.inbox.recv(), if self.booted && !settling => self.call(call),
-                (run, event) = self.checker.next() => {
-                    self.fleet.event(self.clock.stamp(), run, event, &mut self.effects);
-                }
+                verdict = self.checker.next() => self.checked(verdict),
                 found = self.background.next() => self.found(found),
                 asked = self.signals.next() => self.signalled(asked),
                 () = at(wake), if !settling => self.fleet.tick(self.clock.stamp(), &mut self.effects),

@@ -205,6 +205,18 @@ impl Tree {
         (tree.folder.is_dir() && tree.is_made_by(instance)).then_some(tree)
     }
 
+    /// The cgroup `name` in this one, made where it isn't there yet. It is killed and removed with this one.
+    ///
+    /// # Errors
+    /// This one is gone.
+    pub fn below(&self, name: &str) -> io::Result<Self> {
+        let folder = self.folder.join(name);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(Self { folder }),
+        }
+    }
+
     fn is_made_by(&self, instance: &str) -> bool {
         let mut maker = [0; LONGEST_MAKER];
         match rustix::fs::getxattr(&self.folder, MAKER, &mut maker) {
