@@ -104,6 +104,13 @@ pub enum Happening {
         /// Errors in the present one; `check` tells them.
         errors: u32,
     },
+    /// The component no longer answers its checks as it should. Since 1.2; before, it was `Health(false)`.
+    Unresponsive {
+        /// Its run.
+        run: u64,
+        /// What was wrong, in words.
+        detail: String,
+    },
 }
 
 /// How one run came to its end, or why it never began.

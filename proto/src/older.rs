@@ -123,6 +123,7 @@ fn part_before_2(mut part: Part) -> Part {
 fn event_before_2(mut event: Event) -> Option<Event> {
     match &mut event.what {
         Happening::Ended { report, .. } => exit_before_2(report),
+        Happening::Unresponsive { .. } => event.what = Happening::Health(false),
         Happening::Adopted { .. } | Happening::TookOver { .. } | Happening::RegistryStale { .. } => {
             return None;
         }

@@ -65,4 +65,77 @@ pub enum ComponentFact {
     Containment(String),
     /// What its output pipe holds at most, in bytes.
     PipeBytes(u64),
+    /// How it is checked, and what the last check came to.
+    Check(CheckFact),
+}
+
+/// One kind of check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckFact {
+    /// What it is for.
+    pub kind: CheckKind,
+    /// What is done and how often, in words ("tcp 8080 each 10s").
+    pub what: String,
+    /// The last one that has ended, perhaps of an earlier run; `None` before the first.
+    pub last: Option<CheckResult>,
+}
+
+/// What a check is for. Variants are only ever appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CheckKind {
+    /// Whether it still answers; if not, it is restarted.
+    Health,
+    /// Whether others may rely on it.
+    Readiness,
+}
+
+impl CheckKind {
+    /// The element of the registry.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::Readiness => "readiness",
+        }
+    }
+}
+
+/// What a check came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// The run that was checked.
+    pub run: u64,
+    /// When it ended, as wall time in milliseconds since 1970 (UTC).
+    pub at_ms: i64,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
+    /// The result.
+    pub verdict: CheckVerdict,
+    /// So many with this result came one after the other.
+    pub in_a_row: u32,
+    /// What was wrong; empty where nothing was.
+    pub detail: String,
+}
+
+/// The result of a check. Variants are only ever appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CheckVerdict {
+    /// It has answered as it should.
+    Well,
+    /// It has not, or not in time.
+    Ill,
+    /// The check itself could not be made, which says nothing about the component.
+    Unsure,
+}
+
+impl CheckVerdict {
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Well => "well",
+            Self::Ill => "ill",
+            Self::Unsure => "unsure",
+        }
+    }
 }

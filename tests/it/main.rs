@@ -14,6 +14,8 @@ mod fuzz;
 #[cfg(unix)]
 mod harness;
 #[cfg(unix)]
+mod health;
+#[cfg(unix)]
 mod lifecycle;
 #[cfg(unix)]
 mod platform;

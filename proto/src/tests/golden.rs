@@ -5,7 +5,7 @@ use crate::codec::{Message, encode};
 use crate::event::{Happening, PastEnd};
 use crate::frame;
 use crate::hello::Hello;
-use crate::overview::{ComponentFact, SupervisorFact};
+use crate::overview::{CheckKind, CheckVerdict, ComponentFact, SupervisorFact};
 use crate::refusal::{Permission, Refusal, UpgradeProblem};
 use crate::reply::*;
 use crate::request::{Request, Selection, Until};
@@ -123,7 +123,8 @@ variants!(happening, Happening,
     Happening::RegistryRefused { .. } => "RegistryRefused", Happening::TierForced { .. } => "TierForced",
     Happening::Forgotten => "Forgotten", Happening::Health(_) => "Health",
     Happening::LeftOver { .. } => "LeftOver", Happening::Adopted { .. } => "Adopted",
-    Happening::TookOver { .. } => "TookOver", Happening::RegistryStale { .. } => "RegistryStale");
+    Happening::TookOver { .. } => "TookOver", Happening::RegistryStale { .. } => "RegistryStale",
+    Happening::Unresponsive { .. } => "Unresponsive");
 variants!(past_end, PastEnd, PastEnd::Exited(_) => "Exited", PastEnd::NotSpawned(_) => "NotSpawned");
 variants!(done, Done,
     Done::Status(_) => "Status", Done::Operation(_) => "Operation", Done::Reload(_) => "Reload",
@@ -136,7 +137,11 @@ variants!(supervisor_fact, SupervisorFact, SupervisorFact::StaleRegistry { .. } 
     SupervisorFact::TookOver { .. } => "TookOver", SupervisorFact::PipeBytes(_) => "PipeBytes",
     SupervisorFact::UpgradeFailed { .. } => "UpgradeFailed");
 variants!(component_fact, ComponentFact, ComponentFact::Adopted => "Adopted",
-    ComponentFact::Containment(_) => "Containment", ComponentFact::PipeBytes(_) => "PipeBytes");
+    ComponentFact::Containment(_) => "Containment", ComponentFact::PipeBytes(_) => "PipeBytes",
+    ComponentFact::Check(_) => "Check");
+variants!(check_kind, CheckKind, CheckKind::Health => "Health", CheckKind::Readiness => "Readiness");
+variants!(check_verdict, CheckVerdict, CheckVerdict::Well => "Well", CheckVerdict::Ill => "Ill",
+    CheckVerdict::Unsure => "Unsure");
 variants!(outcome, Outcome,
     Outcome::Started(_) => "Started", Outcome::AlreadyUp(_) => "AlreadyUp", Outcome::Completed(_) => "Completed",
     Outcome::Stopped(_) => "Stopped", Outcome::AlreadyDown => "AlreadyDown", Outcome::Restarted { .. } => "Restarted",
@@ -287,7 +292,15 @@ fn visit_done(message: Done, seen: &mut BTreeSet<&'static str>) {
         }
         Done::Overview(overview) => {
             let components = overview.components.iter().flat_map(|one| &one.facts);
-            components.for_each(|fact| component_fact(fact, seen));
+            components.for_each(|fact| {
+                component_fact(fact, seen);
+                if let ComponentFact::Check(check) = fact {
+                    check_kind(&check.kind, seen);
+                    if let Some(last) = &check.last {
+                        check_verdict(&last.verdict, seen);
+                    }
+                }
+            });
             overview
                 .supervisor
                 .iter()
@@ -341,6 +354,8 @@ fn no_variant_is_without_its_frozen_bytes() {
         severity::ALL,
         supervisor_fact::ALL,
         component_fact::ALL,
+        check_kind::ALL,
+        check_verdict::ALL,
         problem::ALL,
     ];
     assert_eq!(seen(), all.concat().into_iter().collect());

@@ -4,7 +4,9 @@ use super::arbitrary::{diagnostic, name, selection, status, text};
 use super::long_arbitrary::explanation;
 use crate::event::{Event, Happening};
 use crate::explain::{LastWords, Story};
-use crate::overview::{ComponentFact, ComponentFacts, Overview, SupervisorFact};
+use crate::overview::{
+    CheckFact, CheckKind, CheckResult, CheckVerdict, ComponentFact, ComponentFacts, Overview, SupervisorFact,
+};
 use crate::refusal::{Refusal, UpgradeProblem};
 use crate::reply::{Done, Notice};
 use crate::request::{LogPosition, Request};
@@ -42,6 +44,7 @@ pub fn notice() -> impl Strategy<Value = Notice> {
         any::<(u64, u32)>().prop_map(|(run, pid)| Happening::Adopted { run, pid }),
         (of(text()), any::<u32>()).prop_map(|(replaced, adopted)| Happening::TookOver { replaced, adopted }),
         any::<u32>().prop_map(|errors| Happening::RegistryStale { errors }),
+        (any::<u64>(), text()).prop_map(|(run, detail)| Happening::Unresponsive { run, detail }),
     ];
     (any::<(u64, i64)>(), of(name()), what).prop_map(|((sequence, at_ms), component, what)| {
         Notice::Happened(Event {
@@ -98,7 +101,27 @@ fn about_component() -> impl Strategy<Value = ComponentFact> {
         Just(ComponentFact::Adopted),
         text().prop_map(ComponentFact::Containment),
         any::<u64>().prop_map(ComponentFact::PipeBytes),
+        check().prop_map(ComponentFact::Check),
     ]
+}
+
+fn check() -> impl Strategy<Value = CheckFact> {
+    let kind = prop_oneof![Just(CheckKind::Health), Just(CheckKind::Readiness)];
+    let verdict = prop_oneof![
+        Just(CheckVerdict::Well),
+        Just(CheckVerdict::Ill),
+        Just(CheckVerdict::Unsure),
+    ];
+    let last = (any::<(u64, i64, u64, u32)>(), verdict, text());
+    let last = last.prop_map(|((run, at_ms, took_us, in_a_row), verdict, detail)| CheckResult {
+        run,
+        at_ms,
+        took_us,
+        verdict,
+        in_a_row,
+        detail,
+    });
+    (kind, text(), of(last)).prop_map(|(kind, what, last)| CheckFact { kind, what, last })
 }
 
 pub fn refusal() -> impl Strategy<Value = Refusal> {

@@ -4,7 +4,9 @@ use super::long_samples::explanation;
 use super::samples::{component, diagnostics, name, supervisor};
 use crate::event::{Event, Happening};
 use crate::explain::{LastWords, Story};
-use crate::overview::{ComponentFact, ComponentFacts, Overview, SupervisorFact};
+use crate::overview::{
+    CheckFact, CheckKind, CheckResult, CheckVerdict, ComponentFact, ComponentFacts, Overview, SupervisorFact,
+};
 use crate::refusal::{Permission, Refusal, UpgradeProblem};
 use crate::reply::{Done, Notice};
 use crate::request::{LogPosition, Request, Selection};
@@ -63,6 +65,13 @@ pub fn notices() -> Vec<(String, Notice)> {
             "happened.registry-stale",
             happened(Happening::RegistryStale { errors: 2 }),
         ),
+        (
+            "happened.unresponsive",
+            happened(Happening::Unresponsive {
+                run: 3,
+                detail: "connecting to 127.0.0.1:8080: Connection refused".into(),
+            }),
+        ),
     ]
     .map(|(file, notice)| (file.to_owned(), notice))
     .into()
@@ -75,6 +84,42 @@ fn story() -> Story {
         last_words: vec![LastWords {
             run: 7,
             bytes: b"out of luck\n".to_vec(),
+        }],
+    }
+}
+
+fn check(kind: CheckKind, verdict: Option<CheckVerdict>) -> CheckFact {
+    CheckFact {
+        kind,
+        what: "tcp 8080 each 10s".into(),
+        last: verdict.map(|verdict| CheckResult {
+            run: 3,
+            at_ms: 1_795_343_465_250,
+            took_us: 1_000_250,
+            verdict,
+            in_a_row: 2,
+            detail: "no answer".into(),
+        }),
+    }
+}
+
+fn checks() -> Overview {
+    let facts = [
+        (CheckKind::Health, Some(CheckVerdict::Well)),
+        (CheckKind::Health, Some(CheckVerdict::Ill)),
+        (CheckKind::Readiness, Some(CheckVerdict::Unsure)),
+        (CheckKind::Readiness, None),
+    ];
+    let facts = facts.map(|(kind, verdict)| ComponentFact::Check(check(kind, verdict)));
+    Overview {
+        report: StatusReport {
+            supervisor: supervisor(),
+            components: vec![component()],
+        },
+        supervisor: Vec::new(),
+        components: vec![ComponentFacts {
+            id: name("ps"),
+            facts: facts.into(),
         }],
     }
 }
@@ -117,6 +162,7 @@ pub fn dones() -> Vec<(&'static str, Done)> {
     vec![
         ("overview", Done::Overview(Box::new(overview))),
         ("story", Done::Story(vec![story()])),
+        ("overview.checks", Done::Overview(Box::new(checks()))),
         ("upgrading", upgrading),
         ("handed-over", Done::HandedOver),
         ("output-handed-over", Done::OutputHandedOver(positions())),

@@ -17,6 +17,7 @@ fn what_an_older_client_is_sent_holds_nothing_that_it_does_not_know() {
         "adopted",
         "took-over",
         "registry-stale",
+        "unresponsive",
         "cannot-upgrade",
         "not-permitted.own",
         "unseen",
@@ -54,6 +55,7 @@ fn what_an_older_client_is_sent_holds_nothing_that_it_does_not_know() {
                 "HandedOver",
                 "Adopted",
                 "Stale",
+                "Unresponsive",
             ] {
                 assert!(!text.contains(word), "{file}: {text}");
             }

@@ -87,6 +87,9 @@ pub fn words(event: &Event, clock: &Clock) -> String {
         }
         Happening::Health(true) => "its health checks succeed".to_owned(),
         Happening::Health(false) => "its health checks fail".to_owned(),
+        Happening::Unresponsive { run, detail } => {
+            format!("run {run} fails its checks: {}", visible(detail))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Views → bytes: the same [`View`] as text for people and as JSON for programs.
 
+mod checks;
 pub mod clock;
 pub mod event;
 pub mod info;

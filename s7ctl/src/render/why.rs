@@ -1,5 +1,6 @@
 //! Why a component is as it is: what one has to know at three in the morning, and what to do now.
 
+use crate::render::checks;
 use crate::render::event;
 use crate::render::quantity::{self, count, micros};
 use crate::render::sentence;
@@ -49,6 +50,7 @@ fn block(story: &Story, page: &Page) -> String {
         let held = one.dependants.iter().filter(|one| one.wish == Wish::Up);
         rows.all("holds up", held.map(neighbour));
     }
+    rows.all("checks", checks::lines(&story.facts, status, page));
     rows.all("lately", lately(&one.events, page));
     rows.all("lost", sentence::dropped(status));
     let mut text = headline(status, page) + &rows.render(page);
@@ -187,7 +189,7 @@ fn neighbour(neighbour: &Neighbour) -> String {
     format!("{}, which is {}{unwanted}", neighbour.id, neighbour.state.name())
 }
 
-/// Who asked for what. States and ends of runs are said above.
+/// Who asked for what, and what checks have found. States and ends of runs are said above.
 fn lately(events: &[Event], page: &Page) -> Vec<String> {
     let said = |event: &&Event| {
         !matches!(

@@ -1,6 +1,7 @@
 //! The long answers: why components are as they are, and how everything is set up.
 
 use super::Driver;
+use super::checks::words;
 use crate::control::call::Answer;
 use crate::daemon_log::audit_file;
 use crate::machine::input::Slot;
@@ -8,8 +9,8 @@ use crate::output::dated::before_suffix;
 use crate::output::last_words::{Ends, last_words};
 use crate::platform::output::Capture;
 use crate::platform::{host, process};
-use crate::registry::check::{argv, command_line, stop_text};
-use crate::registry::plan::{ComponentPlan, HealthPlan, ProbePlan};
+use crate::registry::check::{argv, stop_text};
+use crate::registry::plan::ComponentPlan;
 use s7proto::event::{PastEnd, PastRun};
 use s7proto::explain::{ComponentInfo, Explanation, InfoReport, LastWords, Neighbour, Story, SupervisorInfo};
 use s7proto::name::ComponentName;
@@ -264,7 +265,7 @@ fn component_info(plan: &ComponentPlan) -> ComponentInfo {
         max_retries: plan.restart.max_retries,
         success_exit_codes: plan.restart.success.clone(),
         stop: stop_text(&plan.stop),
-        health: plan.health.as_ref().map(health),
+        health: plan.health.as_ref().map(words),
         depends_on: plan
             .depends_on
             .iter()
@@ -286,13 +287,4 @@ fn text(path: &Path) -> String {
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn health(plan: &HealthPlan) -> String {
-    let probe = match &plan.probe {
-        ProbePlan::Tcp { port } => format!("tcp {port}"),
-        ProbePlan::Http { url, .. } => format!("http {url}"),
-        ProbePlan::Exec { program, arguments } => format!("exec {}", command_line(program, arguments)),
-    };
-    format!("{probe} each {:?}", plan.interval)
 }

@@ -277,9 +277,7 @@ impl Driver {
                     self.leftovers_gone();
                 }
                 Some(call) = self.inbox.recv(), if self.booted && !settling => self.call(call),
-                (run, event) = self.checker.next() => {
-                    self.fleet.event(self.clock.stamp(), run, event, &mut self.effects);
-                }
+                verdict = self.checker.next() => self.checked(verdict),
                 found = self.background.next() => self.found(found),
                 asked = self.signals.next() => self.signalled(asked),
                 Ok(()) = self.looked.changed() => self.looked_after(),

@@ -67,6 +67,10 @@ impl Driver {
             .name(slot)
             .and_then(|name| self.capture.pipe_bytes(name));
         facts.extend(pipe.map(ComponentFact::PipeBytes));
+        if let Some(plan) = self.roster.plan(slot) {
+            let checks = self.checker.results.facts(slot, plan);
+            facts.extend(checks.into_iter().map(ComponentFact::Check));
+        }
         Some(facts)
     }
 }

@@ -153,6 +153,8 @@ impl Driver {
                     candidate,
                     since: Instant::now(),
                 };
+                // They are begun again by the next image, which could not tell what becomes of these.
+                self.host.end_errands();
             }
             Err((binary, problem)) => self.stay(binary, problem),
         }

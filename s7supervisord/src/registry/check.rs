@@ -164,7 +164,7 @@ fn ready_text(component: &ComponentPlan) -> String {
     };
     let probe = match &health.probe {
         ProbePlan::Tcp { port } => format!("when port {port} answers"),
-        ProbePlan::Http { url, .. } => format!("when {url} answers"),
+        ProbePlan::Http(http) => format!("when {} answers", http.url),
         ProbePlan::Exec { program, arguments } => {
             format!("when {} succeeds", command_line(program, arguments))
         }
@@ -338,7 +338,12 @@ fn stop_json(stop: &StopPlan) -> Value {
 fn health_json(health: &HealthPlan) -> Value {
     let mut value = match &health.probe {
         ProbePlan::Tcp { port } => json!({"type": "tcp", "port": port}),
-        ProbePlan::Http { url, expect } => json!({"type": "http", "url": url, "expect": expect}),
+        ProbePlan::Http(http) => json!({
+            "type": "http",
+            "url": http.url.to_string(),
+            "status": http.status.to_string(),
+            "expect": http.expect,
+        }),
         ProbePlan::Exec { program, arguments } => {
             json!({"type": "exec", "command": argv(program, arguments)})
         }

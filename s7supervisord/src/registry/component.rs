@@ -2,16 +2,17 @@
 
 use super::diagnostic::{Finding, Span, shown};
 use super::elements::{Argument, CommandElement, HealthElement, ProbeElement, StopElement};
+use super::health::{http_url, statuses};
 use super::layer::{Kind, Layer};
 use super::paths::AbsolutePath;
 use super::plan::{
-    ComponentPlan, HealthPlan, JavaPlan, LogPlan, MemoryPlan, OnFull, ProbePlan, RestartPlan, RestartPolicy,
-    RunPlan, StopPlan, StopSignal,
+    ComponentPlan, HealthPlan, HttpProbe, JavaPlan, LogPlan, MemoryPlan, OnFull, ProbePlan, RestartPlan,
+    RestartPolicy, RunPlan, Statuses, StopPlan, StopSignal,
 };
 use super::reading::{Reading, Text};
 use super::settings::expand;
 use super::supervisor::Folders;
-use super::values::{BadValue, http_url, integer};
+use super::values::{BadValue, integer};
 use s7proto::name::ComponentName;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -314,15 +315,21 @@ impl Builder<'_> {
                     }
                     (health, ProbePlan::Tcp { port: port? })
                 }
-                ProbeElement::Http { url, expect } => {
-                    let url = Text {
-                        value: self.expanded(url, reading),
-                        ..url.clone()
+                ProbeElement::Http { url, status, expect } => {
+                    let expanded = |text: &Text, reading: &mut Reading<'_>| Text {
+                        value: self.expanded(text, reading),
+                        ..text.clone()
                     };
-                    reading.typed(&url, "`url`", http_url)?;
-                    let expect = expect.as_ref().map(|text| self.expanded(text, reading));
-                    let url = url.value;
-                    (health, ProbePlan::Http { url, expect })
+                    let url = expanded(url, reading);
+                    let url = reading.typed(&url, "`url`", http_url);
+                    let status = status.as_ref().map(|text| expanded(text, reading));
+                    let status = status.map(|text| reading.typed(&text, "`status`", statuses));
+                    let probe = HttpProbe {
+                        url: url?,
+                        status: status.map_or(Some(Statuses::default()), |status| status)?,
+                        expect: expect.as_ref().map(|text| self.expanded(text, reading)),
+                    };
+                    (health, ProbePlan::Http(probe))
                 }
                 ProbeElement::Exec(command) => {
                     let (program, arguments) = self.command(command, reading, programs)?;

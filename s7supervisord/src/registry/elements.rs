@@ -63,6 +63,7 @@ pub(super) enum ProbeElement {
     },
     Http {
         url: Text,
+        status: Option<Text>,
         expect: Option<Text>,
     },
     Exec(CommandElement),
@@ -329,10 +330,11 @@ pub(super) fn read_health(element: &Element, reading: &mut Reading<'_>) -> Optio
             Some(ProbeElement::Tcp { port, at: text })
         }
         Type::Http => {
-            reading.shape(health, &[], &[&common[..], &["url", "expect"]].concat());
+            reading.shape(health, &[], &[&common[..], &["url", "status", "expect"]].concat());
             let url = reading.required_attribute(health, "url")?;
             let expect = reading.verbatim_attribute(health, "expect");
-            Some(ProbeElement::Http { url, expect })
+            let status = reading.attribute(health, "status");
+            Some(ProbeElement::Http { url, status, expect })
         }
         Type::Exec => {
             reading.shape(health, &["executable", "arguments"], &common);

@@ -11,6 +11,7 @@ mod diagnostic;
 pub mod diff;
 mod elements;
 pub mod fingerprint;
+mod health;
 pub mod kept;
 mod layer;
 mod load;

@@ -1,5 +1,6 @@
 //! What the registry comes to: everything resolved, checked and typed. The rest of the daemon trusts it.
 
+pub use super::health::{HealthPlan, HttpProbe, HttpUrl, ProbePlan, Statuses};
 use s7proto::name::ComponentName;
 use s7proto::reply::Diagnostic;
 use std::path::PathBuf;
@@ -275,23 +276,6 @@ impl StopSignal {
     }
 }
 
-/// `<health>`, with every default filled in (Kubernetes' numbers, reliability A2).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthPlan {
-    /// What is done.
-    pub probe: ProbePlan,
-    /// From one probe to the next.
-    pub interval: Duration,
-    /// How long one may take.
-    pub timeout: Duration,
-    /// Failures in a row that make it unhealthy.
-    pub failures: u32,
-    /// Successes in a row that make it healthy.
-    pub successes: u32,
-    /// How long the first success may take.
-    pub startup_timeout: Duration,
-}
-
 /// `<notify>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotifyPlan {
@@ -361,30 +345,6 @@ pub enum TriggerAction {
     Dump,
     /// An event tells it.
     Event,
-}
-
-/// What a probe does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProbePlan {
-    /// Connects to a port on loopback.
-    Tcp {
-        /// The port.
-        port: u16,
-    },
-    /// Asks for a page.
-    Http {
-        /// The address.
-        url: String,
-        /// A text that the answer must hold.
-        expect: Option<String>,
-    },
-    /// Runs a command.
-    Exec {
-        /// The program, absolute.
-        program: PathBuf,
-        /// Its arguments.
-        arguments: Vec<String>,
-    },
 }
 
 /// `<dependsOn>`.

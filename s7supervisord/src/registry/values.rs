@@ -12,14 +12,14 @@ pub(super) struct BadValue {
     pub hint: Option<String>,
 }
 
-fn bad<T>(message: String, hint: impl Into<String>) -> Result<T, BadValue> {
+pub(super) fn bad<T>(message: String, hint: impl Into<String>) -> Result<T, BadValue> {
     Err(BadValue {
         message,
         hint: Some(hint.into()),
     })
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     super::diagnostic::shown(text)
 }
 
@@ -190,37 +190,6 @@ pub(super) fn exit_codes(text: &str) -> Result<Vec<i32>, BadValue> {
     Ok(codes)
 }
 
-/// An `http://` address: host, port where it isn't 80, path.
-pub(super) fn http_url(text: &str) -> Result<(), BadValue> {
-    let refuse = |why: &str| {
-        bad(
-            format!("`{}` is no address that can be asked: {why}", shown(text)),
-            "write it as http://127.0.0.1:8080/path",
-        )
-    };
-    let Some(rest) = text.strip_prefix("http://") else {
-        return refuse("it doesn't begin with http://");
-    };
-    if text
-        .chars()
-        .any(|c| c.is_whitespace() || c.is_control() || !c.is_ascii())
-    {
-        return refuse("it holds characters that must be escaped");
-    }
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port),
-        _ => (authority, "80"),
-    };
-    if host.is_empty() || host.contains('@') {
-        return refuse("it has no host, or a user in it");
-    }
-    match integer(port, &(1..=65535)) {
-        Ok(_) => Ok(()),
-        Err(_) => refuse("its port isn't a number from 1 to 65535"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_words_and_addresses_say_what_would_be_right() {
+    fn masks_and_words_say_what_would_be_right() {
         assert_eq!(umask("022"), Ok(0o022));
         assert!(umask("8").is_err() && umask("1777").is_err() && umask("").is_err() && umask("+22").is_err());
         assert_eq!(boolean("True").unwrap_err().hint.unwrap(), "did you mean `true`?");
@@ -320,24 +289,5 @@ mod tests {
             boolean("yes").unwrap_err().hint.unwrap(),
             "write one of: true, false"
         );
-        for good in [
-            "http://127.0.0.1:8080/is/image",
-            "http://[::1]:80/",
-            "http://[::1]",
-            "http://h?x",
-        ] {
-            assert_eq!(http_url(good), Ok(()), "{good}");
-        }
-        for bad in [
-            "https://h/",
-            "http://",
-            "http://h:0/",
-            "http://h:x/",
-            "http://h/a b",
-            "http://u@h/",
-            "h",
-        ] {
-            assert!(http_url(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -5,5 +5,5 @@ mod cgroups_left;
 mod demo;
 mod first_process;
 mod real_servers;
-mod servers;
+pub mod servers;
 mod tomcat;

@@ -70,6 +70,9 @@ enum What {
     },
     Health {
         healthy: bool,
+        /// Null where it is well, or where an older supervisor doesn't say.
+        run: Option<u64>,
+        detail: Option<String>,
     },
     Adopted {
         run: u64,
@@ -146,7 +149,16 @@ pub(super) fn of(event: &Event, clock: &Clock) -> Happened {
             run: *run,
             gone: *gone,
         },
-        Happening::Health(healthy) => What::Health { healthy: *healthy },
+        Happening::Health(healthy) => What::Health {
+            healthy: *healthy,
+            run: None,
+            detail: None,
+        },
+        Happening::Unresponsive { run, detail } => What::Health {
+            healthy: false,
+            run: Some(*run),
+            detail: Some(detail.clone()),
+        },
         Happening::Adopted { run, pid } => What::Adopted { run: *run, pid: *pid },
         Happening::TookOver { replaced, adopted } => What::TookOver {
             replaced: replaced.clone(),

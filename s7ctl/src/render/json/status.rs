@@ -4,7 +4,7 @@ use super::{Failure, Finding, LastExit, SCHEMA, failure, finding, last_exit, rea
 use crate::error::CtlError;
 use crate::render::clock::{Clock, rfc3339};
 use crate::render::{Facts, Upgraded, sentence};
-use s7proto::overview::{ComponentFact, ComponentFacts, SupervisorFact};
+use s7proto::overview::{CheckFact, ComponentFact, ComponentFacts, SupervisorFact};
 use s7proto::status::{ComponentStatus, StatusReport, SupervisorStatus};
 use serde::Serialize;
 
@@ -143,6 +143,42 @@ pub(super) struct Component {
     adopted: Option<bool>,
     containment: Option<String>,
     pipe_bytes: Option<u64>,
+    /// Null where an older supervisor doesn't say.
+    checks: Option<Vec<Check>>,
+}
+
+/// How it is checked.
+#[derive(Serialize)]
+struct Check {
+    kind: &'static str,
+    what: String,
+    last: Option<Checked>,
+}
+
+/// What the last check came to.
+#[derive(Serialize)]
+struct Checked {
+    run: u64,
+    at: Option<String>,
+    took_seconds: f64,
+    result: &'static str,
+    in_a_row: u32,
+    detail: Option<String>,
+}
+
+fn check(fact: &CheckFact) -> Check {
+    Check {
+        kind: fact.kind.name(),
+        what: fact.what.clone(),
+        last: fact.last.as_ref().map(|last| Checked {
+            run: last.run,
+            at: rfc3339(last.at_ms),
+            took_seconds: seconds(last.took_us),
+            result: last.verdict.name(),
+            in_a_row: last.in_a_row,
+            detail: Some(last.detail.clone()).filter(|detail| !detail.is_empty()),
+        }),
+    }
 }
 
 pub(super) fn component(
@@ -172,12 +208,14 @@ pub(super) fn component(
         adopted: facts.map(|_| false),
         containment: None,
         pipe_bytes: None,
+        checks: facts.map(|_| Vec::new()),
     };
     for fact in facts.iter().flat_map(|of| &of.facts) {
         match fact {
             ComponentFact::Adopted => shown.adopted = Some(true),
             ComponentFact::Containment(how) => shown.containment = Some(how.clone()),
             ComponentFact::PipeBytes(bytes) => shown.pipe_bytes = Some(*bytes),
+            ComponentFact::Check(fact) => shown.checks.get_or_insert_default().push(check(fact)),
         }
     }
     shown

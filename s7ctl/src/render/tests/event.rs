@@ -136,12 +136,20 @@ fn everything_that_happens_has_its_words_and_its_fields() {
         (
             Happening::Health(false),
             "its health checks fail",
-            json!({"event": "health", "healthy": false}),
+            json!({"event": "health", "healthy": false, "run": null, "detail": null}),
+        ),
+        (
+            Happening::Unresponsive {
+                run: 3,
+                detail: "refused".to_owned(),
+            },
+            "run 3 fails its checks: refused",
+            json!({"event": "health", "healthy": false, "run": 3, "detail": "refused"}),
         ),
         (
             Happening::Health(true),
             "its health checks succeed",
-            json!({"event": "health", "healthy": true}),
+            json!({"event": "health", "healthy": true, "run": null, "detail": null}),
         ),
     ];
     let (clock, programs) = (page(None).clock, Clock::for_programs());

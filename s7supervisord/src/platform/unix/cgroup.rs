@@ -229,6 +229,18 @@ impl Tree {
         })
     }
 
+    /// The cgroup `name` in this one, made where it isn't there yet. It is killed and removed with this one.
+    ///
+    /// # Errors
+    /// This one is gone.
+    pub fn below(&self, name: &str) -> io::Result<Self> {
+        let folder = self.folder.join(name);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(Self { folder }),
+        }
+    }
+
     fn is_made_by(&self, instance: &str) -> bool {
         self.maker().is_none_or(|maker| maker == instance.as_bytes())
     }

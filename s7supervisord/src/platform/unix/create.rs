@@ -1,5 +1,6 @@
 //! Creating one process: what its child needs is prepared first, and then there is one call.
 
+use super::census;
 use super::cgroup::{self, Tree};
 use super::child::{Failure, Plan};
 use super::clone::clone_vfork;
@@ -7,6 +8,7 @@ use super::identity::{self, Identity};
 use super::inherited::Inherited;
 use super::launch::Launch;
 use super::output::{Capture, ChildOutput};
+use super::pidfd;
 use super::places::Place;
 use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
@@ -14,7 +16,8 @@ use crate::output::failure;
 use crate::registry::plan::ComponentPlan;
 use crate::state::journal::{Journal, Lent};
 use crate::state::known::Tally;
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use s7proto::status::{SpawnFailure, SpawnStage};
 use std::collections::HashSet;
 use std::fs::File;
@@ -26,6 +29,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The child runs a handful of frames of plain system calls on this stack, before it executes.
 const CHILD_STACK: usize = 32 * 1024;
+/// The cgroup below a run's own where commands beside it live.
+const ERRANDS: &str = "beside";
 
 /// What every process is created with.
 pub struct Creator {
@@ -71,6 +76,16 @@ pub struct Created {
     pub record: Vec<u8>,
     /// Why that could not be written, if so.
     pub unrecorded: Option<String>,
+    /// The cgroup that it lives in, if it has one of its own.
+    pub cgroup: Option<Tree>,
+}
+
+/// A command beside a run.
+pub struct Made {
+    pub pid: u32,
+    pub pidfd: OwnedFd,
+    /// Where its output comes from.
+    pub output: OwnedFd,
     /// The cgroup that it lives in, if it has one of its own.
     pub cgroup: Option<Tree>,
 }
@@ -207,6 +222,36 @@ impl Creator {
         Ok((pid, pidfd))
     }
 
+    /// Like [`Creator::create_asking`], with its output in a pipe, and in a cgroup of its own below that of the run.
+    pub fn create_errand(
+        &self,
+        run: RunId,
+        plan: &ComponentPlan,
+        cgroup: Option<&Tree>,
+        stack: &mut Stack,
+    ) -> Result<Made, SpawnFailure> {
+        let failed = |error: &io::Error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), error);
+        let identity = self.identity(plan)?;
+        let launch = Launch::new(plan, run.run, &identity, &self.instance, &Tally::default())?;
+        let (output, input) =
+            rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(&error.into()))?;
+        // The run may just be ending, and its cgroup with it; the command ends then too.
+        let cgroup = cgroup.and_then(|cgroup| cgroup.below(ERRANDS).ok());
+        let place = Place::with(Some(input.as_fd()), None).map_err(|error| failed(&error))?;
+        drop(input);
+        let created = self.clone_child(&launch, &identity, (&place, false, None), stack, plan, cgroup);
+        place.give_back();
+        let Created {
+            pid, pidfd, cgroup, ..
+        } = created?;
+        Ok(Made {
+            pid,
+            pidfd,
+            output,
+            cgroup,
+        })
+    }
+
     fn clone_child(
         &self,
         launch: &Launch,
@@ -278,6 +323,28 @@ impl Creator {
     }
 }
 
+/// Kills a command beside a run: all in its cgroup, or its group and those of its descendants that can be reached. What has
+/// left both bears the run's marker and ends with it. Its first process isn't reaped meanwhile.
+pub(super) fn kill_errand(pid: u32, cgroup: Option<&Tree>) {
+    if let Some(cgroup) = cgroup {
+        if let Err(error) = cgroup.kill() {
+            log::warn!("killing all in {cgroup}: {error}");
+        }
+        return;
+    }
+    let group = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let to_group = |signal| {
+        if let Some(group) = group {
+            let _ = rustix::process::kill_process_group(group, signal);
+        }
+    };
+    // What is stopped makes no more children while it is looked for.
+    to_group(Signal::STOP);
+    let tree = || census::tree(pid);
+    pidfd::signal(tree(), &[Signal::KILL], || tree().into_iter().collect());
+    to_group(Signal::KILL);
+}
+
 fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String {
     let run = &component.run;
     match stage {
@@ -301,10 +368,7 @@ fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String
 pub(super) fn io_failure(stage: SpawnStage, subject: String, error: &io::Error) -> SpawnFailure {
     let os_error = failure::os_code(error);
     // What the machine lacks for the moment isn't the component's fault (reliability A2, "Resource failure").
-    let host_fault = matches!(
-        os_error,
-        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOSPC)
-    );
+    let host_fault = os_error.is_some_and(super::process::is_want);
     let cause = os_error.map_or_else(|| error.to_string(), |code| rustix_words(code, error));
     SpawnFailure {
         stage,

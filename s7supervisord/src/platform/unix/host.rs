@@ -14,6 +14,7 @@ use super::spawner::{Order, Spawned, Spawner};
 use super::sweeper::{Job, Leader, Leaders, Sweeper, Swept};
 use super::watch::Watch;
 use super::words::asked_signal;
+use beside::Errands;
 
 use crate::failpoint::{self, Point};
 use crate::machine::input::{Event, RunId, Slot};
@@ -34,12 +35,15 @@ use tokio::sync::mpsc;
 
 mod adoption;
 mod asking;
+mod beside;
 mod trees;
 
 /// What the threads tell the core loop. At most a few lie in the queue for each run, since each is answered before the
 /// next is ordered.
-enum Told {
+pub(super) enum Told {
     Spawned(Spawned),
+    /// Nobody waits for this command beside a run any more.
+    GivenUp(u64),
     Swept(Swept),
     CannotAsk(RunId),
 }
@@ -49,6 +53,7 @@ pub struct Host {
     runs: HashMap<RunId, Process>,
     keys: HashMap<u64, RunId>,
     commands: HashMap<u64, Command>,
+    errands: Errands,
     next_key: u64,
     watch: Watch,
     spawner: Spawner,
@@ -117,6 +122,7 @@ impl Host {
             runs: HashMap::new(),
             keys: HashMap::new(),
             commands: HashMap::new(),
+            errands: Errands::default(),
             next_key: 0,
             watch: Watch::new()?,
             spawner,
@@ -138,7 +144,7 @@ impl Host {
     /// Whether no process is being created and no record is being written, so that another image can take over.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        self.coming.is_empty() && self.told.is_empty() && self.spawner.is_at_rest()
+        self.coming.is_empty() && self.has_no_errands() && self.told.is_empty() && self.spawner.is_at_rest()
     }
 
     /// Why the record can't be written, or that of a run that lives could not be, if so.
@@ -234,6 +240,7 @@ impl Host {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&process.pid);
+        self.end_errands_of(run);
         for command in self.commands.values_mut().filter(|command| command.run == run) {
             command.kill();
         }
@@ -310,6 +317,18 @@ impl Host {
                     self.spawner.is_over(run);
                     (run, Event::SpawnFailed(failure))
                 }
+                Told::Spawned(Spawned::Errand { number, made }) => {
+                    self.errand_made(number, made);
+                    continue;
+                }
+                Told::Spawned(Spawned::ErrandKilled(number)) => {
+                    self.errand_killed(number);
+                    continue;
+                }
+                Told::GivenUp(number) => {
+                    self.give_up(number);
+                    continue;
+                }
                 Told::Spawned(Spawned::Asking { run, command }) => match self.asking(run, command) {
                     Some(event) => (run, event),
                     None => continue,
@@ -376,6 +395,7 @@ impl Host {
         let mut killed = Vec::new();
         for key in keys {
             let Some(run) = self.keys.get(key).copied() else {
+                self.errand_ended(*key);
                 events.extend(self.command_ended(*key));
                 continue;
             };
@@ -389,6 +409,7 @@ impl Host {
             } else if matches!(&exit, Exit::Signal { name, .. } if name == "SIGKILL") {
                 killed.push((process.pid, run));
             }
+            self.end_errands_of(run);
             events.push((run, Event::Exited(exit)));
         }
         if !killed.is_empty() {

@@ -3,6 +3,7 @@
 mod appointments;
 mod archive;
 mod ask;
+pub mod beside;
 mod budget;
 mod candidate;
 mod census;

@@ -212,6 +212,15 @@ pub fn begin_anew(
     Err(error)
 }
 
+/// Whether this error number says that the machine or this process is short of something for the moment.
+#[must_use]
+pub fn is_want(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOSPC
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 //! that waits for it.
 
 use super::cgroup::Tree;
+pub use super::create::Made;
 use super::create::{Created, Creator, Prepared, Stack};
 use super::inherited::Inherited;
 use super::output::Capture;
@@ -44,6 +45,26 @@ pub enum Order {
         /// The component's plan with the command in place of its program.
         plan: Arc<ComponentPlan>,
     },
+    /// Run a command beside a run, as the component's user and in its environment.
+    Errand {
+        /// Which of them.
+        number: u64,
+        /// Which run it is about.
+        run: RunId,
+        /// The component's plan with the command in place of its program.
+        plan: Arc<ComponentPlan>,
+        /// The run's cgroup, where the command is to live below it.
+        cgroup: Option<Tree>,
+    },
+    /// Kill the tree of such a command.
+    EndErrand {
+        /// Which of them.
+        number: u64,
+        /// Its first process, which isn't reaped before this is answered.
+        pid: u32,
+        /// Its cgroup, if it has one.
+        cgroup: Option<Tree>,
+    },
     /// The component has left the registry: remove its lock.
     Forget(ComponentName),
     /// A run is over, tree and all: remove its cgroup.
@@ -80,6 +101,15 @@ pub enum Spawned {
         /// The command's process.
         command: Result<(u32, OwnedFd), SpawnFailure>,
     },
+    /// A command beside a run runs, or why it doesn't.
+    Errand {
+        /// Which of them.
+        number: u64,
+        /// Its process.
+        made: Result<Made, SpawnFailure>,
+    },
+    /// What there was of such a command was killed.
+    ErrandKilled(u64),
     /// Something could not be recorded, for this reason.
     Unrecorded(String),
     /// What could not be recorded is now, or why not.
@@ -198,6 +228,11 @@ impl Spawner {
                 run,
                 command: Err(failure),
             }),
+            Order::Errand { number, .. } => (self.shared.done)(Spawned::Errand {
+                number,
+                made: Err(failure),
+            }),
+            Order::EndErrand { number, .. } => (self.shared.done)(Spawned::ErrandKilled(number)),
             Order::Note(_) | Order::RecordAgain(_) | Order::Forget(_) | Order::Remove(_) => {}
         }
     }
@@ -333,6 +368,19 @@ impl Shared {
             Order::Ask { run, plan } => {
                 let command = self.creator.create_asking(run, &plan, stack);
                 return Done::Result(Spawned::Asking { run, command });
+            }
+            Order::Errand {
+                number,
+                run,
+                plan,
+                cgroup,
+            } => {
+                let made = self.creator.create_errand(run, &plan, cgroup.as_ref(), stack);
+                return Done::Result(Spawned::Errand { number, made });
+            }
+            Order::EndErrand { number, pid, cgroup } => {
+                super::create::kill_errand(pid, cgroup.as_ref());
+                return Done::Result(Spawned::ErrandKilled(number));
             }
             Order::Create { run, plan, tally } => {
                 let ready = self.creator.prepare(run, plan, tally);

@@ -1,5 +1,6 @@
 //! The processes of all runs.
 
+use super::beside::{Beside, Errand};
 use super::output::Capture;
 use super::process::{Inherited, unsupported};
 use crate::machine::input::{Event, RunId};
@@ -138,6 +139,16 @@ impl Host {
 
     /// Asks a run for a diagnosis of itself.
     pub fn diagnose(&mut self, _run: RunId) {
+        match self.0 {}
+    }
+
+    /// Orders a command beside a run.
+    pub fn beside(&mut self, _errand: Errand) -> Option<Beside> {
+        match self.0 {}
+    }
+
+    /// Ends all of them.
+    pub fn end_errands(&mut self) {
         match self.0 {}
     }
 

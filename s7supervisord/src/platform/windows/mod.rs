@@ -2,6 +2,7 @@
 
 pub mod log_file;
 
+pub mod beside;
 pub mod binary;
 pub mod endpoint;
 pub mod host;

@@ -165,3 +165,10 @@ pub(super) fn unsupported(what: &str) -> io::Error {
         format!("{what} is not possible on Windows yet"),
     )
 }
+
+/// Whether this error number says that the machine or this process is short of something for the moment.
+#[must_use]
+pub fn is_want(code: i32) -> bool {
+    // WSAEMFILE and WSAENOBUFS.
+    matches!(code, 10_024 | 10_055)
+}

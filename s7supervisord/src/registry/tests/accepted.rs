@@ -93,7 +93,10 @@ fn the_documented_servers_are_checked_at_their_documented_ports() {
     assert_eq!(probes[1], &ProbePlan::Tcp { port: 27346 });
     let expect = Some("imageServer".to_owned());
     let url = "http://127.0.0.1:8080/is/image".to_owned();
-    assert_eq!(probes[2], &ProbePlan::Http { url, expect });
+    let ProbePlan::Http(http) = probes[2] else {
+        panic!("{:?}", probes[2])
+    };
+    assert_eq!((http.url.to_string(), http.expect.clone()), (url, expect));
     let health = plan.components[2].health.as_ref().unwrap();
     assert_eq!(health.interval, Duration::from_secs(15));
     assert_eq!(health.timeout, Duration::from_secs(10));

@@ -16,6 +16,7 @@ use std::sync::Arc;
 impl Host {
     /// Asks the first process of a run to end, and wakes it should it be stopped.
     pub fn ask(&mut self, run: RunId, plan: &ComponentPlan) {
+        self.end_errands_of(run);
         let Some(process) = self.runs.get(&run) else {
             return;
         };

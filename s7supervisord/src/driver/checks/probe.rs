@@ -1,0 +1,199 @@
+//! What is asked of a component over the network, and what came of it in words.
+//!
+//! Only what the component does counts against it: what the prober lacks itself (descriptors, ports, a look-up of a name) is
+//! [`Verdict::Unsure`] (reliability 0.8).
+
+use super::answer::Answer;
+use crate::machine::input::Verdict;
+use crate::output::failure::cause;
+use crate::registry::plan::{HttpProbe, HttpUrl};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+/// Names that are looked up at the same time: each holds a thread, also when whoever wanted it has given up.
+const LOOKUPS: usize = 4;
+static LOOKING: Semaphore = Semaphore::const_new(LOOKUPS);
+
+/// What a check has come to, and in words what was wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Result {
+    /// What the machine is told.
+    pub verdict: Verdict,
+    /// What was wrong; empty for [`Verdict::Well`].
+    pub detail: String,
+}
+
+impl Result {
+    /// As it should be.
+    pub fn well() -> Self {
+        Self {
+            verdict: Verdict::Well,
+            detail: String::new(),
+        }
+    }
+
+    /// Not as it should be.
+    pub fn ill(detail: String) -> Self {
+        Self {
+            verdict: Verdict::Ill,
+            detail,
+        }
+    }
+
+    /// The prober's own trouble.
+    pub fn unsure(detail: String) -> Self {
+        Self {
+            verdict: Verdict::Unsure,
+            detail,
+        }
+    }
+
+    /// No answer by `until`, which was `timeout` after it was asked.
+    pub fn timed_out(what: &str, timeout: Duration, until: Instant) -> Self {
+        Self {
+            verdict: Verdict::TimedOut {
+                late: Instant::now().saturating_duration_since(until),
+            },
+            detail: format!("{what}: no answer within {timeout:?}"),
+        }
+    }
+}
+
+/// Connects to `port` on loopback. Some servers listen by IPv4 only and some by IPv6 only.
+pub async fn tcp(port: u16, timeout: Duration) -> Result {
+    match connect(&loopback(port), timeout).await {
+        Ok(_) => Result::well(),
+        Err(result) => result,
+    }
+}
+
+/// Asks for a page. Connecting may take `timeout`, and so may the answer from the moment that the request was sent: what
+/// this daemon itself was late to begin isn't taken from the component's time.
+pub async fn http(probe: &HttpProbe, timeout: Duration) -> Result {
+    let url = &probe.url;
+    let addresses = match addresses(url, timeout).await {
+        Ok(addresses) => addresses,
+        Err(result) => return result,
+    };
+    let mut stream = match connect(&addresses, timeout).await {
+        Ok(stream) => stream,
+        Err(result) => return result,
+    };
+    let what = format!("GET {url}");
+    let until = Instant::now() + timeout;
+    match timeout_at(until, ask(&mut stream, probe)).await {
+        Ok(Ok(())) => Result::well(),
+        Ok(Err(why)) => Result::ill(format!("{what}: {why}")),
+        Err(_) => Result::timed_out(&what, timeout, until),
+    }
+}
+
+async fn ask(stream: &mut TcpStream, probe: &HttpProbe) -> std::result::Result<(), String> {
+    let url = &probe.url;
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: s7supervisord/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+        url.target,
+        url.authority(),
+        env!("CARGO_PKG_VERSION"),
+    );
+    let failed = |doing: &str, error: &io::Error| format!("{doing}: {}", cause(error));
+    if let Err(error) = stream.write_all(request.as_bytes()).await {
+        return Err(failed("sending the request", &error));
+    }
+    let mut answer = Answer::new(probe);
+    // On the heap: a thousand of these may wait at the same time, and few of them have more to read than this.
+    let mut bytes = vec![0; 4096];
+    loop {
+        match stream.read(&mut bytes).await {
+            Ok(0) => return answer.end(),
+            Ok(count) => {
+                if let Some(judged) = answer.take(&bytes[..count]) {
+                    return judged;
+                }
+            }
+            Err(error) => return Err(failed("reading the answer", &error)),
+        }
+    }
+}
+
+fn loopback(port: u16) -> [SocketAddr; 2] {
+    [
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+        SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port),
+    ]
+}
+
+/// Where an address leads. Only a name that isn't `localhost` is looked up.
+async fn addresses(url: &HttpUrl, timeout: Duration) -> std::result::Result<Vec<SocketAddr>, Result> {
+    if let Ok(address) = url.host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, url.port)]);
+    }
+    if url.host.eq_ignore_ascii_case("localhost") {
+        return Ok(loopback(url.port).into());
+    }
+    let name = (url.host.clone(), url.port);
+    let failed = |why: &str| Err(Result::unsure(format!("looking up {}: {why}", url.host)));
+    let look = async {
+        let permit = LOOKING.acquire().await.ok();
+        tokio::task::spawn_blocking(move || {
+            let found = name.to_socket_addrs().map(Iterator::collect);
+            drop(permit);
+            found
+        })
+        .await
+    };
+    match tokio::time::timeout(timeout, look).await {
+        Ok(Ok(Ok(found))) => Ok(found),
+        Ok(Ok(Err(error))) => failed(&cause(&error)),
+        Ok(Err(broken)) => failed(&broken.to_string()),
+        Err(_) => failed(&format!("no answer within {timeout:?}")),
+    }
+}
+
+/// Connects to the first of `addresses` that takes it; the first one's failure is told.
+async fn connect(addresses: &[SocketAddr], timeout: Duration) -> std::result::Result<TcpStream, Result> {
+    let until = Instant::now() + timeout;
+    let mut first = None;
+    for address in addresses {
+        let what = format!("connecting to {address}");
+        match timeout_at(until, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) if !is_connected_to_itself(&stream) => return Ok(stream),
+            Ok(Ok(_)) => {
+                first.get_or_insert_with(|| Result::ill(format!("{what}: nobody listens there")));
+            }
+            Ok(Err(error)) => {
+                let detail = format!("{what}: {}", cause(&error));
+                let result = match is_own_trouble(&error) {
+                    true => Result::unsure(detail),
+                    false => Result::ill(detail),
+                };
+                first.get_or_insert(result);
+            }
+            Err(_) => return Err(first.unwrap_or_else(|| Result::timed_out(&what, timeout, until))),
+        }
+    }
+    Err(first.unwrap_or_else(|| Result::unsure("the name has no address".to_owned())))
+}
+
+/// Where nobody listens on a port that the system gives to clients, a connection to it may by chance come from that very
+/// port, and then the kernel connects it to itself.
+fn is_connected_to_itself(stream: &TcpStream) -> bool {
+    matches!((stream.local_addr(), stream.peer_addr()), (Ok(own), Ok(other)) if own == other)
+}
+
+/// What this process or the machine lacks, which no component can help.
+pub fn is_own_trouble(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    error
+        .raw_os_error()
+        .is_some_and(crate::platform::process::is_want)
+        || matches!(
+            error.kind(),
+            Kind::PermissionDenied | Kind::AddrNotAvailable | Kind::OutOfMemory | Kind::Interrupted
+        )
+}

@@ -1,0 +1,83 @@
+//! A component is ready when its check says so, and others wait for that.
+
+use super::page;
+use crate::platform::servers::free_ports;
+use s7tests::eventually::SOON;
+use s7tests::registry::Server;
+use s7tests::sandbox::Sandbox;
+
+#[test]
+fn a_component_is_ready_when_its_port_answers_and_others_wait_for_that() {
+    let [port] = free_ports();
+    let slow = Server::new(
+        "slow",
+        &format!("record starts sleep 700 record serves serve {port}"),
+    );
+    let sandbox = Sandbox::with(&[
+        slow.with(&format!(
+            "<health type=\"tcp\" port=\"{port}\" interval=\"200ms\"/>"
+        )),
+        Server::new("needs", "record needs wait").with("<dependsOn ref=\"slow\"/>"),
+    ]);
+    let daemon = sandbox.start();
+    let early = daemon.wait_until("it is checked", "slow", SOON, |seen| {
+        seen["checks"][0]["last"]["result"] == "ill"
+    });
+    assert_eq!(
+        (&early["state"], &early["health"]),
+        (&"STARTING".into(), &"unknown".into())
+    );
+    let detail = early["checks"][0]["last"]["detail"]
+        .as_str()
+        .expect("it says why");
+    assert_eq!(
+        detail,
+        format!("connecting to 127.0.0.1:{port}: Connection refused")
+    );
+    let ready = daemon.wait_for("slow", "RUNNING");
+    assert_eq!(ready["health"], "healthy", "{ready}");
+    let check = &ready["checks"][0];
+    assert_eq!(
+        (&check["kind"], &check["last"]["result"]),
+        (&"health".into(), &"well".into())
+    );
+    assert_eq!(check["what"], format!("tcp {port} each 200ms"));
+    assert!(check["last"]["detail"].is_null(), "{check}");
+    daemon.wait_for("needs", "RUNNING");
+    let (serves, needs) = (&sandbox.starts("serves")[0], &sandbox.starts("needs")[0]);
+    assert!(needs.at > serves.at, "{serves:?} {needs:?}");
+    sandbox
+        .ctl(&["why", "slow"])
+        .exits(0)
+        .says(&format!("health, tcp {port} each 200ms: answered"));
+}
+
+#[test]
+fn a_component_is_ready_when_its_page_holds_what_is_expected() {
+    let [port] = free_ports();
+    let sandbox = Sandbox::new();
+    sandbox.write("page", &page("503 Busy", "imageServer"));
+    let health = format!(
+        "<health type=\"http\" url=\"http://localhost:{port}/is/image\" expect=\"imageServer\" interval=\"100ms\"/>"
+    );
+    sandbox.write_registry(&[Server::new("ps", &format!("answer {port} page")).with(&health)]);
+    let daemon = sandbox.start();
+    let url = format!("GET http://localhost:{port}/is/image: ");
+    let says = |what: &str| {
+        let wanted = format!("{url}{what}");
+        daemon.wait_until(what, "ps", SOON, |seen| {
+            seen["state"] == "STARTING" && seen["checks"][0]["last"]["detail"] == wanted
+        });
+    };
+    says("status 503, expected 200-399");
+    sandbox.write("page", &page("200 OK", "catalog"));
+    says("the answer doesn't hold \"imageServer\"");
+    sandbox.write("page", "+PONG\r\n");
+    says("the answer isn't HTTP: invalid HTTP version");
+    let chunks =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nimage\r\n6\r\nServer\r\n0\r\n\r\n";
+    sandbox.write("page", chunks);
+    daemon.wait_for("ps", "RUNNING");
+    // Every failure before it was ready was nothing but time.
+    assert_eq!(daemon.component("ps")["restarts"], 0);
+}
