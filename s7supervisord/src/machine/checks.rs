@@ -1,9 +1,10 @@
 //! Whether a run is ready and well: what is checked when, and what its results come to (DESIGN 4; Kubernetes' semantics,
 //! reliability A2).
 //!
-//! Until a run is ready, failures cost it nothing but time, and it has its startup time for the first success. From then on
-//! each check counts its failures and successes in a row. A check that may restart (`<health>`, a watchdog) gives a run up
-//! once; the other (`<readiness>`) only says whether others may rely on it.
+//! A run that is checked by something that may restart it (`<health>`), or that tells of itself, begins with a startup phase:
+//! failures cost it nothing but time, until its startup time is over. From then on each check counts its failures and
+//! successes in a row. A check that may restart gives a run up once; the other (`<readiness>`) only ever says whether others
+//! may rely on it.
 
 use super::input::{CheckPolicy, NoteFrom, NotifyPolicy, Policy, Role, Verdict};
 use super::moment::Moment;
@@ -11,26 +12,54 @@ use super::restart::Jitter;
 use s7proto::status::Health;
 use std::time::Duration;
 
-/// From one check to the next while a run isn't ready: it is wanted, so its readiness is noticed soon.
+/// From one check to the next in the startup time of a run that isn't ready: it is wanted, so its readiness is noticed soon.
 pub const STARTUP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Whoever is woken later than this part of what it waited for was late itself, and blames nobody.
+/// A verdict that comes later than by this part of its timeout says more about this daemon than about the component.
 const LATE_PART: u32 = 4;
+
+/// Whoever is woken later than this was late itself (reliability B33), and blames nobody. Timers of a busy machine come sooner.
+const LATE: Duration = Duration::from_millis(100);
+
+/// For so long it is looked once more, before somebody is given up for having said nothing: what has come while this daemon stood
+/// still may be unread.
+pub const LAST_CALL: Duration = Duration::from_millis(200);
+
+/// Where a run comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// This daemon has created it.
+    New,
+    /// An earlier daemon has, and a notification may have been missed.
+    Adopted {
+        /// It was ready then.
+        ready: bool,
+    },
+}
 
 /// What one run has shown of itself so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Checks {
     lines: Vec<Line>,
+    /// When it was created.
+    began: Moment,
+    adopted: bool,
     /// A notification is still to come.
     awaits_notice: bool,
-    /// When it has to be ready; `None` once it is, or where only `startDelay` counts.
+    /// How long its startup phase may take; `None` where nothing limits it.
+    budget: Option<Duration>,
+    /// When its startup phase has to be over; `None` once it is.
     startup_until: Option<Moment>,
     /// How far apart signs of life may be, and when the next one is due, once it is ready.
     watchdog: Option<Duration>,
     sign_due: Option<Moment>,
+    /// What is due has not come, and is waited for a last time.
+    last_call: bool,
     ready: bool,
     /// How many checks were begun: an answer to an earlier one counts for nothing.
     begun: u64,
+    /// The one that hasn't ended.
+    under_way: Option<(Role, u64)>,
     given_up: bool,
 }
 
@@ -39,13 +68,14 @@ pub struct Checks {
 struct Line {
     role: Role,
     policy: CheckPolicy,
-    /// When the next one is to begin. While one is under way, it is not before that has ended.
+    /// When the next one is to begin, or when the one under way was to.
     next_at: Moment,
-    under_way: Option<u64>,
     /// What it has last come to.
     well: Option<bool>,
     successes: u32,
     failures: u32,
+    /// Nothing is known yet, or the prober has said nothing about the component the last time.
+    unsure: bool,
 }
 
 /// What follows from something that was noticed.
@@ -59,60 +89,120 @@ pub enum Finding {
     Hung,
 }
 
+impl Line {
+    fn new(role: Role, policy: CheckPolicy, next_at: Moment) -> Self {
+        Self {
+            role,
+            policy,
+            next_at,
+            well: None,
+            successes: 0,
+            failures: 0,
+            unsure: true,
+        }
+    }
+
+    /// Whether the startup phase waits for it.
+    fn holds_startup(&self) -> bool {
+        self.policy.restarts && self.well.is_none()
+    }
+}
+
+fn kinds(policy: &Policy) -> [(Role, Option<&CheckPolicy>); 2] {
+    [
+        (Role::Health, policy.health.as_ref()),
+        (Role::Readiness, policy.readiness.as_ref()),
+    ]
+}
+
+/// How long the startup phase may take, from the creation of the run.
+fn budget(policy: &Policy) -> Option<Duration> {
+    let checks = kinds(policy).into_iter().filter_map(|(_, check)| check);
+    let startups = checks.filter(|check| check.restarts).map(|check| check.startup);
+    let notice = policy.notify.map(|notify: NotifyPolicy| notify.startup);
+    let longest = startups.chain(notice).max();
+    longest.map(|startup| policy.first_check_after.saturating_add(startup))
+}
+
 impl Checks {
-    /// The checks of a run that begins at `now`. `ready`: it was ready under an earlier daemon.
+    /// The checks from `now` on of a run that was created at `began`.
     #[must_use]
-    pub fn begin(policy: &Policy, started: Moment, now: Moment, ready: bool, jitter: &mut Jitter) -> Self {
-        let lines: Vec<Line> = [
-            (Role::Health, &policy.health),
-            (Role::Readiness, &policy.readiness),
-        ]
-        .into_iter()
-        .filter_map(|(role, check)| Some((role, check.clone()?)))
-        .map(|(role, check)| {
-            // Those of many runs that begin together are spread over the time between two.
+    pub fn begin(policy: &Policy, began: Moment, now: Moment, origin: Origin, jitter: &mut Jitter) -> Self {
+        let ready = origin == Origin::Adopted { ready: true };
+        let earliest = (began + policy.first_check_after).max(now);
+        let lines = kinds(policy).into_iter().filter_map(|(role, check)| {
+            let check = check?.clone();
+            // Those of many runs that begin together are spread; less where somebody waits for the first success.
             let span = if ready {
                 check.interval
             } else {
-                check.interval.min(STARTUP_INTERVAL)
+                check.interval.min(STARTUP_INTERVAL) / 10
             };
-            let earliest = (started + policy.first_check_after).max(now);
-            Line {
-                role,
-                next_at: earliest
-                    + if ready {
-                        jitter.part_of(span)
-                    } else {
-                        jitter.part_of(span / 10)
-                    },
-                policy: check,
-                under_way: None,
-                well: None,
-                successes: 0,
-                failures: 0,
-            }
-        })
-        .collect();
-        let notify = policy.notify.as_ref();
-        let startups = lines.iter().filter(|line| line.policy.restarts);
-        let startup = startups
-            .map(|line| line.policy.startup)
-            .chain(notify.map(|notify: &NotifyPolicy| notify.startup))
-            .max();
-        let waits = !ready && (notify.is_some() || !lines.is_empty());
-        let watchdog = notify.and_then(|notify| notify.watchdog);
-        Self {
-            awaits_notice: !ready && notify.is_some(),
-            startup_until: startup
-                .filter(|_| waits)
-                .map(|startup| started + policy.first_check_after + startup),
-            sign_due: watchdog.filter(|_| ready).map(|span| now + span),
+            Some(Line::new(role, check, earliest + jitter.part_of(span)))
+        });
+        let watchdog = policy.notify.and_then(|notify| notify.watchdog);
+        let mut checks = Self {
+            lines: lines.collect(),
+            began,
+            adopted: origin != Origin::New,
+            awaits_notice: !ready && policy.notify.is_some(),
+            budget: budget(policy),
             watchdog,
+            sign_due: watchdog.filter(|_| ready).map(|span| now + span),
             ready,
-            lines,
-            begun: 0,
-            given_up: false,
+            ..Self::default()
+        };
+        checks.limit_startup();
+        checks
+    }
+
+    /// The policy has changed while the run lives. What it was told when it began, it keeps: a run that began without a
+    /// notification owes none, and its signs of life come as often as it was told then.
+    pub fn alter(&mut self, policy: &Policy, now: Moment, jitter: &mut Jitter) {
+        for (role, check) in kinds(policy) {
+            let at = self.lines.iter().position(|line| line.role == role);
+            match (check, at) {
+                (Some(check), Some(at)) => {
+                    let line = &mut self.lines[at];
+                    line.next_at = line.next_at.min(now + check.interval);
+                    line.policy = check.clone();
+                }
+                (Some(check), None) => {
+                    let first = now + jitter.part_of(check.interval);
+                    self.lines.push(Line::new(role, check.clone(), first));
+                }
+                (None, Some(at)) => drop(self.lines.remove(at)),
+                (None, None) => {}
+            }
         }
+        if policy.notify.is_none() {
+            self.awaits_notice = false;
+            self.watchdog = None;
+            self.sign_due = None;
+        }
+        let budget = budget(policy);
+        // More time that it has asked for stays its own as long as this is the same.
+        if budget != self.budget || self.startup_until.is_some() != self.is_in_startup() {
+            self.budget = budget;
+            self.limit_startup();
+        }
+    }
+
+    fn limit_startup(&mut self) {
+        let until = self.budget.map(|budget| self.began + budget);
+        self.startup_until = until.filter(|_| self.is_in_startup());
+        self.last_call = false;
+    }
+
+    /// Whether something has to come before its failures count.
+    fn is_in_startup(&self) -> bool {
+        !self.ready && (self.awaits_notice || self.lines.iter().any(Line::holds_startup))
+    }
+
+    /// Whether it is ready when it or a check says so, and not by its age.
+    #[must_use]
+    pub fn are_awaited(&self) -> bool {
+        self.awaits_notice || !self.lines.is_empty()
     }
 
     /// When [`Checks::tick`] is to be called.
@@ -121,12 +211,10 @@ impl Checks {
         if self.given_up {
             return None;
         }
-        let free = self.lines.iter().all(|line| line.under_way.is_none());
-        let next = self.lines.iter().map(|line| line.next_at).min().filter(|_| free);
-        [next, self.startup_until, self.sign_due]
-            .into_iter()
-            .flatten()
-            .min()
+        let next = self.lines.iter().map(|line| line.next_at).min();
+        let next = next.filter(|_| self.under_way.is_none());
+        let times = [next, self.startup_until, self.sign_due];
+        times.into_iter().flatten().min()
     }
 
     /// Time has passed: which check is to begin (with its number), and what follows.
@@ -134,85 +222,112 @@ impl Checks {
         if self.given_up {
             return (None, Finding::Nothing);
         }
+        let finding = self.look_at_time(now);
+        if finding == Finding::Hung {
+            return (None, finding);
+        }
+        (self.next_check(now), finding)
+    }
+
+    fn look_at_time(&mut self, now: Moment) -> Finding {
+        if let Some(due) = self.sign_due
+            && due <= now
+        {
+            if self.last_call && now.since(due) <= LATE {
+                return self.give_up();
+            }
+            self.sign_due = Some(now + LAST_CALL);
+            self.last_call = true;
+        }
         if let Some(until) = self.startup_until
             && until <= now
         {
-            let patience = STARTUP_INTERVAL;
-            if now.since(until) > patience {
-                // Nobody has looked for a while, so it may have become ready unseen.
-                self.startup_until = Some(now + patience + patience);
-            } else {
-                return (None, self.give_up());
+            if self.last_call && now.since(until) <= LATE {
+                return self.end_startup(now);
+            }
+            self.startup_until = Some(now + LAST_CALL);
+            self.last_call = true;
+        }
+        Finding::Nothing
+    }
+
+    /// The time of the startup phase is over, and the phase isn't.
+    fn end_startup(&mut self, now: Moment) -> Finding {
+        if self.adopted && self.awaits_notice {
+            // It may have said so while no daemon was there to hear it; that it has lived on counts for it.
+            self.awaits_notice = false;
+            if !self.is_in_startup() {
+                return self.look_whether_ready(now);
             }
         }
-        if let (Some(due), Some(span)) = (self.sign_due, self.watchdog)
-            && due <= now
-        {
-            if now.since(due) > span / LATE_PART {
-                self.sign_due = Some(now + span);
-            } else {
-                return (None, self.give_up());
-            }
+        let missing = || self.lines.iter().filter(|line| line.holds_startup());
+        if self.awaits_notice || missing().any(|line| !line.unsure) {
+            return self.give_up();
         }
-        (self.next_check(now), Finding::Nothing)
+        // The prober could not do its work, which is nobody's failure (reliability 0.8); one more round of it.
+        let round = missing().map(|line| line.policy.interval.saturating_add(line.policy.timeout));
+        self.startup_until = round.max().map(|round| now + round.max(LAST_CALL));
+        self.last_call = false;
+        Finding::Nothing
     }
 
     fn next_check(&mut self, now: Moment) -> Option<(Role, u64)> {
-        if self.lines.iter().any(|line| line.under_way.is_some()) {
+        if self.under_way.is_some() {
             return None;
         }
         // The one that has waited longest, so that none of them starves another.
-        let line = self.lines.iter_mut().min_by_key(|line| line.next_at)?;
+        let line = self.lines.iter().min_by_key(|line| line.next_at)?;
         if line.next_at > now {
             return None;
         }
         self.begun += 1;
-        line.under_way = Some(self.begun);
-        Some((line.role, self.begun))
+        self.under_way = Some((line.role, self.begun));
+        self.under_way
     }
 
     /// A check has ended.
     pub fn checked(&mut self, number: u64, verdict: Verdict, now: Moment, jitter: &mut Jitter) -> Finding {
-        let ready = self.ready;
-        let Some(line) = self.lines.iter_mut().find(|line| line.under_way == Some(number)) else {
+        let Some((role, _)) = self.under_way.filter(|(_, begun)| *begun == number) else {
             return Finding::Nothing;
         };
-        line.under_way = None;
-        let waits_for_first = line.successes == 0 && line.well.is_none() && !ready;
-        let span = if waits_for_first && verdict != Verdict::Well {
-            line.policy.interval.min(STARTUP_INTERVAL)
-        } else {
-            line.policy.interval
+        self.under_way = None;
+        let (ready, in_startup, began) = (self.ready, self.is_in_startup(), self.began);
+        // A reload may have taken this kind of check away meanwhile.
+        let Some(line) = self.lines.iter_mut().find(|line| line.role == role) else {
+            return Finding::Nothing;
         };
-        line.next_at = now + jitter.spread(span);
-        match verdict {
+        let waits_for_first = line.well.is_none() && !ready;
+        let quick = waits_for_first && verdict != Verdict::Well && now < began + line.policy.startup;
+        line.plan_next(now, quick, jitter);
+        line.unsure = match verdict {
             // A prober's own trouble says nothing about the component (reliability 0.8), and neither does an answer that
             // this daemon was too late to hear.
-            Verdict::Unsure => return Finding::Nothing,
-            Verdict::TimedOut { late } if late > line.policy.timeout / LATE_PART => return Finding::Nothing,
-            Verdict::Well => {
-                line.failures = 0;
-                line.successes = line.successes.saturating_add(1);
-                // The first success is enough to be ready; whoever was unwell has to show more (Kubernetes).
-                if line.well != Some(false) || line.successes >= line.policy.successes {
-                    line.well = Some(true);
-                }
-            }
-            Verdict::Ill | Verdict::TimedOut { .. } => {
-                line.successes = 0;
-                line.failures = line.failures.saturating_add(1);
-                if waits_for_first {
-                    return Finding::Nothing;
-                }
-                if line.failures >= line.policy.failures {
-                    line.well = Some(false);
-                    if line.policy.restarts && ready {
-                        return self.give_up();
-                    }
-                }
-            }
+            Verdict::Unsure => true,
+            Verdict::TimedOut { late } => late > line.policy.timeout / LATE_PART,
+            Verdict::Well | Verdict::Ill => false,
+        };
+        if line.unsure {
+            return Finding::Nothing;
         }
-        self.look_whether_ready(now)
+        if verdict == Verdict::Well {
+            line.failures = 0;
+            line.successes = line.successes.saturating_add(1);
+            // The first success is enough to be ready; whoever was unwell has to show more (Kubernetes).
+            if line.well != Some(false) || line.successes >= line.policy.successes {
+                line.well = Some(true);
+            }
+            return self.look_whether_ready(now);
+        }
+        line.successes = 0;
+        line.failures = line.failures.saturating_add(1);
+        if waits_for_first || line.failures < line.policy.failures {
+            return Finding::Nothing;
+        }
+        line.well = Some(false);
+        if line.policy.restarts && !in_startup {
+            return self.give_up();
+        }
+        Finding::Nothing
     }
 
     /// The component has said something of itself.
@@ -232,14 +347,15 @@ impl Checks {
             }
             NoteFrom::AliveEvery(span) => {
                 self.watchdog = (!span.is_zero()).then_some(span);
-                self.sign_due = None;
                 self.sign(now);
                 Finding::Nothing
             }
             NoteFrom::MoreTime(span) => {
                 // Only ever more: what it has, it keeps (sd_notify(3)).
                 if let Some(until) = &mut self.startup_until {
-                    *until = (*until).max(now + span);
+                    let more = now + span;
+                    self.last_call &= more <= *until;
+                    *until = (*until).max(more);
                 }
                 Finding::Nothing
             }
@@ -249,16 +365,29 @@ impl Checks {
 
     fn sign(&mut self, now: Moment) {
         self.sign_due = self.watchdog.filter(|_| self.ready).map(|span| now + span);
+        self.last_call &= !self.ready;
     }
 
-    fn look_whether_ready(&mut self, now: Moment) -> Finding {
-        if self.ready || self.awaits_notice || self.lines.iter().any(|line| line.well != Some(true)) {
+    /// Whether everything that was waited for has come.
+    pub fn look_whether_ready(&mut self, now: Moment) -> Finding {
+        if !self.is_in_startup() {
+            self.startup_until = None;
+        }
+        let missing = self.awaits_notice || self.lines.iter().any(|line| line.well != Some(true));
+        if self.given_up || self.ready || missing {
             return Finding::Nothing;
         }
-        self.ready = true;
-        self.startup_until = None;
-        self.sign(now);
+        self.be_ready(now);
         Finding::Ready
+    }
+
+    /// It is ready, by whatever has told: from now on its failures count.
+    pub fn be_ready(&mut self, now: Moment) {
+        if !self.ready {
+            self.ready = true;
+            self.startup_until = None;
+            self.sign(now);
+        }
     }
 
     fn give_up(&mut self) -> Finding {
@@ -273,11 +402,10 @@ impl Checks {
     /// The flag beside the state.
     #[must_use]
     pub fn health(&self) -> Health {
-        if self.lines.is_empty() && self.watchdog.is_none() {
-            return Health::None;
-        }
-        if self.given_up || self.lines.iter().any(|line| line.well == Some(false)) {
+        if self.given_up || !self.lets_others_rely() {
             Health::Unhealthy
+        } else if self.lines.is_empty() && self.watchdog.is_none() {
+            Health::None
         } else if !self.ready || self.lines.iter().any(|line| line.well.is_none()) {
             Health::Unknown
         } else {
@@ -296,5 +424,37 @@ impl Checks {
     pub fn failures(&self, role: Role) -> u32 {
         let line = self.lines.iter().find(|line| line.role == role);
         line.map_or(0, |line| line.failures)
+    }
+}
+
+#[cfg(test)]
+impl Checks {
+    /// Whether a check has not ended, for tests of the machine.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// The number of the last check, for tests of the machine.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun
+    }
+}
+
+impl Line {
+    /// When the next one begins: never later than an interval after this one was to, so that who stops answering is noticed
+    /// within interval × failures + timeout (issue 5).
+    fn plan_next(&mut self, now: Moment, quick: bool, jitter: &mut Jitter) {
+        let span = if quick {
+            self.policy.interval.min(STARTUP_INTERVAL)
+        } else {
+            self.policy.interval
+        };
+        let next = self.next_at + jitter.shorten(span);
+        self.next_at = if next + span < now {
+            // Rounds were missed, also by others: they aren't made up for, and don't go on in step.
+            now + jitter.part_of(span)
+        } else {
+            next.max(now)
+        };
     }
 }

@@ -45,6 +45,10 @@ pub struct Component {
     pub(super) marked: bool,
     /// The system has killed some of the present run for want of memory.
     pub(super) out_of_memory: bool,
+    /// Something that it relies on was lost while the present run was being created.
+    pub(super) bereft: bool,
+    /// The present run has said that it is ready before it was heard of that it is there.
+    pub(super) ready_early: bool,
     /// To be forgotten once it is stopped.
     pub(super) removed: bool,
     /// Operations that wait for it.
@@ -83,6 +87,8 @@ impl Component {
             checks: Checks::default(),
             marked: false,
             out_of_memory: false,
+            bereft: false,
+            ready_early: false,
             removed: false,
             goals: Vec::new(),
         }
@@ -97,10 +103,15 @@ impl Component {
         self.wish == Wish::Up && !self.parked
     }
 
+    /// Whether those who come after it may start: it is ready and doesn't say otherwise, or has ended as its policy wants it.
+    pub(super) fn lets_others_start(&self) -> bool {
+        self.life.lets_others_start() && self.checks.lets_others_rely()
+    }
+
     /// Whether what depends on it may start: it is ready, and nobody wants it to stop.
     pub(super) fn lets_dependants_start(&self) -> bool {
         // What is parked and runs all the same is on the list to be stopped: its turn has only not come yet.
-        self.wants_run() && self.life.lets_others_start() && self.checks.lets_others_rely()
+        self.wants_run() && self.lets_others_start()
     }
 
     /// When it wants to be woken.

@@ -229,6 +229,8 @@ impl Fleet {
             self.excused.clear();
             return;
         }
+        // In its place before anybody ends: who is in it has its turn, whatever else is lost meanwhile.
+        self.stopping = Some(sequence);
         for slot in turn {
             if self
                 .get(slot)
@@ -237,7 +239,6 @@ impl Fleet {
                 self.with(stamp, slot, effects, Component::end_run);
             }
         }
-        self.stopping = Some(sequence);
     }
 
     fn open_tiers(&mut self, stamp: Stamp, effects: &mut Vec<Effect>) {
@@ -337,7 +338,7 @@ impl Fleet {
         let waits = matches!(component.life, Life::Waiting) && component.wants_run();
         let (can, gone) = (component.lets_dependants_start(), component.removed);
         let health = component.health;
-        let lost = was_running && !matches!(component.life, Life::Running { .. });
+        let lost = was_running && component.is_lost();
         if waits {
             self.look_for_held |= self.waiting.insert(slot);
         } else {
@@ -370,20 +371,24 @@ impl Fleet {
     /// A run that others rely on is over, or about to be: those that say what becomes of them then follow it (DESIGN 3,
     /// `onLoss`). However many losses there are at once, each of them gets one new run.
     fn lose(&mut self, stamp: Stamp, lost: Slot, effects: &mut Vec<Effect>) {
-        // In a stop of everything each has its turn.
-        if self.stopping.is_some() || self.shutting_down {
-            return;
-        }
         let minds = |component: &Component| {
             let losses = &component.policy.on_loss;
             losses.iter().find(|(on, _)| *on == lost).map(|(_, loss)| *loss)
         };
+        // Who is being stopped in the order of tiers has its turn.
+        let has_turn = |slot| {
+            let stopping = self.stopping.as_ref();
+            stopping.is_some_and(|sequence| sequence.contains(slot))
+        };
         let those: Vec<(Slot, Loss)> = self
             .iter()
             .filter_map(|(slot, component)| Some((slot, minds(component)?)))
+            .filter(|(slot, _)| !has_turn(*slot))
             .collect();
         for (slot, loss) in those {
-            self.with(stamp, slot, effects, |component, step| component.lose(step, loss));
+            self.with(stamp, slot, effects, |component, step| {
+                component.lose(step, lost, loss)
+            });
         }
     }
 

@@ -62,6 +62,11 @@ impl Jitter {
         span * per_mille / 1000
     }
 
+    /// `span` less up to a fifth, where it must not become longer.
+    pub fn shorten(&mut self, span: Duration) -> Duration {
+        span - self.part_of(span / 5)
+    }
+
     /// Anything from nothing to `span`, so that what begins together is spread.
     pub fn part_of(&mut self, span: Duration) -> Duration {
         let per_mille = u32::try_from(self.next() % 1000).unwrap_or(0);

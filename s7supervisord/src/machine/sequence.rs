@@ -21,6 +21,11 @@ impl StopSequence {
         self.tiers.entry(tier).or_default().insert(slot);
     }
 
+    /// Whether it has its turn.
+    pub fn contains(&self, slot: Slot) -> bool {
+        self.tiers.values().any(|members| members.contains(&slot))
+    }
+
     /// Whether there is nothing to stop and nothing to wait for.
     pub fn is_over(&self) -> bool {
         self.tiers.is_empty()
@@ -43,7 +48,7 @@ impl StopSequence {
 pub fn gate_closed_by<'a>(components: impl Iterator<Item = (Slot, &'a Component)>, tier: i32) -> Vec<Slot> {
     components
         .filter(|(_, component)| {
-            component.policy.tier < tier && component.wish == Wish::Up && !component.life.lets_others_start()
+            component.policy.tier < tier && component.wish == Wish::Up && !component.lets_others_start()
         })
         .map(|(slot, _)| slot)
         .collect()

@@ -1,7 +1,7 @@
 //! Going on where an earlier daemon has stopped.
 
 use super::{Component, Step};
-use crate::machine::checks::Checks;
+use crate::machine::checks::{Checks, Origin};
 use crate::machine::input::{Fate, Legacy};
 use crate::machine::life::{Cause, Ending, Life, Phase};
 use crate::machine::restart;
@@ -91,15 +91,19 @@ impl Component {
             None if ready => Some(self.started),
             None => None,
         };
-        self.checks = Checks::begin(&self.policy, self.started, now, ready, step.jitter);
-        self.health = self.checks.health();
+        let origin = Origin::Adopted { ready };
+        self.checks = Checks::begin(&self.policy, self.started, now, origin, step.jitter);
         self.life = match ready_at {
-            Some(since) if since <= now => Life::Running {
-                since,
-                stable_at: Some(since + restart::STABLE_AFTER),
-            },
+            Some(since) if since <= now => {
+                self.checks.be_ready(now);
+                Life::Running {
+                    since,
+                    stable_at: Some(since + restart::STABLE_AFTER),
+                }
+            }
             ready_at => Life::Starting { ready_at },
         };
+        self.health = self.checks.health();
         self.end_row_if_stable(step);
     }
 
@@ -114,7 +118,7 @@ impl Component {
     }
 
     /// Begins, spaced from the start before as the row wants it, when its tier is open.
-    fn try_again(&mut self, step: &mut Step<'_>) {
+    pub(super) fn try_again(&mut self, step: &mut Step<'_>) {
         let until = restart::next_start(step.stamp.now, self.started, self.crashes, step.jitter);
         if until > step.stamp.now {
             self.life = Life::Backoff { until };
@@ -124,9 +128,11 @@ impl Component {
         }
     }
 
-    /// Whether the next run follows a crash: not a fault of the host, where nothing has run, and not an end that nobody has seen.
+    /// Whether the next run follows a crash: not a fault of the host, where nothing has run, not an end that nobody has seen, and
+    /// not the loss of something else.
     pub(super) fn follows_crash(&self) -> bool {
-        self.host_faults == 0 && (self.last_fault.is_some() || !self.ended_unseen_last())
+        let followed = self.last_exit.as_ref().map(|report| report.cause) == Some(EndCause::DependencyLost);
+        self.host_faults == 0 && (self.last_fault.is_some() || !(followed || self.ended_unseen_last()))
     }
 
     fn ended_unseen_last(&self) -> bool {

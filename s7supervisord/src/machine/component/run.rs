@@ -1,9 +1,9 @@
 //! What each event does to a run, state by state, and the steps that a life is made of.
 
 use super::{Component, Step};
-use crate::machine::checks::{Checks, Finding};
+use crate::machine::checks::{Checks, Finding, Origin};
 use crate::machine::effect::Effect;
-use crate::machine::input::{Event, Loss, NoteFrom, Restart, RunId};
+use crate::machine::input::{Event, Loss, NoteFrom, Policy, Restart, RunId, Slot};
 use crate::machine::life::{
     Cause, DIAGNOSIS, Ending, KILL_RETRY, KILL_TRIES, Life, Phase, SPAWN_OVERDUE, STUCK_RETRY,
 };
@@ -27,15 +27,20 @@ impl Component {
                 self.host_faults = 0;
                 self.last_fault = None;
                 let now = step.stamp.now;
-                self.checks = Checks::begin(&self.policy, now, now, false, step.jitter);
+                self.checks = Checks::begin(&self.policy, now, now, Origin::New, step.jitter);
                 self.health = self.checks.health();
                 self.life = Life::Starting {
                     ready_at: self.policy.ready_after.map(|after| now + after),
                 };
                 if !self.wants_run() {
                     self.ask(step, Cause::Asked);
+                } else if self.bereft {
+                    self.ask(step, Cause::DependencyLost);
                 } else if self.policy.ready_after == Some(Duration::ZERO) {
                     self.ready(step);
+                } else if self.ready_early {
+                    let finding = self.checks.noticed(NoteFrom::Ready, now);
+                    self.follow(step, finding);
                 }
             }
             (Event::SpawnFailed(failure), Life::Spawning { .. }) => self.spawn_failed(step, failure),
@@ -91,6 +96,8 @@ impl Component {
                 let finding = self.checks.noticed(note, step.stamp.now);
                 self.follow(step, finding);
             }
+            // What it says and that it is there come by different ways.
+            (Event::Noticed(NoteFrom::Ready), Life::Spawning { .. }) => self.ready_early = true,
             // It needs more time to stop, and may have it as long as it says so (sd_notify(3)).
             (
                 Event::Noticed(NoteFrom::MoreTime(span)),
@@ -145,6 +152,7 @@ impl Component {
         if self.life.deadline().is_none_or(|at| at > now) {
             return;
         }
+        let diagnose = self.is_worth_a_diagnosis() && !step.hurry;
         match &mut self.life {
             Life::Spawning { overdue_at } => {
                 *overdue_at = None;
@@ -154,9 +162,7 @@ impl Component {
             Life::Starting { .. } => self.ready(step),
             Life::Running { .. } => self.end_row_if_stable(step),
             Life::Ending(ending) => match ending.phase {
-                Phase::Asked { .. }
-                    if self.policy.dump_before_kill && ending.report.is_none() && !step.hurry =>
-                {
+                Phase::Asked { .. } if diagnose => {
                     self.set_phase(Phase::Diagnosing {
                         kill_at: now + DIAGNOSIS,
                     });
@@ -192,6 +198,8 @@ impl Component {
         self.started = step.stamp.now;
         self.marked = false;
         self.out_of_memory = false;
+        self.bereft = false;
+        self.ready_early = false;
         self.health = Health::None;
         self.checks = Checks::default();
         self.life = Life::Spawning {
@@ -223,22 +231,83 @@ impl Component {
         }
     }
 
-    /// Something that it depends on is lost.
-    pub(in crate::machine) fn lose(&mut self, step: &mut Step<'_>, loss: Loss) {
-        if self.wish == Wish::Down {
+    /// Whether it is to be asked for a diagnosis of itself, now that its time to stop is over: once, while it is there.
+    fn is_worth_a_diagnosis(&self) -> bool {
+        let Life::Ending(ending) = &self.life else {
+            return false;
+        };
+        let was_asked = ending.cause == Cause::Hung && self.policy.dump_when_hung;
+        self.policy.dump_before_kill && ending.report.is_none() && !was_asked
+    }
+
+    /// Something that it depends on, `on`, is lost.
+    pub(in crate::machine) fn lose(&mut self, step: &mut Step<'_>, on: Slot, loss: Loss) {
+        // What only waits has not begun to rely on anything.
+        let relies = self.life.may_have_process() || matches!(self.life, Life::Backoff { .. });
+        if self.wish == Wish::Down || !relies {
             return;
         }
         match loss {
             Loss::Restart if self.is_checked() => self.ask(step, Cause::DependencyLost),
-            Loss::Restart => {}
+            Loss::Restart => self.bereft = matches!(self.life, Life::Spawning { .. }),
             Loss::Stop => {
                 let alive = self.is_checked();
-                self.stopped_by = Some((Actor::Supervisor, step.stamp.wall_ms));
+                // Whoever waits for it hears for want of what.
+                self.held_by(step, on);
                 self.wish_down(step, None);
+                self.stopped_by = Some((Actor::Supervisor, step.stamp.wall_ms));
                 if alive {
                     self.ask(step, Cause::DependencyLost);
                 }
             }
+        }
+    }
+
+    /// Whether its run has been left by readiness in a way that those who rely on it have to follow. One that has done its work
+    /// is not lost, as its policy wants it to stay ended.
+    pub(in crate::machine) fn is_lost(&self) -> bool {
+        let done = |ending: &Ending| {
+            let finished = ending.report.as_ref().map(|report| report.cause) == Some(EndCause::Finished);
+            finished && self.policy.stays_ended(true) && self.wants_run()
+        };
+        match &self.life {
+            Life::Running { .. } => false,
+            Life::Ending(ending) => !done(ending),
+            _ => true,
+        }
+    }
+
+    /// The registry says something else of it now; a run that lives is checked by that from now on.
+    pub(in crate::machine) fn alter(&mut self, step: &mut Step<'_>, policy: Policy) {
+        let ways = |of: &Policy| {
+            let ages = (of.ready_after, of.first_check_after);
+            (ages, of.health.clone(), of.readiness.clone(), of.notify)
+        };
+        let same = ways(&self.policy) == ways(&policy);
+        self.policy = policy;
+        if same || !self.is_checked() {
+            return;
+        }
+        let now = step.stamp.now;
+        self.checks.alter(&self.policy, now, step.jitter);
+        self.health = self.checks.health();
+        let Life::Starting { ready_at } = &mut self.life else {
+            return;
+        };
+        if self.checks.are_awaited() {
+            *ready_at = None;
+            let finding = self.checks.look_whether_ready(now);
+            return self.follow(step, finding);
+        }
+        // It was begun without the notification that the registry speaks of now, so it owes none.
+        let owes_none = self.policy.notify.map(|_| self.policy.first_check_after);
+        *ready_at = self
+            .policy
+            .ready_after
+            .or(owes_none)
+            .map(|after| self.started + after);
+        if ready_at.is_some_and(|at| at <= now) {
+            self.ready(step);
         }
     }
 
@@ -248,6 +317,8 @@ impl Component {
             since: now,
             stable_at: Some(now + restart::STABLE_AFTER),
         };
+        self.checks.be_ready(now);
+        self.health = self.checks.health();
         let Some(info) = self.run_info() else { return };
         self.settle_up(step, |replaces| match replaces {
             Some(before) => Outcome::Restarted { before, after: info },
@@ -358,7 +429,9 @@ impl Component {
         let succeeded = report.cause == EndCause::Finished;
         let stays = ending.cause == Cause::Itself && self.policy.stays_ended(succeeded);
         let for_a_reason = match ending.cause {
-            Cause::Asked | Cause::DependencyLost => true,
+            Cause::Asked => true,
+            // Neither a crash nor the end of a row.
+            Cause::DependencyLost => true,
             // A new run was wanted, but not one after the other: below the time that ends a row it is one of the row.
             Cause::TooMuchMemory => report.lasted_us >= STABLE_US,
             Cause::Itself | Cause::Hung | Cause::Unseen => false,
@@ -375,6 +448,9 @@ impl Component {
         if self.parked {
             self.life = Life::Waiting;
             self.rest();
+        } else if ending.cause == Cause::DependencyLost && !ending.again {
+            // The row goes on, and so does the space between starts.
+            self.try_again(step);
         } else if for_a_reason || ending.again {
             self.rest();
             self.want_begin(step);

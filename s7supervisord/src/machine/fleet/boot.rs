@@ -1,9 +1,10 @@
 //! The first command of a daemon: what starts, and what goes on as an earlier daemon has left it.
 
 use super::{Fleet, Turn};
+use crate::machine::component::Component;
 use crate::machine::effect::Effect;
 use crate::machine::input::{Legacy, Remembered, Slot, Stamp};
-use crate::machine::life::Life;
+use crate::machine::life::{Cause, Life};
 use crate::machine::sequence::StopSequence;
 use s7proto::status::{Actor, ExitReport, Wish};
 use std::collections::BTreeSet;
@@ -69,6 +70,11 @@ impl Turn<'_> {
             }
             down.extend(others);
             self.go_on_stopping(&down);
+        }
+        // What has ended while nobody looked was lost to those who rely on it and live.
+        let unseen = |component: &Component| matches!(&component.life, Life::Ending(ending) if ending.cause == Cause::Unseen);
+        for slot in self.select(unseen) {
+            self.fleet.lose(self.stamp, slot, self.effects);
         }
         // What goes on needs no start, and its row of crashes isn't over because the daemon is another one.
         for slot in self.select(|component| component.wish == Wish::Up) {

@@ -189,7 +189,7 @@ impl Turn<'_> {
         // The list of parked components is kept by tier, and the tier may be what has changed.
         let parked = self.fleet.get(slot).is_some_and(|component| component.parked);
         let tier = policy.tier;
-        self.with(slot, |component, _, _| component.policy = policy);
+        self.with(slot, |component, step, _| component.alter(step, policy));
         if parked {
             self.fleet.unlist_parked(slot);
             self.fleet.parked.entry(tier).or_default().insert(slot);

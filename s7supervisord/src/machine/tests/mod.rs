@@ -1,5 +1,6 @@
 //! The machine without a system: time is handed in, effects are read, and nothing sleeps.
 
+mod checks;
 mod desk;
 mod inherited;
 mod model;
@@ -9,3 +10,4 @@ mod simulation;
 mod states;
 mod stories;
 mod table;
+mod vigil;

@@ -1,7 +1,9 @@
 //! Every state that a component can be in, with a way to drive one there.
 
 use super::desk::{Desk, failure, policy};
-use crate::machine::input::{Change, Command, Event, Fate, Legacy, Loss, NoteFrom, Policy, Restart, Slot};
+use crate::machine::input::{
+    Change, CheckPolicy, Command, Event, Fate, Legacy, Loss, NoteFrom, Policy, Restart, Slot, Verdict,
+};
 use s7proto::status::Exit;
 use std::time::Duration;
 
@@ -42,6 +44,19 @@ pub const STATES: &[(&str, Way)] = &[
     ("Running", running),
     ("Running, row over", |desk| {
         running(desk);
+        wake(desk);
+    }),
+    ("Starting, ready when told, check under way", |desk| {
+        checked(desk);
+        starting(desk);
+        wake(desk);
+    }),
+    ("Running, check under way", |desk| {
+        checked(desk);
+        starting(desk);
+        wake(desk);
+        let verdict = Verdict::Well;
+        desk.report(WEB, Event::Checked { number: 1, verdict });
         wake(desk);
     }),
     ("Ending by itself, killing 1", crashing),
@@ -204,6 +219,23 @@ fn asked(desk: &mut Desk) {
 fn hung(desk: &mut Desk) {
     running(desk);
     desk.report(WEB, Event::Hung);
+}
+
+/// It is checked, and ready by that.
+fn checked(desk: &mut Desk) {
+    let check = CheckPolicy {
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(2),
+        failures: 1,
+        successes: 1,
+        startup: Duration::from_secs(30),
+        restarts: true,
+    };
+    desk.order(alter(Policy {
+        ready_after: None,
+        health: Some(check),
+        ..web()
+    }));
 }
 
 fn large(desk: &mut Desk) {

@@ -7,6 +7,14 @@
 //! +10ms      | web spawned |
 //! ~+1s       |             | web RUNNING
 //! ```
+//! What is checked is written as interval/timeout/failures, what follows a loss beside what is lost:
+//! ```text
+//! component app health=10s/2s/3 readiness=5s/1s/1 startup=60s successes=2 first=1s minds=db:restart dump=kill,hung
+//! component web notify startup=60s watchdog=5s
+//!
+//! +0  | app fails 4       | app is unhealthy
+//! +0  | web signs         |
+//! ```
 //! Times are absolute or, with `+`, counted from the line before. `~` means "at the next deadline, which is to be then"
 //! (also `~+0.8s..+1.2s`); no story can jump over a deadline. A line without a time goes on with the one above.
 //! Commands carry tickets, numbered from `#1`; each has to be answered once, or to be named by `open #2` at the end.
@@ -22,7 +30,8 @@
 
 use super::desk::{Desk, failure, killed_from_outside, policy};
 use crate::machine::input::{
-    Change, Command, Event, Fate, Legacy, NoteFrom, Policy, Remembered, Restart, RunId, Slot,
+    Change, CheckPolicy, Command, Event, Fate, Legacy, Loss, NoteFrom, NotifyPolicy, Policy, Remembered,
+    Restart, RunId, Slot, Verdict,
 };
 use crate::machine::moment::Moment;
 use s7proto::status::{Actor, EndCause, Exit, ExitReport, Wish};
@@ -50,6 +59,25 @@ macro_rules! stories {
 
 stories! {
     a_broken_component_holds_up_the_boot_once
+    a_checked_run_is_ready_at_its_first_success
+    a_run_that_is_not_ready_in_time_is_a_crash
+    a_run_that_no_longer_answers_is_given_up_once
+    a_prober_that_can_not_check_blames_nobody
+    a_lost_readiness_is_a_flag_and_closes_gates
+    a_tier_waits_for_what_is_not_ready_any_more
+    it_tells_by_itself_that_it_is_ready
+    signs_of_life_are_awaited_as_often_as_it_was_told
+    a_stop_or_a_restart_ends_the_checks
+    what_was_ready_is_checked_on_under_the_next_daemon
+    a_reload_changes_how_a_living_run_is_checked
+    who_minds_a_loss_gets_one_new_run
+    a_loss_while_it_is_being_created
+    who_minds_a_loss_is_stopped
+    a_loss_in_the_middle_of_a_stop_in_order
+    what_has_ended_unseen_was_lost_to_who_minds
+    a_diagnosis_comes_before_the_kill
+    what_takes_too_much_memory_is_replaced
+    what_hangs_and_is_not_to_be_started_again_is_given_up
     a_command_ends_a_row
     a_crash_that_meets_a_stop
     a_dependency_comes_first
@@ -307,6 +335,7 @@ fn legacy(run: u64, fate: &str, known: &[&str]) -> Option<Legacy> {
         match (name, &mut legacy.fate) {
             ("since", _) => legacy.started = moment(value, Moment::default()),
             ("asked", Fate::Lives { asked, .. }) => *asked = Some(moment(value, Moment::default())),
+            ("ready", _) => legacy.ready = value == "yes",
             ("crashes", _) => legacy.crashes = value.parse().ok()?,
             ("restarts", _) => legacy.restarts = value.parse().ok()?,
             ("last", _) => {
@@ -342,9 +371,25 @@ fn event(words: &[&str]) -> Option<Event> {
         ["can't", "be", "asked"] => Event::CannotAsk,
         ["is", "ready"] => Event::Noticed(NoteFrom::Ready),
         ["is", "hung"] => Event::Hung,
+        ["is", "too-large"] => Event::TooMuchMemory,
+        ["is", "diagnosed"] => Event::Diagnosed,
+        ["signs"] => Event::Noticed(NoteFrom::Alive),
+        ["signs", "every", span] => Event::Noticed(NoteFrom::AliveEvery(duration(span))),
+        ["needs", span] => Event::Noticed(NoteFrom::MoreTime(duration(span))),
+        ["gives", "up"] => Event::Noticed(NoteFrom::Trouble),
+        ["answers", number] => checked(number, Verdict::Well)?,
+        ["fails", number] => checked(number, Verdict::Ill)?,
+        ["times-out", number, "late", late] => checked(number, Verdict::TimedOut { late: duration(late) })?,
+        ["times-out", number] => checked(number, Verdict::TimedOut { late: Duration::ZERO })?,
+        ["can't", "be", "checked", number] => checked(number, Verdict::Unsure)?,
         ["is", "out-of-memory"] => Event::OutOfMemory,
         _ => return None,
     })
+}
+
+fn checked(number: &str, verdict: Verdict) -> Option<Event> {
+    let number = number.parse().ok()?;
+    Some(Event::Checked { number, verdict })
 }
 
 /// `reload [--no-restart]: add web tier=2, remove db, run web …, alter web …`
@@ -382,6 +427,10 @@ fn reload(desk: &mut Desk, text: &str) -> Option<Command> {
 
 fn policy_of(words: &str, names: &[String]) -> Policy {
     let mut policy = policy();
+    let slot = |name: &str| {
+        let place = names.iter().rposition(|known| known == name).unwrap();
+        Slot(u32::try_from(place).unwrap())
+    };
     for word in words.split_whitespace() {
         match word.split_once('=').unwrap_or((word, "")) {
             ("manual", _) => policy.auto_start = false,
@@ -396,17 +445,68 @@ fn policy_of(words: &str, names: &[String]) -> Policy {
             ("success", codes) => {
                 policy.success = codes.split(',').map(|code| code.parse().unwrap()).collect();
             }
-            ("after", on) => {
-                let place = |name: &str| names.iter().rposition(|known| known == name).unwrap();
-                policy.depends_on = on
-                    .split(',')
-                    .map(|name| Slot(u32::try_from(place(name)).unwrap()))
-                    .collect();
+            ("after", on) => policy.depends_on = on.split(',').map(slot).collect(),
+            ("minds", losses) => {
+                policy.on_loss = losses.split(',').map(|loss| minds(loss, slot)).collect();
+                policy.depends_on = policy.on_loss.iter().map(|(on, _)| *on).collect();
+            }
+            ("health", numbers) => policy.health = Some(check(numbers, true)),
+            ("readiness", numbers) => policy.readiness = Some(check(numbers, false)),
+            ("notify", _) => {
+                policy.notify = Some(NotifyPolicy {
+                    startup: Duration::from_secs(90),
+                    watchdog: None,
+                });
+            }
+            ("watchdog", span) => policy.notify.as_mut().unwrap().watchdog = Some(duration(span)),
+            ("startup", span) => {
+                let checks = [&mut policy.health, &mut policy.readiness].into_iter().flatten();
+                checks.for_each(|check| check.startup = duration(span));
+                policy
+                    .notify
+                    .iter_mut()
+                    .for_each(|notify| notify.startup = duration(span));
+            }
+            ("successes", count) => {
+                let checks = [&mut policy.health, &mut policy.readiness].into_iter().flatten();
+                checks.for_each(|check| check.successes = count.parse().unwrap());
+            }
+            ("first", span) => policy.first_check_after = duration(span),
+            ("dump", when) => {
+                policy.dump_before_kill = when.contains("kill");
+                policy.dump_when_hung = when.contains("hung");
             }
             other => panic!("what is {other:?}?"),
         }
     }
+    if policy.health.is_some() || policy.readiness.is_some() || policy.notify.is_some() {
+        policy.ready_after = None;
+    }
     policy
+}
+
+/// `10s/2s/3`: interval, timeout, failures.
+fn check(numbers: &str, restarts: bool) -> CheckPolicy {
+    let [interval, timeout, failures] = numbers.split('/').collect::<Vec<_>>()[..] else {
+        panic!("{numbers:?} are not three");
+    };
+    CheckPolicy {
+        interval: duration(interval),
+        timeout: duration(timeout),
+        failures: failures.parse().unwrap(),
+        successes: 1,
+        startup: Duration::from_secs(60),
+        restarts,
+    }
+}
+
+/// `db:restart`.
+fn minds(loss: &str, slot: impl Fn(&str) -> Slot) -> (Slot, Loss) {
+    match loss.split_once(':') {
+        Some((on, "restart")) => (slot(on), Loss::Restart),
+        Some((on, "stop")) => (slot(on), Loss::Stop),
+        _ => panic!("what is {loss:?}?"),
+    }
 }
 
 fn moment(text: &str, now: Moment) -> Moment {

@@ -84,9 +84,9 @@ fn next(after: &Happening) -> Option<Happening> {
     })
 }
 
-/// The end of the first check of `WEB`'s run.
+/// The end of a check of `WEB`'s run; its number is put in when it happens.
 fn checked(verdict: Verdict) -> Event {
-    Event::Checked { number: 1, verdict }
+    Event::Checked { number: 0, verdict }
 }
 
 fn happening_in_words(happening: &Happening) -> String {
@@ -174,6 +174,9 @@ fn place(desk: &Desk) -> String {
         Life::Exited => "Exited".to_owned(),
         Life::Fatal => "Fatal".to_owned(),
     };
+    let alive = matches!(component.life, Life::Starting { .. } | Life::Running { .. });
+    let checks = alive && component.checks.is_under_way();
+    let checks = if checks { ", check under way" } else { "" };
     let parked = component.parked && !matches!(component.life, Life::Waiting);
     let parked = if parked { " (parked)" } else { "" };
     let unwell = component.health == Health::Unhealthy;
@@ -182,7 +185,7 @@ fn place(desk: &Desk) -> String {
         Life::Ending(ending) if ending.survivors > 0 => format!(" ({} left)", ending.survivors),
         _ => String::new(),
     };
-    format!("{life}{parked}{unwell}{left} = {}", shown.name())
+    format!("{life}{checks}{parked}{unwell}{left} = {}", shown.name())
 }
 
 fn desk_in(way: Way) -> Desk {
@@ -208,6 +211,11 @@ fn happen(desk: &mut Desk, happening: &Happening) -> Option<Vec<Effect>> {
     // Tickets from 100 on, so that those of the way there are told from the new one.
     desk.tickets = 99;
     Some(match happening {
+        Happening::Event(Event::Checked { verdict, .. }) => {
+            let number = desk.fleet.component(WEB).checks.begun();
+            let verdict = *verdict;
+            desk.report(WEB, Event::Checked { number, verdict })
+        }
         Happening::Event(event) => desk.report(WEB, event.clone()),
         Happening::Timer => {
             desk.now = desk.fleet.component(WEB).deadline()?;

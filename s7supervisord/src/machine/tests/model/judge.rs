@@ -322,8 +322,9 @@ impl Court {
                 policy,
                 needs_run,
             } => {
+                let now = self.world.now;
                 let model = self.models.all.get_mut(slot)?;
-                model.policy = policy.clone();
+                model.alter(policy, now);
                 // Removed and there again, before it was gone.
                 let returns = std::mem::take(&mut model.removed) && policy.auto_start;
                 let renewed = *needs_run && restart && model.wish == Wish::Up;

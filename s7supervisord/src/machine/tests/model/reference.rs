@@ -101,6 +101,25 @@ impl Model {
         }
     }
 
+    /// What the registry says of it holds from now on, for a run that isn't ready too.
+    pub fn alter(&mut self, policy: &Policy, now: Moment) {
+        let ways = |of: &Policy| {
+            (
+                of.ready_after,
+                of.first_check_after,
+                of.health.clone(),
+                of.readiness.clone(),
+            )
+        };
+        let same = ways(&self.policy) == ways(policy) && self.policy.notify == policy.notify;
+        self.policy = policy.clone();
+        let starts =
+            self.process == Some(Process::Alive) && self.ending.is_none() && self.up_since(now).is_none();
+        if starts && !same {
+            self.ready_at = policy.ready_after.map(|after| (self.last_start + after).max(now));
+        }
+    }
+
     // ---- the world
 
     pub fn spawning(&mut self, now: Moment) {
