@@ -12,8 +12,9 @@ use super::restart::Jitter;
 use s7proto::status::Health;
 use std::time::Duration;
 
-/// From one check to the next in the startup time of a run that isn't ready: it is wanted, so its readiness is noticed soon.
-pub const STARTUP_INTERVAL: Duration = Duration::from_secs(1);
+mod line;
+use line::Line;
+pub use line::STARTUP_INTERVAL;
 
 /// A verdict that comes later than by this part of its timeout says more about this daemon than about the component.
 const LATE_PART: u32 = 4;
@@ -63,21 +64,6 @@ pub struct Checks {
     given_up: bool,
 }
 
-/// One kind of check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Line {
-    role: Role,
-    policy: CheckPolicy,
-    /// When the next one is to begin, or when the one under way was to.
-    next_at: Moment,
-    /// What it has last come to.
-    well: Option<bool>,
-    successes: u32,
-    failures: u32,
-    /// Nothing is known yet, or the prober has said nothing about the component the last time.
-    unsure: bool,
-}
-
 /// What follows from something that was noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
@@ -87,25 +73,6 @@ pub enum Finding {
     Ready,
     /// It is to be stopped, and that counts as a crash.
     Hung,
-}
-
-impl Line {
-    fn new(role: Role, policy: CheckPolicy, next_at: Moment) -> Self {
-        Self {
-            role,
-            policy,
-            next_at,
-            well: None,
-            successes: 0,
-            failures: 0,
-            unsure: true,
-        }
-    }
-
-    /// Whether the startup phase waits for it.
-    fn holds_startup(&self) -> bool {
-        self.policy.restarts && self.well.is_none()
-    }
 }
 
 fn kinds(policy: &Policy) -> [(Role, Option<&CheckPolicy>); 2] {
@@ -437,24 +404,5 @@ impl Checks {
     /// The number of the last check, for tests of the machine.
     pub(super) fn begun(&self) -> u64 {
         self.begun
-    }
-}
-
-impl Line {
-    /// When the next one begins: never later than an interval after this one was to, so that who stops answering is noticed
-    /// within interval × failures + timeout (issue 5).
-    fn plan_next(&mut self, now: Moment, quick: bool, jitter: &mut Jitter) {
-        let span = if quick {
-            self.policy.interval.min(STARTUP_INTERVAL)
-        } else {
-            self.policy.interval
-        };
-        let next = self.next_at + jitter.shorten(span);
-        self.next_at = if next + span < now {
-            // Rounds were missed, also by others: they aren't made up for, and don't go on in step.
-            now + jitter.part_of(span)
-        } else {
-            next.max(now)
-        };
     }
 }

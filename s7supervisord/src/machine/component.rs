@@ -9,6 +9,7 @@ use super::restart::Jitter;
 use s7proto::reply::{Outcome, RunInfo};
 use s7proto::status::{Actor, ExitReport, Health, SpawnFailure, State, Wish};
 
+mod follow;
 mod goals;
 mod inherit;
 mod run;

@@ -11,3 +11,4 @@ mod states;
 mod stories;
 mod table;
 mod vigil;
+mod words;

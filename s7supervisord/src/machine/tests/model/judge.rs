@@ -4,9 +4,9 @@ use super::reference::{Model, Models};
 use super::world::World;
 use crate::machine::effect::Effect;
 use crate::machine::fleet::Fleet;
-use crate::machine::input::{Change, Command, Event, NoteFrom, Order, Policy, RunId, Slot, Stamp, Ticket};
+use crate::machine::input::{Change, Command, Event, Order, Policy, RunId, Slot, Stamp, Ticket};
 use crate::machine::moment::Moment;
-use s7proto::status::{Actor, State, Wish};
+use s7proto::status::{Actor, EndCause, State, Wish};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub struct Court {
     pub shutting_down: bool,
     pub hurry: bool,
     pub halted: bool,
+    /// Who is still to be ended in this step, for a loss.
+    pub bereaved: BTreeSet<Slot>,
 }
 
 /// What the machine is told at the moment.
@@ -58,6 +60,7 @@ impl Court {
             shutting_down: false,
             hurry: false,
             halted: false,
+            bereaved: BTreeSet::new(),
         }
     }
 
@@ -152,6 +155,12 @@ impl Court {
             if model.is_up(now) {
                 model.ready_since = model.up_since(now);
             }
+            if let Some(vigil) = model.vigil.as_mut().filter(|_| self.punctual) {
+                vigil.time(now);
+                if let Some(since) = model.ready_since {
+                    vigil.be_ready(since);
+                }
+            }
         }
         let mut effects = Vec::new();
         self.fleet.tick(self.stamp(), &mut effects);
@@ -173,10 +182,32 @@ impl Court {
                 self.living.insert(run);
             }
             Event::SpawnFailed(failure) => model.spawn_failed(failure.host_fault, now),
-            Event::Exited(exit) => model.exited(exit, now),
+            Event::Exited(exit) => {
+                let by_itself = model.ending.is_none();
+                model.exited(exit, now);
+                let done = model.cause == Some(EndCause::Finished)
+                    && model.policy.stays_ended(true)
+                    && model.wants_run();
+                let ran = self.announced.get(&run.slot) == Some(&State::Running);
+                if by_itself && ran && !done {
+                    self.bereaved.extend(self.models.lose(run.slot));
+                }
+            }
             Event::Emptied => model.emptied(now),
-            Event::Noticed(NoteFrom::Ready) if model.ending.is_none() && model.up_since(now).is_none() => {
-                model.ready_since = Some(now);
+            Event::Noticed(note) => {
+                if let Some(vigil) = &mut model.vigil {
+                    vigil.note(*note, now);
+                    let told = vigil.ready_since;
+                    model.ready_since = model.up_since(now).or(told);
+                }
+            }
+            Event::Checked { number, verdict } => {
+                let ended = model.under_way.take_if(|(_, under_way)| under_way == number);
+                if let (Some((role, _)), Some(vigil)) = (ended, &mut model.vigil) {
+                    vigil.verdict(role, *verdict, now);
+                    let told = vigil.ready_since;
+                    model.ready_since = model.up_since(now).or(told);
+                }
             }
             _ => {}
         }

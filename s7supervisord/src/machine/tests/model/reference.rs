@@ -2,8 +2,9 @@
 //! happens in the world, and from nothing that the machine keeps.
 
 use super::world::Process;
-use crate::machine::input::{Policy, Restart, Slot};
+use crate::machine::input::{Loss, Policy, Restart, Role, Slot};
 use crate::machine::moment::Moment;
+use crate::machine::tests::vigil::Vigil;
 use s7proto::status::{EndCause, Exit, State, Wish};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub enum Next {
 pub enum Ending {
     Asked,
     Hung,
+    TooLarge,
+    Lost,
     Itself,
 }
 
@@ -53,6 +56,14 @@ pub struct Model {
     pub cause: Option<EndCause>,
     pub again: bool,
     pub overdue: bool,
+    /// What its checks say of the present run.
+    pub vigil: Option<Vigil>,
+    /// The check that has not ended.
+    pub under_way: Option<(Role, u64)>,
+    /// Something that it relies on was lost while it was being created.
+    pub bereft: bool,
+    /// When the first process has ended.
+    pub exited_at: Moment,
 }
 
 impl Model {
@@ -76,6 +87,10 @@ impl Model {
             cause: None,
             again: false,
             overdue: false,
+            vigil: None,
+            under_way: None,
+            bereft: false,
+            exited_at: Moment::default(),
         }
     }
 
@@ -129,7 +144,8 @@ impl Model {
         self.next = Next::Nothing;
         (self.ready_at, self.ready_since, self.ending, self.first_kill) = (None, None, None, None);
         (self.kill_due, self.cause) = (None, None);
-        (self.again, self.overdue) = (false, false);
+        (self.again, self.overdue, self.bereft) = (false, false, false);
+        (self.vigil, self.under_way) = (None, None);
     }
 
     pub fn spawned(&mut self, now: Moment) {
@@ -137,6 +153,7 @@ impl Model {
         self.host_row = 0;
         self.overdue = false;
         self.ready_at = self.policy.ready_after.map(|after| now + after);
+        self.vigil = Some(Vigil::begin(&self.policy, now));
     }
 
     pub fn spawn_failed(&mut self, host: bool, now: Moment) {
@@ -166,6 +183,7 @@ impl Model {
             (self.row, self.host_row) = (0, 0);
         }
         (self.ready_at, self.ready_since) = (None, None);
+        (self.vigil, self.under_way) = (None, None);
         self.ending = Some(why);
         self.again = why == Ending::Asked && self.wish == Wish::Up;
     }
@@ -173,6 +191,7 @@ impl Model {
     /// The first process has ended, whoever wanted it.
     pub fn exited(&mut self, exit: &Exit, now: Moment) {
         self.process = Some(Process::Headless);
+        self.exited_at = now;
         self.cause = Some(match self.ending {
             None => {
                 self.ends(Ending::Itself, now);
@@ -184,6 +203,8 @@ impl Model {
                 }
             }
             Some(Ending::Hung) => EndCause::Hung,
+            Some(Ending::TooLarge) => EndCause::TooMuchMemory,
+            Some(Ending::Lost) => EndCause::DependencyLost,
             Some(_) if self.first_kill.is_some() => EndCause::KilledAfterTimeout,
             Some(_) => EndCause::Requested,
         });
@@ -198,11 +219,17 @@ impl Model {
             Restart::Never => true,
         };
         let asked = self.ending == Some(Ending::Asked);
+        let lost = self.ending == Some(Ending::Lost) && !self.again && !self.ordered;
+        // Who has grown for a minute makes room at once.
+        let minute = self.exited_at.since(self.last_start) >= Duration::from_secs(60);
+        let grown = self.ending == Some(Ending::TooLarge) && minute;
         (self.process, self.ending) = (None, None);
         (self.kill_due, self.first_kill) = (None, None);
         self.next = if self.wish == Wish::Down {
             Next::Nothing
-        } else if self.ordered || self.again || asked {
+        } else if lost {
+            self.spaced(now)
+        } else if self.ordered || self.again || asked || grown {
             (self.row, self.host_row) = (0, 0);
             Next::Go
         } else if by_itself && stays {
@@ -218,9 +245,14 @@ impl Model {
         if self.policy.restart == Restart::Never || (limit > 0 && self.row > limit) {
             return Next::GiveUp;
         }
+        self.spaced(now)
+    }
+
+    /// As far from the start before as the row wants it.
+    fn spaced(&self, now: Moment) -> Next {
         // 0 after the first, then 1 s × 2^(k-2), at most 60 s, counted from the start before.
         let space = match self.row {
-            1 => Duration::ZERO,
+            0 | 1 => Duration::ZERO,
             row => Duration::from_secs(60.min(1 << (row - 2).min(6))),
         };
         let earliest = (self.last_start + space * 4 / 5).max(now);
@@ -254,7 +286,8 @@ impl Model {
     }
 
     pub fn lets_others_start(&self, now: Moment) -> bool {
-        self.is_up(now) || (self.process.is_none() && self.next == Next::StayEnded)
+        let relied_on = self.vigil.as_ref().is_none_or(|vigil| !vigil.is_ill());
+        (self.is_up(now) && relied_on) || (self.process.is_none() && self.next == Next::StayEnded)
     }
 
     /// What people are to see, as far as it is decided without a look at the others.
@@ -366,6 +399,27 @@ impl Models {
             }
         }
         self.gate_since = Some(now);
+    }
+
+    /// `lost` is no longer RUNNING: who is to be ended for it in this step.
+    pub fn lose(&mut self, lost: Slot) -> Vec<Slot> {
+        let mut ends = Vec::new();
+        for (slot, model) in &mut self.all {
+            let minds = model.policy.on_loss.iter().find(|(on, _)| *on == lost);
+            let has_turn = self.stopping.values().any(|members| members.contains(slot));
+            let relies = model.process.is_some() || matches!(model.next, Next::Retry(..));
+            let Some((_, loss)) = minds.filter(|_| !has_turn && relies && model.wish == Wish::Up) else {
+                continue;
+            };
+            if model.process == Some(Process::Alive) && model.ending.is_none() {
+                ends.push(*slot);
+            }
+            match loss {
+                Loss::Stop => model.wish_down(),
+                Loss::Restart => model.bereft |= model.process == Some(Process::Creating),
+            }
+        }
+        ends
     }
 
     /// What `slot` depends on and isn't ready.

@@ -3,7 +3,9 @@
 use super::judge::Court;
 use super::reference::Next;
 use super::world::{Birth, LifeSpan, Manners, Orphans, WhenAsked};
-use crate::machine::input::{Change, Command, Event, NoteFrom, Policy, Restart, RunId, Slot, Verdict};
+use crate::machine::input::{
+    Change, CheckPolicy, Command, Event, Loss, NoteFrom, NotifyPolicy, Policy, Restart, RunId, Slot, Verdict,
+};
 use crate::machine::tests::desk::{killed_from_outside, policy};
 use proptest::prelude::*;
 use s7proto::status::{Exit, State, Wish};
@@ -26,6 +28,7 @@ enum Act {
     Behave(u32, Manners),
     Kill(u32),
     Hang(u32),
+    Grow(u32),
     /// An event of an earlier run, or of one that has not been.
     Stale(u32, u8, bool),
 }
@@ -47,7 +50,54 @@ struct Trial {
     punctual: bool,
 }
 
+fn checks(restarts: bool) -> impl Strategy<Value = CheckPolicy> {
+    (1..6u64, 1..4u32, 1..3u32, 2..20u64).prop_map(move |(interval, failures, successes, startup)| {
+        CheckPolicy {
+            interval: Duration::from_secs(interval),
+            timeout: Duration::from_secs(1),
+            failures,
+            successes,
+            startup: Duration::from_secs(startup),
+            restarts,
+        }
+    })
+}
+
+/// Some are checked, some tell of themselves, some mind what they lose, and some are asked for a diagnosis.
 fn policies() -> impl Strategy<Value = Policy> {
+    let health = prop::option::weighted(0.25, checks(true));
+    let readiness = prop::option::weighted(0.15, checks(false));
+    let notify = prop::option::weighted(
+        0.15,
+        (1..20u64).prop_map(|startup| NotifyPolicy {
+            startup: Duration::from_secs(startup),
+            watchdog: None,
+        }),
+    );
+    let dumps = (any::<bool>(), any::<bool>());
+    let minds = prop::collection::vec(
+        prop_oneof![2 => Just(None), 2 => Just(Some(Loss::Restart)), 1 => Just(Some(Loss::Stop))],
+        3,
+    );
+    (plain_policies(), health, readiness, notify, dumps, minds).prop_map(
+        |(plain, health, readiness, notify, (dump_when_hung, dump_before_kill), minds)| {
+            let told = health.is_some() || readiness.is_some() || notify.is_some();
+            let losses = plain.depends_on.iter().zip(minds);
+            Policy {
+                ready_after: plain.ready_after.filter(|_| !told),
+                on_loss: losses.filter_map(|(on, loss)| Some((*on, loss?))).collect(),
+                health,
+                readiness,
+                notify,
+                dump_when_hung,
+                dump_before_kill,
+                ..plain
+            }
+        },
+    )
+}
+
+fn plain_policies() -> impl Strategy<Value = Policy> {
     let restart = prop_oneof![
         5 => Just(Restart::Always),
         2 => Just(Restart::OnFailure),
@@ -92,16 +142,36 @@ fn manners() -> impl Strategy<Value = Manners> {
     let orphans = prop_oneof![4 => Just(Orphans::None), 1 => Just(Orphans::Polite), 1 => Just(Orphans::Deaf)];
     let ready = prop_oneof![3 => (0..2000u64).prop_map(Some), 1 => Just(None)];
     let immortal = prop::bool::weighted(0.08);
-    (birth, ready, life, when_asked, immortal, orphans).prop_map(
-        |(birth, ready_ms, life, when_asked, immortal, orphans)| Manners {
-            birth,
-            ready_ms,
-            life,
-            when_asked,
-            immortal,
-            orphans,
-        },
+    let verdict = prop_oneof![
+        8 => Just(Verdict::Well),
+        3 => Just(Verdict::Ill),
+        1 => Just(Verdict::TimedOut { late: Duration::ZERO }),
+        1 => Just(Verdict::TimedOut { late: Duration::from_secs(2) }),
+        1 => Just(Verdict::Unsure)
+    ];
+    let answers = prop::collection::vec((0..1000u64, verdict), 0..6);
+    (
+        birth,
+        ready,
+        life,
+        when_asked,
+        immortal,
+        orphans,
+        answers,
+        any::<bool>(),
     )
+        .prop_map(
+            |(birth, ready_ms, life, when_asked, immortal, orphans, answers, dumps)| Manners {
+                birth,
+                ready_ms,
+                life,
+                when_asked,
+                immortal,
+                orphans,
+                answers,
+                dumps,
+            },
+        )
 }
 
 fn acts() -> impl Strategy<Value = Act> {
@@ -128,6 +198,7 @@ fn acts() -> impl Strategy<Value = Act> {
         3 => (0..8u32, manners()).prop_map(|(of, manners)| Act::Behave(of, manners)),
         5 => (0..8u32).prop_map(Act::Kill),
         2 => (0..8u32).prop_map(Act::Hang),
+        2 => (0..8u32).prop_map(Act::Grow),
         2 => (0..8u32, 0..9u8, any::<bool>()).prop_map(|(of, event, old)| Act::Stale(of, event, old)),
     ]
 }
@@ -152,7 +223,7 @@ impl Trial {
         for (place, policy) in policies.iter_mut().enumerate() {
             let place = u32::try_from(place).unwrap();
             // The registry refuses dependencies in a circle.
-            policy.depends_on.retain(|on| on.0 < place);
+            *policy = before(policy, place);
         }
         let mut court = Court::new(policies, self.seed, self.punctual);
         for (slot, manners) in (0..).map(Slot).zip(&self.manners) {
@@ -236,7 +307,7 @@ impl Act {
                         Alteration::Remove(number) => Change::Remove(slot(number)),
                         Alteration::Alter(number, policy, needs_run) => Change::Alter {
                             slot: slot(number),
-                            policy: before(policy, number % count),
+                            policy: as_told(court, slot(number), before(policy, number % count)),
                             needs_run: *needs_run,
                         },
                     })
@@ -251,6 +322,7 @@ impl Act {
             Act::Kill(number) => court
                 .world
                 .befall(slot(number), Event::Exited(killed_from_outside())),
+            Act::Grow(number) => court.world.befall(slot(number), Event::TooMuchMemory),
             Act::Hang(number) => court.world.befall(slot(number), Event::Hung),
             Act::Stale(number, event, old) => {
                 let slot = slot(number);
@@ -282,10 +354,27 @@ impl Act {
     }
 }
 
+/// The policy with the checks that the component has already: how they change is for stories to tell.
+fn as_told(court: &Court, slot: Slot, policy: Policy) -> Policy {
+    let Some(model) = court.models.all.get(&slot) else {
+        return policy;
+    };
+    let now = &model.policy;
+    let told = now.health.is_some() || now.readiness.is_some() || now.notify.is_some();
+    Policy {
+        ready_after: if told { None } else { policy.ready_after },
+        health: now.health.clone(),
+        readiness: now.readiness.clone(),
+        notify: now.notify,
+        ..policy
+    }
+}
+
 /// The policy with dependencies on components before `place` only, as a registry without circles has them.
 fn before(policy: &Policy, place: u32) -> Policy {
     let mut policy = policy.clone();
     policy.depends_on.retain(|on| on.0 < place);
+    policy.on_loss.retain(|(on, _)| on.0 < place);
     policy
 }
 

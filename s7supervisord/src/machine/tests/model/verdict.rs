@@ -8,7 +8,7 @@ use super::world::Process;
 use crate::machine::effect::Effect;
 use crate::machine::fleet::GATE_TIMEOUT;
 use crate::machine::input::{Command, Event, RunId, Slot, Ticket};
-use crate::machine::life::SPAWN_OVERDUE;
+use crate::machine::life::{Cause, DIAGNOSIS, Life, SPAWN_OVERDUE};
 use s7proto::reply::Outcome;
 use s7proto::status::{EndCause, State, Wish};
 
@@ -21,6 +21,11 @@ impl Court {
             self.judge_effect(input, effect, ends);
             self.world.perform(effect);
         }
+        assert!(
+            self.bereaved.is_empty(),
+            "{:?} mind a loss, and nothing is done",
+            self.bereaved
+        );
         self.judge_tickets();
         if self.punctual {
             self.judge_order();
@@ -82,10 +87,13 @@ impl Court {
             }
             Effect::DependencyDown { ticket, slot, on } => {
                 self.tell_part(*ticket, *slot);
+                let minder = self.model(*slot);
+                let lost =
+                    minder.wish == Wish::Down && minder.policy.on_loss.iter().any(|(lost, _)| lost == on);
                 let (punctual, on) = (self.punctual, self.model(*on));
                 let given_up = on.process.is_none() && (on.next == Next::GiveUp || !punctual);
                 assert!(
-                    on.wish == Wish::Down || given_up,
+                    on.wish == Wish::Down || given_up || lost,
                     "{slot:?} is held by what could come"
                 );
             }
@@ -97,7 +105,35 @@ impl Court {
                     "I8: one reply, after all parts"
                 );
             }
-            Effect::RememberAll(_) | Effect::Check { .. } | Effect::Diagnose(_) | Effect::Health { .. } => {}
+            Effect::RememberAll(_) | Effect::Health { .. } => {}
+            Effect::Check { run, role, number } => {
+                let model = self.model(run.slot);
+                let alive = model.process == Some(Process::Alive) && model.ending.is_none();
+                assert!(
+                    model.run == run.run && alive,
+                    "{run:?} is checked, and there is nothing to check"
+                );
+                let before = model.under_way.replace((*role, *number));
+                assert_eq!(before, None, "one check at a time");
+            }
+            Effect::Diagnose(run) => {
+                let (punctual, model) = (self.punctual, self.model(run.slot));
+                assert_eq!((model.run, model.process), (run.run, Some(Process::Alive)));
+                if model.ending.is_none() {
+                    assert!(model.policy.dump_when_hung);
+                } else {
+                    assert!(model.policy.dump_before_kill && model.first_kill.is_none());
+                    assert!(
+                        model.kill_due.is_some_and(|due| due <= now),
+                        "it has time to stop"
+                    );
+                    assert!(
+                        model.kill_due == Some(now) || !punctual,
+                        "its time to stop is over before"
+                    );
+                    model.kill_due = Some(now + DIAGNOSIS);
+                }
+            }
             Effect::Remember(remembered) => {
                 let wish = self.model(remembered.slot).wish;
                 assert_eq!(
@@ -225,26 +261,56 @@ impl Court {
         self.models.prune_stop(now);
         let turn = self.models.stopping.last_key_value();
         let turn = turn.is_some_and(|(_, tier)| tier.contains(&run.slot));
+        let cause = match &self.fleet.component(run.slot).life {
+            Life::Ending(ending) => ending.cause,
+            other => panic!("{run:?} is ended, and it is {other:?}"),
+        };
+        let ran = self.announced.get(&run.slot) == Some(&State::Running);
+        let bereaved = self.bereaved.remove(&run.slot);
         let (hurry, punctual, model) = (self.hurry, self.punctual, self.model(run.slot));
         assert_eq!(model.run, run.run, "only the present run is ended");
         if model.ending.is_none() {
-            let hung = matches!(input, Input::Event(of, Event::Hung) if *of == run);
+            let given_up = model.vigil.as_ref().is_some_and(|vigil| vigil.given_up);
+            let late = !punctual && matches!(input, Input::Tick);
+            let told = matches!(input, Input::Event(of, Event::Hung) if *of == run);
+            let hung = told || given_up || (late && cause == Cause::Hung);
+            let large = matches!(input, Input::Event(of, Event::TooMuchMemory) if *of == run);
+            let lost = bereaved
+                || (model.bereft && matches!(input, Input::Event(of, Event::Spawned { .. }) if *of == run));
             let named = matches!(input, Input::Command(Command::Stop(slots) | Command::Restart(slots))
                 if slots.contains(&run.slot));
             let unwished =
                 matches!(input, Input::Event(of, Event::Spawned { .. }) if *of == run) && !model.wants_run();
-            let may = hung || named || unwished || turn || hurry;
+            let may = hung || large || lost || named || unwished || turn || hurry;
             assert!(may || !punctual, "I7: {run:?} is ended before its turn");
-            model.ends(if hung { Ending::Hung } else { Ending::Asked }, now);
+            let why = match cause {
+                Cause::Hung => Ending::Hung,
+                Cause::TooMuchMemory => Ending::TooLarge,
+                Cause::DependencyLost => Ending::Lost,
+                Cause::Asked | Cause::Itself | Cause::Unseen => Ending::Asked,
+            };
+            let reason = match why {
+                Ending::Hung => hung,
+                Ending::TooLarge => large,
+                Ending::Lost => lost,
+                Ending::Asked | Ending::Itself => true,
+            };
+            assert!(reason, "{run:?} is ended as {why:?} without a reason");
+            model.ends(why, now);
             let patience = if hurry {
                 std::time::Duration::ZERO
             } else {
                 model.policy.stop_timeout
             };
             model.kill_due = Some(now + patience);
+            if ran {
+                let minders = self.models.lose(run.slot);
+                self.bereaved.extend(minders);
+            }
         }
+        let model = self.model(run.slot);
         if kill && model.first_kill.is_none() {
-            let excused = hurry || matches!(input, Input::Event(_, Event::CannotAsk));
+            let excused = hurry || matches!(input, Input::Event(_, Event::CannotAsk | Event::Diagnosed));
             let patient = model.kill_due.is_some_and(|due| due > now);
             assert!(!patient || excused, "{run:?} is killed before its time is up");
             model.first_kill = Some(now);
@@ -350,6 +416,11 @@ impl Court {
                     "I11: {slot:?} should have been tried again before {latest}"
                 );
             }
+            let given_up = model.vigil.as_ref().is_some_and(|vigil| vigil.given_up);
+            assert!(
+                !given_up,
+                "{slot:?} is to be given up, and nothing is done: {model:?}"
+            );
             let state = model.state(now);
             assert_eq!(view.state, state, "{slot:?} is shown as it is: {model:?}");
             assert_eq!(view.wish, model.wish, "what is wished of {slot:?}");

@@ -1,7 +1,7 @@
 //! A pretend host: processes with manners, good and bad, and the events that come of them, each in its time.
 
 use crate::machine::effect::Effect;
-use crate::machine::input::{Event, NoteFrom, RunId, Slot};
+use crate::machine::input::{Event, NoteFrom, RunId, Slot, Verdict};
 use crate::machine::moment::Moment;
 use crate::machine::tests::desk::{failure, killed_from_outside};
 use s7proto::status::Exit;
@@ -19,6 +19,10 @@ pub struct Manners {
     /// Can't be killed, as in an uninterruptible wait.
     pub immortal: bool,
     pub orphans: Orphans,
+    /// What its checks come to, one after the other and round again, and how long each takes.
+    pub answers: Vec<(u64, Verdict)>,
+    /// It gives the diagnosis of itself that it is asked for.
+    pub dumps: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -59,6 +63,8 @@ impl Manners {
             when_asked: WhenAsked::Ends { after_ms: 10 },
             immortal: false,
             orphans: Orphans::None,
+            answers: Vec::new(),
+            dumps: true,
         }
     }
 }
@@ -97,8 +103,9 @@ impl World {
     /// From now on everything behaves, also what lives already; what was killed in vain dies now.
     pub fn heal(&mut self) {
         self.manners.clear();
-        self.coming
-            .retain(|_, (_, event)| !matches!(event, Event::SpawnFailed(_) | Event::Hung));
+        self.coming.retain(|_, (_, event)| {
+            !matches!(event, Event::SpawnFailed(_) | Event::Hung | Event::TooMuchMemory)
+        });
         let mut told = Vec::new();
         for run in self.runs.values_mut() {
             run.manners = Manners::good();
@@ -168,7 +175,12 @@ impl World {
                 }
                 (Event::Survivors(_), _) => true,
                 (
-                    Event::Noticed(NoteFrom::Ready) | Event::Hung | Event::CannotAsk | Event::Checked { .. },
+                    Event::Noticed(_)
+                    | Event::Hung
+                    | Event::TooMuchMemory
+                    | Event::Diagnosed
+                    | Event::CannotAsk
+                    | Event::Checked { .. },
                     Process::Alive,
                 ) => true,
                 _ => false,
@@ -228,6 +240,19 @@ impl World {
                 },
                 _ => panic!("the rest of {id:?} is asked, and its first process lives"),
             },
+            Effect::Check { run, number, .. } => {
+                let (_, manners) = self.of(*run).expect("what is checked is there");
+                // The acting side always answers.
+                let place = usize::try_from(*number).unwrap() % manners.answers.len().max(1);
+                let (after, verdict) = manners.answers.get(place).copied().unwrap_or((1, Verdict::Well));
+                let number = *number;
+                self.schedule(after, *run, Event::Checked { number, verdict });
+            }
+            Effect::Diagnose(id) => {
+                if self.of(*id).is_some_and(|(_, manners)| manners.dumps) {
+                    self.schedule(50, *id, Event::Diagnosed);
+                }
+            }
             Effect::Kill(id) => match self.of(*id) {
                 Some((_, manners)) if manners.immortal => {
                     if let Some(run) = self.runs.get_mut(&id.slot) {
