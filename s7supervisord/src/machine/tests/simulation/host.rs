@@ -38,6 +38,12 @@ pub struct Process {
     /// It was asked or killed.
     told_to_end: bool,
     killed: bool,
+    /// It tells by itself that it is ready.
+    pub notifies: bool,
+    /// It answers no check well before that.
+    ill_until: Moment,
+    /// The check that has not been answered.
+    checked: Option<u64>,
 }
 
 /// What happens: truly, or told once more although it is over.
@@ -112,7 +118,19 @@ impl Host {
                 Stage::Creating => Event::Spawned { pid: 2 },
                 Stage::Alive if process.told_to_end => Event::Exited(killed_from_outside()),
                 Stage::Headless => Event::Emptied,
-                Stage::Alive => continue,
+                Stage::Alive => {
+                    // What it was still to say it says now.
+                    process.ill_until = Moment::default();
+                    let (checked, notifies) = (process.checked.take(), process.notifies);
+                    let verdict = Verdict::Well;
+                    let answer = checked.map(|number| Event::Checked { number, verdict });
+                    let ready = notifies.then_some(Event::Noticed(NoteFrom::Ready));
+                    answer
+                        .into_iter()
+                        .chain(ready)
+                        .for_each(|event| self.tell(soon, run, event));
+                    continue;
+                }
             };
             self.tell(soon, run, event);
         }
@@ -141,6 +159,7 @@ impl Host {
             if process.stage == Stage::Creating {
                 process.stage = Stage::Alive;
             }
+            process.checked = None;
             let told = process.told_to_end;
             self.processes.insert(run, process.clone());
             if process.stage == Stage::Headless {
@@ -166,6 +185,9 @@ impl Host {
             immortal_until: Moment::default(),
             told_to_end: true,
             killed: false,
+            notifies: false,
+            ill_until: Moment::default(),
+            checked: None,
         };
         self.processes.entry(run).or_insert(gone).stage
     }
@@ -217,7 +239,11 @@ impl Host {
                 self.processes.remove(&run);
             }
             (
-                Event::Noticed(NoteFrom::Ready) | Event::Hung | Event::Checked { .. } | Event::CannotAsk,
+                Event::Noticed(_)
+                | Event::Hung
+                | Event::TooMuchMemory
+                | Event::Checked { .. }
+                | Event::CannotAsk,
                 Stage::Alive,
             ) => {}
             (Event::Survivors(_), _) => {}
@@ -228,8 +254,27 @@ impl Host {
 
     /// What becomes of a process that lives.
     fn live(&mut self, run: RunId) {
+        let notifies = self.processes.get(&run).is_some_and(|process| process.notifies);
+        if notifies {
+            let after = if self.calm {
+                Duration::from_millis(10)
+            } else {
+                self.dice.span(Duration::from_millis(1), 2 * MINUTE)
+            };
+            self.tell(after, run, Event::Noticed(NoteFrom::Ready));
+        }
         if self.calm {
             return;
+        }
+        if self.dice.chance(60) {
+            let until = self.now + self.dice.span(Duration::from_secs(1), 30 * MINUTE);
+            if let Some(process) = self.processes.get_mut(&run) {
+                process.ill_until = until;
+            }
+        }
+        if self.dice.chance(30) {
+            let after = self.dice.span(Duration::from_millis(1), 60 * MINUTE);
+            self.tell(after, run, Event::TooMuchMemory);
         }
         if self.dice.chance(30) {
             let until = self.now + self.dice.span(Duration::from_secs(1), 60 * MINUTE);
@@ -322,8 +367,35 @@ impl Host {
                 }
             }
             Effect::Kill(run) => self.kill(*run),
+            Effect::Check { run, number, .. } => self.check(*run, *number),
             _ => {}
         }
+    }
+
+    /// A check is always answered, sooner or later.
+    fn check(&mut self, run: RunId, number: u64) {
+        let after = self.dice.millis(1, 3000);
+        let thrown = self.dice.between(0, 99);
+        let Some(process) = self.processes.get_mut(&run) else {
+            return;
+        };
+        process.checked = Some(number);
+        let ill = process.ill_until > self.now;
+        let verdict = match thrown {
+            _ if self.calm => Verdict::Well,
+            0..2 => Verdict::Unsure,
+            2..4 => Verdict::TimedOut { late: MINUTE },
+            4..8 => Verdict::Ill,
+            _ if ill && thrown % 2 == 0 => Verdict::Ill,
+            _ if ill => Verdict::TimedOut { late: Duration::ZERO },
+            _ => Verdict::Well,
+        };
+        let after = if self.calm {
+            Duration::from_millis(5)
+        } else {
+            after
+        };
+        self.tell(after, run, Event::Checked { number, verdict });
     }
 
     fn spawn(&mut self, run: RunId) {
@@ -333,6 +405,9 @@ impl Host {
             immortal_until: Moment::default(),
             told_to_end: false,
             killed: false,
+            notifies: false,
+            ill_until: Moment::default(),
+            checked: None,
         };
         self.processes.insert(run, process);
         let quick = self.dice.millis(1, 20);

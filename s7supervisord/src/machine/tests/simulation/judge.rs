@@ -5,10 +5,11 @@ use super::daemon::{Daemon, Input};
 use super::host::{Host, Stage};
 use super::stack::MOST_PATIENCE;
 use crate::machine::effect::Effect;
-use crate::machine::input::{Change, Command, Event, Policy, RunId, Slot, Ticket};
+use crate::machine::input::{Change, Command, Event, Loss, Policy, RunId, Slot, Ticket};
+use crate::machine::life::{Cause, Life};
 use crate::machine::moment::Moment;
-use crate::machine::view::Why;
-use s7proto::status::{State, Wish};
+use crate::machine::view::{View, Why};
+use s7proto::status::{Health, State, Wish};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -332,6 +333,9 @@ impl Judge {
                 .iter()
                 .filter(|at| host.now.since(**at) < WINDOW)
                 .count();
+        // Who follows what it relies on begins with it, and with what that follows.
+        let minds = daemon.fleet.component(slot).policy.on_loss.len();
+        let most = most * (1 + 4 * minds);
         assert!(starts.len() <= most, "a storm of starts of {slot:?}: {starts:?}");
         let Some(plan) = daemon.roster.plan(slot).cloned() else {
             return;
@@ -339,7 +343,7 @@ impl Judge {
         for on in &plan.depends_on {
             let ready = |on| {
                 let view = daemon.fleet.view(on, host.now);
-                view.is_none_or(|view| view.wish == Wish::Up && is_ready(view.state))
+                view.is_none_or(|view| view.wish == Wish::Up && is_ready(&view))
             };
             let missing = daemon.roster.slot(&on.on).filter(|on| !ready(*on));
             assert_eq!(missing, None, "{run:?} is created before what it depends on");
@@ -347,9 +351,8 @@ impl Judge {
         if self.ordered.remove(&slot) && plan.depends_on.is_empty() {
             let laggard = daemon.fleet.slots().find(|other| {
                 let view = daemon.fleet.view(*other, host.now);
-                let lags = view.is_some_and(|view| {
-                    view.tier < plan.tier && view.wish == Wish::Up && !is_ready(view.state)
-                });
+                let lags = view
+                    .is_some_and(|view| view.tier < plan.tier && view.wish == Wish::Up && !is_ready(&view));
                 lags && !self.excused.contains(other) && !daemon.comes_to_nothing(*other, host.now)
             });
             assert_eq!(laggard, None, "{run:?} is created before its tier opens");
@@ -380,8 +383,16 @@ impl Judge {
             assert!(excused || due <= host.now, "{run:?} is killed before {due}");
             self.patience.insert(run, host.now);
         }
-        let named = handover::names(input, run);
-        self.boot_ends(input, run);
+        // What is given up, or follows a loss, has no turn.
+        let cause = match &daemon.fleet.component(run.slot).life {
+            Life::Ending(ending) => Some(ending.cause),
+            _ => None,
+        };
+        let lost = cause == Some(Cause::DependencyLost);
+        let named = handover::names(input, run) || lost || cause == Some(Cause::Hung);
+        if !lost {
+            self.boot_ends(input, run);
+        }
         let Some(tier) = self.sequence.get(&run).filter(|_| first && !named && !self.hurry) else {
             return;
         };
@@ -419,6 +430,18 @@ impl Judge {
 
     /// After everything of a step was carried out.
     pub fn after(&mut self, daemon: &Daemon, host: &Host, input: &Input) {
+        // A loss may be what stops it, and then that is how it is.
+        for (slot, wish) in &mut self.wishes {
+            let Some(view) = daemon.fleet.view(*slot, host.now) else {
+                continue;
+            };
+            let losses = &daemon.fleet.component(*slot).policy.on_loss;
+            let may_stop = losses.iter().any(|(_, loss)| *loss == Loss::Stop);
+            if may_stop && view.wish == Wish::Down {
+                *wish = Wish::Down;
+                self.ordered.remove(slot);
+            }
+        }
         if !self.excused.is_empty() && !daemon.fleet.slots().any(|slot| may_wait(daemon, host, slot)) {
             self.excused.clear();
         }
@@ -450,6 +473,7 @@ fn may_wait(daemon: &Daemon, host: &Host, slot: Slot) -> bool {
     })
 }
 
-fn is_ready(state: State) -> bool {
-    matches!(state, State::Running | State::Exited)
+fn is_ready(view: &View) -> bool {
+    let relied_on = view.state == State::Running && view.health != Health::Unhealthy;
+    relied_on || view.state == State::Exited
 }

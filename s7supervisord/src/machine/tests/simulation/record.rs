@@ -31,6 +31,8 @@ struct Known {
     /// Its end isn't noted.
     open: bool,
     asked: Option<Moment>,
+    /// It was ready, as it or its checks have told.
+    ready: bool,
     tally: Tally,
     stays: Option<Stays>,
 }
@@ -39,6 +41,7 @@ struct Known {
 enum Note {
     End(u64, Tally, Option<Stays>),
     Asked(u64, Moment),
+    Ready(u64),
 }
 
 /// The record.
@@ -66,6 +69,13 @@ impl Record {
         let at_ms = wall_ms(now);
         for effect in effects {
             match effect {
+                Effect::Entered {
+                    slot,
+                    state: State::Running,
+                } if daemon.fleet.is_ready_when_told(*slot) => {
+                    let run = daemon.fleet.view(*slot, now).map_or(0, |view| view.run);
+                    self.notes.push_back((now, daemon.name(*slot), Note::Ready(run)));
+                }
                 Effect::Ask(run) => {
                     let asked = Note::Asked(run.run, now);
                     self.notes.push_back((now, daemon.name(run.slot), asked));
@@ -110,6 +120,7 @@ impl Record {
             started,
             open: is_there,
             asked: None,
+            ready: false,
             tally,
             stays: None,
         };
@@ -131,6 +142,7 @@ impl Record {
                 (known.open, known.asked) = (false, None);
                 (known.tally, known.stays) = (tally, stays);
             }
+            Note::Ready(run) if run == known.run && known.open => known.ready = true,
             Note::Asked(run, at) if run == known.run && known.open => known.asked = Some(at),
             _ => {}
         }
@@ -188,7 +200,7 @@ impl Record {
                 last_exit,
                 started: known.started,
                 marked: false,
-                ready: false,
+                ready: known.ready,
                 fate,
             };
             all.push((slot, legacy));

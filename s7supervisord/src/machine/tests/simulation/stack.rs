@@ -1,7 +1,9 @@
 //! The registries of a simulation: a random plan, and how it changes from one reload to the next.
 
 use super::dice::Dice;
-use crate::registry::plan::{ComponentPlan, DependencyPlan, OnLoss, Plan, RestartPolicy};
+use crate::registry::plan::{
+    ComponentPlan, DependencyPlan, HealthPlan, NotifyBy, NotifyPlan, OnLoss, Plan, ProbePlan, RestartPolicy,
+};
 use crate::registry::{LoadOptions, Os, load_text};
 use s7proto::name::ComponentName;
 use std::collections::BTreeSet;
@@ -178,6 +180,24 @@ fn temper(component: &mut ComponentPlan, dice: &mut Dice, tiers: u64) {
     } else {
         0
     };
+    component.health = dice.chance(250).then(|| probe(dice));
+    component.readiness = dice.chance(120).then(|| probe(dice));
+    component.notify = dice.chance(120).then(|| NotifyPlan {
+        by: NotifyBy::Socket,
+        startup_timeout: dice.span(Duration::from_secs(1), Duration::from_secs(90)),
+        watchdog: None,
+    });
+}
+
+fn probe(dice: &mut Dice) -> HealthPlan {
+    HealthPlan {
+        probe: ProbePlan::Tcp { port: 1 },
+        interval: dice.span(Duration::from_secs(5), Duration::from_secs(120)),
+        timeout: Duration::from_secs(dice.between(1, 5)),
+        failures: dice.between(1, 4) as u32,
+        successes: dice.between(1, 3) as u32,
+        startup_timeout: dice.span(Duration::from_secs(1), Duration::from_secs(300)),
+    }
 }
 
 fn dependencies(dice: &mut Dice, on: &[ComponentName]) -> Vec<DependencyPlan> {
@@ -187,7 +207,7 @@ fn dependencies(dice: &mut Dice, on: &[ComponentName]) -> Vec<DependencyPlan> {
         if chosen.iter().all(|other: &DependencyPlan| other.on != name) {
             chosen.push(DependencyPlan {
                 on: name,
-                on_loss: OnLoss::None,
+                on_loss: *dice.pick(&[OnLoss::None, OnLoss::Restart, OnLoss::Restart, OnLoss::Stop]),
             });
         }
     }

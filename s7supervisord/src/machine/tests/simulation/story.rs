@@ -8,6 +8,7 @@ use super::record::{Record, wall_ms};
 use super::stack::Stack;
 use super::trace::Trace;
 use crate::driver::operations::Kind;
+use crate::machine::effect::Effect;
 use crate::machine::input::{Command, Event, NoteFrom, RunId, Slot, Stamp};
 use crate::machine::moment::Moment;
 use s7proto::name::ComponentName;
@@ -311,7 +312,7 @@ impl Story<'_> {
         self.carry_out(&input, effects);
     }
 
-    fn carry_out(&mut self, input: &Input, effects: Vec<crate::machine::effect::Effect>) {
+    fn carry_out(&mut self, input: &Input, effects: Vec<Effect>) {
         self.record.note(&self.daemon, self.host.now, &effects);
         for effect in effects {
             assert!(!self.daemon.halted, "{effect:?} after the halt");
@@ -319,6 +320,14 @@ impl Story<'_> {
             self.judge.effect(&self.daemon, &self.host, input, &effect);
             self.daemon.perform(&effect);
             self.host.perform(&effect);
+            if let Effect::Spawn(run) = &effect {
+                let plan = self.daemon.roster.plan(run.slot);
+                let notifies = plan.is_some_and(|plan| plan.notify.is_some());
+                self.host
+                    .processes
+                    .entry(*run)
+                    .and_modify(|process| process.notifies = notifies);
+            }
         }
         self.judge.after(&self.daemon, &self.host, input);
     }
@@ -365,7 +374,9 @@ impl Story<'_> {
         // The next try of what is stuck, or of a crash loop; then the tiers down, each with its patience and three
         // attempts to kill; then up again, each waiting for the ones before; and chains of dependencies, one by one.
         let minute = Duration::from_secs(60);
-        self.pass(minute * 2 + (patience + minute) * tiers + minute * tiers + delays + minute);
+        // Who was ill has to be well as often as it takes to be relied on, and those who wait for it one after the other.
+        let well = minute * 2 * 3 * u32::try_from(plans.len()).unwrap();
+        self.pass(minute * 2 + (patience + minute) * tiers + minute * tiers + delays + minute + well);
         let waiting: Vec<_> = self.daemon.waiting().collect();
         assert_eq!(waiting, [], "clients wait for ever");
         for slot in self.daemon.fleet.slots() {
@@ -381,11 +392,11 @@ impl Story<'_> {
         );
         // What runs has been running for long enough to end its row.
         self.pass(minute + Duration::from_secs(1));
-        assert_eq!(
-            self.daemon.fleet.next_deadline(),
-            None,
-            "there is nothing to wake up for"
-        );
+        let fleet = &self.daemon.fleet;
+        let awaited = fleet
+            .slots()
+            .find_map(|slot| fleet.component(slot).life.deadline());
+        assert_eq!(awaited, None, "there is nothing to wake up for but checks");
     }
 
     fn judge_rest(&self, slot: Slot) {
