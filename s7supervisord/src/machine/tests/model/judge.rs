@@ -185,9 +185,11 @@ impl Court {
             Event::Exited(exit) => {
                 let by_itself = model.ending.is_none();
                 model.exited(exit, now);
-                let done = model.cause == Some(EndCause::Finished)
-                    && model.policy.stays_ended(true)
-                    && model.wants_run();
+                // Which tiers have opened is only followed where timers are in time.
+                let parked = self.fleet.view(run.slot, now).is_some_and(|view| view.parked);
+                let wanted = model.wants_run() || (!self.punctual && model.wish == Wish::Up && !parked);
+                let done =
+                    model.cause == Some(EndCause::Finished) && model.policy.stays_ended(true) && wanted;
                 let ran = self.announced.get(&run.slot) == Some(&State::Running);
                 if by_itself && ran && !done {
                     self.bereaved.extend(self.models.lose(run.slot));
