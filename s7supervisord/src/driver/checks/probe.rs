@@ -248,6 +248,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn how_late_a_timeout_was_noticed_is_told() {
+        let late = Duration::from_secs(5);
+        let until = Instant::now().checked_sub(late).unwrap();
+        let result = Result::timed_out("x", PATIENCE, until);
+        assert!(matches!(result.verdict, Verdict::TimedOut { late: told } if told >= late), "{result:?}");
+    }
+
+    #[tokio::test]
     async fn the_request_is_what_a_server_of_names_needs() {
         let (server, port) = listener("127.0.0.1").await;
         let asked = tokio::spawn(async move {
