@@ -407,12 +407,20 @@ impl Builder<'_> {
             return text.value.clone();
         }
         let instance = self.instance.to_string();
+        let neighbours = &self.folders.neighbours;
+        let (image_server, svg) = (
+            neighbours.image_server_port.to_string(),
+            neighbours.svg_port.to_string(),
+        );
         let variables = [
             ("install_folder", Some(self.folders.install.as_str())),
             ("temp", Some(self.folders.temp.as_str())),
             ("logs", Some(self.folders.logs.as_str())),
             ("id", Some(self.id.as_str())),
             ("instance", Some(instance.as_str())),
+            ("image_server_port", Some(image_server.as_str())),
+            ("svg_port", Some(svg.as_str())),
+            ("platform_server", Some(neighbours.platform_server.as_str())),
         ];
         expand(&text.value, text.at, &variables, reading.findings)
     }

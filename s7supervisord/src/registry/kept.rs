@@ -2,7 +2,7 @@
 //!
 //! The files themselves are kept, not what was made of them: XML is what every version understands.
 
-use super::load::{LoadOptions, Sources, load_text};
+use super::load::{LoadOptions, Sources, load_text_in_place};
 use super::plan::Plan;
 use super::source;
 use crate::failpoint::{self, Point};
@@ -84,7 +84,7 @@ pub fn load(dir: &Path, options: &LoadOptions) -> Result<Option<Plan>, String> {
         .into_iter()
         .map(|(path, text)| (path, text.into_bytes()))
         .collect();
-    let plan = load_text(kept.registry.as_bytes(), options, &profiles);
+    let plan = load_text_in_place(kept.registry.as_bytes(), options, &profiles);
     plan.map(Some).map_err(|failure| told(&failure))
 }
 

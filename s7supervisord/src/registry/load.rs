@@ -1,6 +1,7 @@
 //! Loading: the files, then everything above them without touching a file.
 
 use super::diagnostic::{Finding, Findings, Span};
+use super::neighbours::Neighbours;
 use super::paths::{AbsolutePath, Os, to_text};
 use super::plan::Plan;
 use super::profiles::{BUILT_IN, Profiles};
@@ -101,7 +102,9 @@ pub fn load_with_sources(options: &LoadOptions) -> Result<(Plan, Sources), LoadF
     let profile_files = read_profile_files(options)?;
     // The file system can only be asked about the plan's programs where it is the plan's own.
     let here = options.os == Os::current();
-    let plan = assemble(&bytes, options, &profile_files, &|path| !here || path.is_file())?;
+    let neighbours = neighbours(options);
+    let is_there = |path: &Path| !here || path.is_file();
+    let plan = assemble(&bytes, options, &profile_files, (&is_there, neighbours))?;
     let sources = Sources {
         registry: bytes,
         profiles: profile_files,
@@ -166,7 +169,27 @@ pub fn load_text(
     options: &LoadOptions,
     profile_files: &[(PathBuf, Vec<u8>)],
 ) -> Result<Plan, LoadFailure> {
-    assemble(text, options, profile_files, &|_| true)
+    assemble(text, options, profile_files, (&|_| true, Neighbours::default()))
+}
+
+/// As [`load_text`], with the ports that the files of other programs in the install folder have.
+///
+/// # Errors
+/// [`LoadFailure`] has all that is wrong.
+pub fn load_text_in_place(
+    text: &[u8],
+    options: &LoadOptions,
+    profile_files: &[(PathBuf, Vec<u8>)],
+) -> Result<Plan, LoadFailure> {
+    assemble(text, options, profile_files, (&|_| true, neighbours(options)))
+}
+
+/// These can only be looked for where the file system is the plan's own.
+fn neighbours(options: &LoadOptions) -> Neighbours {
+    match options.os == Os::current() {
+        true => Neighbours::read(&options.install_folder),
+        false => Neighbours::default(),
+    }
 }
 
 fn read_profile_files(options: &LoadOptions) -> Result<Vec<(PathBuf, Vec<u8>)>, LoadFailure> {
@@ -220,22 +243,18 @@ fn unreadable(options: &LoadOptions, path: &Path, what: &str, error: &io::Error)
     }
 }
 
+/// What is known of the file system: whether a file is there, and where the neighbours listen.
+type Beside<'a> = (&'a dyn Fn(&Path) -> bool, Neighbours);
+
 fn assemble(
     text: &[u8],
     options: &LoadOptions,
     profile_files: &[(PathBuf, Vec<u8>)],
-    is_there: &dyn Fn(&Path) -> bool,
+    beside: Beside<'_>,
 ) -> Result<Plan, LoadFailure> {
     let mut findings = Findings::new(options.strict);
     let mut sources = Vec::new();
-    let plan = read_all(
-        text,
-        options,
-        profile_files,
-        is_there,
-        &mut sources,
-        &mut findings,
-    );
+    let plan = read_all(text, options, profile_files, beside, &mut sources, &mut findings);
     let failed = findings.any_error();
     let diagnostics = findings.finish(&sources, &options.file.display().to_string());
     match plan {
@@ -285,11 +304,12 @@ fn read_all(
     text: &[u8],
     options: &LoadOptions,
     profile_files: &[(PathBuf, Vec<u8>)],
-    is_there: &dyn Fn(&Path) -> bool,
+    beside: Beside<'_>,
     sources: &mut Vec<Source>,
     findings: &mut Findings,
 ) -> Option<Plan> {
     let os = options.os;
+    let (is_there, neighbours) = beside;
     let root = read_tree(options.file.display().to_string(), text, sources, findings);
     let mut profile_trees = Vec::new();
     for (path, bytes) in profile_files {
@@ -342,7 +362,7 @@ fn read_all(
     reading.shape(&root, &["config", "settings", "profiles", "servers"], &[]);
     shape_settings(&root, &mut reading);
     let profiles = read_profiles(&root, &profile_trees, built_in.as_ref(), &mut reading);
-    let (supervisor, folders) = supervisor::read(&root, install?, &mut reading);
+    let (supervisor, folders) = supervisor::read(&root, install?, neighbours, &mut reading);
     let mut servers = server::read(&root, &profiles, &folders, &mut reading);
     dependencies::resolve(&mut servers, reading.findings);
     settings.report_unused(findings);

@@ -2,7 +2,7 @@
 //!
 //! bytes → `source` → text → `tree` → elements → `reading`, `layer` → what is written, typed → `profiles`, `server`,
 //! `component`, `dependencies` → [`plan::Plan`]. Findings go to `diagnostic` from everywhere. Only [`load`],
-//! [`kept`], [`places`] and [`trust`] touch files.
+//! `neighbours`, [`kept`], [`places`] and [`trust`] touch files.
 
 pub mod check;
 mod component;
@@ -15,6 +15,7 @@ mod health;
 pub mod kept;
 mod layer;
 mod load;
+mod neighbours;
 mod paths;
 pub mod places;
 pub mod plan;

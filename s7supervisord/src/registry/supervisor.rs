@@ -1,6 +1,7 @@
 //! `<config>`: what concerns the daemon itself.
 
 use super::diagnostic::{Finding, Span};
+use super::neighbours::Neighbours;
 use super::paths::{AbsolutePath, names_a_folder};
 use super::plan::SupervisorPlan;
 use super::reading::{Reading, Text};
@@ -24,12 +25,15 @@ pub(super) struct Folders {
     pub temp: AbsolutePath,
     /// The name of the daemon's own log, without its suffix.
     pub log_stem: String,
+    /// Where the documented components listen.
+    pub neighbours: Neighbours,
 }
 
 /// Reads `<config>` in `root`; everything in it has a default.
 pub(super) fn read(
     root: &Element,
     install: AbsolutePath,
+    neighbours: Neighbours,
     reading: &mut Reading<'_>,
 ) -> (SupervisorPlan, Folders) {
     let empty = Element {
@@ -77,6 +81,7 @@ pub(super) fn read(
         logs: log.parent(),
         temp,
         install,
+        neighbours,
         log_stem: stem.rsplit_once('.').map_or(stem, |(stem, _)| stem).to_owned(),
     };
     (plan, folders)

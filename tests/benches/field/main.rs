@@ -24,6 +24,8 @@ mod capture;
 #[cfg(unix)]
 mod chatty;
 #[cfg(unix)]
+mod checks;
+#[cfg(unix)]
 mod floods;
 #[cfg(unix)]
 mod floor;
@@ -65,6 +67,7 @@ const MEASURES: &[table::Measure] = &[
     ("mass", mass::rows),
     ("memory", memory::rows),
     ("rest", rest::rows),
+    ("checks", checks::rows),
     ("stop", stop::rows),
     ("status", status::rows),
     ("query", query::rows),

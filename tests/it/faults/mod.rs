@@ -8,8 +8,8 @@
 //! |---|---|---|
 //! | 1 | exits at once, every time | `a_component_that_ends_at_once_is_started_ever_more_seldom` |
 //! | 2 | exec fails | `a_start_that_fails_names_its_stage_and_cause`, `a_program_that_appears_later_is_started_by_itself` |
-//! | 3 | never ready | `a_tier_that_never_gets_ready_holds_the_next_one_for_a_minute` |
-//! | 4 | hangs and answers nothing | not yet: nothing probes components before there are health checks |
+//! | 3 | never ready | `a_tier_that_never_gets_ready_holds_the_next_one_for_a_minute`, `a_component_that_never_becomes_ready_is_given_up_each_time_and_says_why` |
+//! | 4 | hangs and answers nothing | `a_component_that_stops_answering_is_restarted_in_time_and_once`, `a_stopped_nginx_is_caught_by_its_check_needs_nginx`, `a_redis_that_sleeps_is_caught_by_a_command_needs_redis` |
 //! | 5 | ignores SIGTERM | `a_component_that_ignores_the_polite_stop_is_killed_after_its_time` |
 //! | 6 | stopped by SIGSTOP at stop time | `a_frozen_component_is_woken_to_hear_the_polite_stop` |
 //! | 7 | grandchild that left the group | `nothing_of_a_tree_survives_a_stop`, `nothing_of_a_tree_survives_a_crash_into_the_next_run`, `a_tree_that_changes_its_processes_all_the_time_is_emptied_all_the_same`, `a_tree_that_never_rests_holds_up_no_other_component`, `nothing_of_a_tree_in_a_cgroup_survives_a_stop_needs_root`, `nothing_of_a_tree_in_a_cgroup_survives_a_crash_into_the_next_run_needs_root`, `what_forks_while_it_is_killed_does_not_get_away_from_its_cgroup_needs_root`, `who_has_nothing_but_his_cgroup_is_ended_with_his_own_run_needs_root`, `who_leaves_his_cgroup_by_himself_is_found_as_elsewhere_needs_root` |
@@ -23,7 +23,7 @@
 //! | 15 | dies between stop request and signal | `a_component_that_ends_while_it_is_stopped_stays_stopped` |
 //! | 16 | exits 0 or with an expected code | `what_follows_an_exit_is_what_the_policy_says` |
 //! | 17 | notifications from elsewhere, twice or late | not yet: components have no way to notify before there are health checks |
-//! | 18 | health command hangs or forks | not yet: there are no health commands before there are health checks |
+//! | 18 | health command hangs or forks | `a_command_that_hangs_is_gone_with_all_that_it_has_made_before_the_next_one`, `what_a_command_leaves_behind_is_gone_with_it`, `what_a_command_leaves_behind_in_another_session_is_gone_with_the_run` |
 //! | 19 | SIGKILL of the daemon | `no_kill_at_any_moment_under_load_costs_a_pid_or_a_line_or_leaves_a_second_copy`, `a_daemon_that_dies_anywhere_in_a_start_is_made_good`, `a_daemon_that_dies_anywhere_in_recording_is_made_good`, `a_daemon_that_dies_anywhere_in_a_stop_is_made_good`, `a_daemon_that_dies_anywhere_in_a_reload_is_made_good`, `a_daemon_that_dies_anywhere_in_a_rotation_is_made_good`, `a_daemon_that_dies_anywhere_in_taking_over_is_made_good`, `a_daemon_that_dies_anywhere_in_a_delegated_cgroup_is_made_good_needs_root`, `no_line_is_lost_or_doubled_when_the_daemon_is_killed` |
 //! | 20 | panic in one task | `what_a_panic_ends_depends_on_where_it_is` |
 //! | 21 | deadlock of the daemon | `a_supervisor_that_hangs_is_replaced_by_the_watchdog_needs_systemd` |
@@ -38,8 +38,8 @@
 //! | 30 | fork fails | `a_machine_without_processes_to_spare_delays_a_start_and_blames_nobody_needs_root` |
 //! | 31 | no descriptors left | `a_hundred_clients_take_no_descriptor_that_supervision_needs`, `a_daemon_without_a_descriptor_to_spare_says_so_now_and_then_and_waits`, `the_daemon_raises_its_limit_of_descriptors_and_gives_components_the_one_it_found` |
 //! | 32 | wall clock is set | `a_wall_clock_that_is_set_moves_no_timer_and_no_uptime_needs_cc` |
-//! | 33 | SIGSTOP of the daemon | `a_daemon_that_was_stopped_for_a_while_makes_good_what_has_happened_once` |
-//! | 34 | CPU starvation | `a_daemon_that_gets_little_of_the_processor_keeps_its_order_and_its_deadlines_needs_root` |
+//! | 33 | SIGSTOP of the daemon | `a_daemon_that_was_stopped_for_a_while_makes_good_what_has_happened_once`, `checks_that_a_stopped_daemon_could_not_hear_count_for_nothing_and_are_not_made_up_for` |
+//! | 34 | CPU starvation | `a_daemon_that_gets_little_of_the_processor_keeps_its_order_and_its_deadlines_needs_root`, `nobody_is_restarted_because_the_machine_is_busy` |
 //! | 35 | runtime folder full or removed | `a_full_runtime_folder_stops_no_supervision_and_is_said_until_there_is_room_needs_root`, `a_runtime_folder_without_room_for_a_pipe_delays_a_start_and_blames_nobody_needs_root`, `a_runtime_folder_that_is_removed_costs_no_restart_and_sighup_brings_the_socket_back`, `a_record_that_is_removed_is_told_and_written_anew` |
 //! | 36 | memory and descriptors over time | `hundreds_of_crashes_and_commands_leave_no_descriptor_no_thread_and_little_memory` |
 //! | 37 | length prefix of 4 GiB | `a_frame_that_claims_too_much_is_refused_before_it_is_read` |

@@ -100,7 +100,8 @@ fn checks_that_a_stopped_daemon_could_not_hear_count_for_nothing_and_are_not_mad
         Server::new("http", &format!("answer {other} page")).with(&http(other, numbers)),
         Server::new("exec", "wait").with(&format!(
             "<health type=\"exec\" {}><executable>bin/fixture</executable><arguments>\
-             <argument>record</argument><argument>checks</argument><argument>exit</argument><argument>0</argument>\
+             <argument>sleep</argument><argument>150</argument><argument>record</argument><argument>checks</argument>\
+             <argument>exit</argument><argument>0</argument>\
              </arguments></health>",
             numbers.replace("timeout=\"250ms\"", "timeout=\"2\"")
         )),

@@ -528,7 +528,7 @@ fn why_tells_what_the_checks_came_to() {
         lines[1].contains("readiness, tcp 8080 each 10s: answered "),
         "{text}"
     );
-    assert!(lines[1].ends_with(", in 1.5 s, 3 times in a row"), "{text}");
+    assert!(lines[1].ends_with(", in 1.50 s, 3 times in a row"), "{text}");
     assert!(
         lines[2].contains("could not be made ") && lines[2].ends_with(": no descriptors"),
         "{text}"

@@ -36,6 +36,30 @@ pub struct Verdict {
     took: Duration,
 }
 
+/// A check under way. It is answered when this is dropped, whatever becomes of the task: the machine begins no other one
+/// before.
+struct Pending {
+    tell: mpsc::UnboundedSender<Verdict>,
+    about: (RunId, Role, u64),
+    began: Instant,
+    result: Result,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let (run, role, number) = self.about;
+        let result = std::mem::replace(&mut self.result, Result::well());
+        // The loop is over when nobody listens.
+        let _ = self.tell.send(Verdict {
+            run,
+            role,
+            number,
+            result,
+            took: self.began.elapsed(),
+        });
+    }
+}
+
 impl Default for Checker {
     fn default() -> Self {
         let (tell, told) = mpsc::unbounded_channel();
@@ -61,35 +85,27 @@ impl Checker {
 impl Driver {
     /// Checks a run, beside the loop.
     pub(super) fn check_run(&mut self, run: RunId, role: Role, number: u64) {
-        let Some(component) = self.roster.plan(run.slot).cloned() else {
+        let mut pending = Pending {
+            tell: self.checker.tell.clone(),
+            about: (run, role, number),
+            began: Instant::now(),
+            result: Result::unsure("the check broke off".to_owned()),
+        };
+        let component = self.roster.plan(run.slot).cloned();
+        let plan = component.as_ref().and_then(|component| match role {
+            Role::Health => component.health.clone(),
+            Role::Readiness => component.readiness.clone(),
+        });
+        let (Some(component), Some(HealthPlan { probe, timeout, .. })) = (component, plan) else {
+            // The registry was loaded anew meanwhile.
             return;
-        };
-        let plan = match role {
-            Role::Health => &component.health,
-            Role::Readiness => &component.readiness,
-        };
-        let Some(HealthPlan { probe, timeout, .. }) = plan.clone() else {
-            return;
-        };
-        let tell = self.checker.tell.clone();
-        let began = Instant::now();
-        let told = move |result| {
-            let took = began.elapsed();
-            // The loop is over when nobody listens.
-            let _ = tell.send(Verdict {
-                run,
-                role,
-                number,
-                result,
-                took,
-            });
         };
         match probe {
             ProbePlan::Tcp { port } => {
-                tokio::spawn(async move { told(probe::tcp(port, timeout).await) });
+                tokio::spawn(async move { pending.result = probe::tcp(port, timeout).await });
             }
             ProbePlan::Http(http) => {
-                tokio::spawn(async move { told(probe::http(&http, timeout).await) });
+                tokio::spawn(async move { pending.result = probe::http(&http, timeout).await });
             }
             ProbePlan::Exec { program, arguments } => {
                 let what = program.display().to_string();
@@ -98,11 +114,14 @@ impl Driver {
                     .beside(Errand::check(run, &component, &program, &arguments))
                 {
                     Some(command) => {
-                        tokio::spawn(async move { told(exec::wait(command, &what, timeout).await) });
+                        tokio::spawn(async move {
+                            pending.result = exec::wait(command, &what, timeout).await;
+                        });
                     }
-                    None => told(Result::unsure(format!(
-                        "{what}: the check before was killed and isn't gone yet"
-                    ))),
+                    None => {
+                        let why = format!("{what}: the check before was killed and isn't gone yet");
+                        pending.result = Result::unsure(why);
+                    }
                 }
             }
         }

@@ -197,3 +197,93 @@ pub fn is_own_trouble(error: &io::Error) -> bool {
             Kind::PermissionDenied | Kind::AddrNotAvailable | Kind::OutOfMemory | Kind::Interrupted
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::plan::Statuses;
+    use tokio::net::TcpListener;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    async fn listener(host: &str) -> (TcpListener, u16) {
+        let listener = TcpListener::bind((host, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
+    fn page(url: &str) -> HttpProbe {
+        HttpProbe {
+            url: HttpUrl::of(url).unwrap(),
+            status: Statuses::default(),
+            expect: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_answers_by_either_family_and_says_where_nobody_listens() {
+        let (four, port) = listener("127.0.0.1").await;
+        assert_eq!(tcp(port, PATIENCE).await, Result::well());
+        drop(four);
+        let refused = format!("connecting to 127.0.0.1:{port}: Connection refused");
+        assert_eq!(tcp(port, PATIENCE).await, Result::ill(refused));
+        match TcpListener::bind(("::1", 0)).await {
+            Ok(six) => {
+                let port = six.local_addr().unwrap().port();
+                assert_eq!(tcp(port, PATIENCE).await, Result::well());
+            }
+            Err(error) => eprintln!("this machine has no IPv6 ({error}): only IPv4 was tested"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_has_its_time_and_no_more() {
+        let (_silent, port) = listener("127.0.0.1").await;
+        let timeout = Duration::from_millis(50);
+        let probe = page(&format!("http://localhost:{port}/x"));
+        let result = http(&probe, timeout).await;
+        assert!(matches!(result.verdict, Verdict::TimedOut { .. }), "{result:?}");
+        let wanted = format!("GET http://localhost:{port}/x: no answer within 50ms");
+        assert_eq!(result.detail, wanted);
+    }
+
+    #[tokio::test]
+    async fn how_late_a_timeout_was_noticed_is_told() {
+        let late = Duration::from_secs(5);
+        let until = Instant::now().checked_sub(late).unwrap();
+        let result = Result::timed_out("x", PATIENCE, until);
+        assert!(matches!(result.verdict, Verdict::TimedOut { late: told } if told >= late), "{result:?}");
+    }
+
+    #[tokio::test]
+    async fn the_request_is_what_a_server_of_names_needs() {
+        let (server, port) = listener("127.0.0.1").await;
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = server.accept().await.unwrap();
+            let mut bytes = [0; 1024];
+            let count = stream.read(&mut bytes).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            String::from_utf8_lossy(&bytes[..count]).into_owned()
+        });
+        let probe = page(&format!("http://127.0.0.1:{port}?a=b#c"));
+        assert_eq!(http(&probe, PATIENCE).await, Result::well());
+        let asked = asked.await.unwrap();
+        let wanted = format!("GET /?a=b HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n");
+        assert!(
+            asked.starts_with(&wanted) && asked.ends_with("Connection: close\r\n\r\n"),
+            "{asked}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_knows_is_the_probers_own_trouble() {
+        let result = http(&page("http://no-such-name.invalid/"), PATIENCE).await;
+        assert_eq!(result.verdict, Verdict::Unsure, "{result:?}");
+        assert!(
+            result.detail.starts_with("looking up no-such-name.invalid: "),
+            "{result:?}"
+        );
+        assert!(is_own_trouble(&io::ErrorKind::AddrNotAvailable.into()));
+        assert!(!is_own_trouble(&io::ErrorKind::ConnectionRefused.into()));
+    }
+}

@@ -384,3 +384,17 @@ fn components_of_the_same_priority_keep_the_order_of_the_file() {
     let ids: Vec<_> = plan.components.iter().map(|one| one.id.as_str()).collect();
     assert_eq!(ids, ["z", "a", "m"]);
 }
+
+#[test]
+fn an_http_check_may_say_which_statuses_are_an_answer() {
+    let plan = plan(&registry(
+        "<server id='a'><executable>x</executable>\
+         <health type='http' url='http://[::1]:81/${id}' status='200-204 401' expect=' a b '/></server>",
+    ));
+    let ProbePlan::Http(http) = &plan.components[0].health.as_ref().unwrap().probe else {
+        panic!("{plan:?}")
+    };
+    assert_eq!((http.url.host.as_str(), http.url.target.as_str()), ("::1", "/a"));
+    assert_eq!(http.status.to_string(), "200-204 401");
+    assert_eq!(http.expect.as_deref(), Some(" a b "));
+}

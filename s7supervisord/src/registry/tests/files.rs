@@ -226,3 +226,34 @@ fn components_are_shown_by_tier_and_then_in_the_order_of_the_file() {
     assert_eq!(ids, ["y", "w", "z", "x"]);
     assert!(Path::new(value["data"]["registry"].as_str().unwrap()).is_absolute());
 }
+
+#[test]
+fn the_documented_components_are_checked_where_the_files_beside_the_registry_say() {
+    let (folder, options) = installed(DOCUMENTED);
+    let conf = folder.path().join("conf");
+    let write = |name: &str, text: &str| fs::write(conf.join(name), text).unwrap();
+    write(
+        "ImageServerRegistry.xml",
+        "<imageserverregistry><TcpPort> 28345 </TcpPort><SVGTcpPort> 28346 </SVGTcpPort></imageserverregistry>",
+    );
+    write(
+        "server.xml",
+        "<Server><Service name='Catalina'><Connector port='8090' protocol='HTTP/1.1'/></Service></Server>",
+    );
+    let (code, told) = checked(&options, false);
+    assert_eq!(code, 0, "{told}");
+    for text in [
+        "when port 28345 answers",
+        "when port 28346 answers",
+        "when http://127.0.0.1:8090/is/image answers",
+    ] {
+        assert!(told.contains(text), "{text:?} is missing in {told}");
+    }
+    // What the registry itself says goes before that, and what can't be understood is nobody's error.
+    write("server.xml", "<Server><Service>");
+    let (_, told) = checked(&options, false);
+    assert!(
+        told.contains("when http://127.0.0.1:8080/is/image answers"),
+        "{told}"
+    );
+}

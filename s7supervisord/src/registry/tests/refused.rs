@@ -62,6 +62,10 @@ fn every_bad_value_of_a_server_is_refused_by_its_name() {
         ("<health type='tpc'/>", "`tpc` isn't understood"),
         ("<health type='tcp'/>", "no port is known to check `a` at"),
         (
+            "<health type='http' url='http://h/' status='2xx'/>",
+            "`2xx` is no status of an answer",
+        ),
+        (
             "<health type='http' url='h'/>",
             "`h` is no address that can be asked: it doesn't begin with http://",
         ),
