@@ -193,7 +193,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         groups,
         refresh: Arc::clone(&refresh),
         journal: journal.path().to_owned(),
-        removals: Removals::new(),
+        removals: Removals::begin(),
         looked: looked.0,
     };
     let held = lock

@@ -29,7 +29,7 @@ pub struct Removals {
 impl Removals {
     /// Watches nothing yet. To be called inside the runtime.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         let made = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
             .map_err(io::Error::from)
             .and_then(|descriptor| {

@@ -9,7 +9,7 @@ pub struct Removals;
 impl Removals {
     /// Watches nothing.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         Self
     }
 
