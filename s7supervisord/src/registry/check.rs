@@ -1,8 +1,9 @@
 //! `s7supervisord check`: what the registry comes to, or all that is wrong with it. Nothing is started or created.
 
+mod json;
+
 use super::load::{LoadFailure, LoadOptions, load};
 use super::plan::*;
-use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ pub fn render(options: &LoadOptions, result: &Result<Plan, LoadFailure>, as_json
     match (result, as_json) {
         (Ok(plan), false) => text(plan),
         (Err(failure), false) => format!("{failure}\n"),
-        (Ok(plan), true) => format!("{:#}\n", json(plan)),
-        (Err(failure), true) => format!("{:#}\n", json_failure(options, failure)),
+        (Ok(plan), true) => format!("{:#}\n", json::json(plan)),
+        (Err(failure), true) => format!("{:#}\n", json::json_failure(options, failure)),
     }
 }
 
@@ -127,7 +128,31 @@ fn component_text(component: &ComponentPlan) -> String {
         .into(),
     );
     line("ready", ready_text(component));
+    if let Some(readiness) = &component.readiness {
+        line("relied on", probe_text(readiness, component.start_delay));
+    }
+    line("memory", memory_text(component.memory));
     line("restart", restart_text(&component.restart));
+    if let Some(hook) = &component.on_failure {
+        let command = command_line(&hook.program, &hook.arguments);
+        line("on failure", format!("{command}, for at most {:?}", hook.timeout));
+    }
+    for trigger in &component.triggers {
+        let (how, what) = match &trigger.pattern {
+            TriggerPattern::Text(text) => ("holds", text),
+            TriggerPattern::Regex(regex) => ("matches", regex),
+        };
+        let then = match trigger.action {
+            TriggerAction::Restart => "a restart",
+            TriggerAction::Dump => "a dump",
+            TriggerAction::Event => "an event",
+        };
+        let once = trigger.once;
+        line(
+            "match",
+            format!("a line that {how} {} is {then}, once in {once:?}", quoted(what)),
+        );
+    }
     line(
         "stop",
         format!(
@@ -162,6 +187,10 @@ fn ready_text(component: &ComponentPlan) -> String {
     let Some(health) = &component.health else {
         return format!("after {:?} alive", component.start_delay);
     };
+    probe_text(health, component.start_delay)
+}
+
+fn probe_text(health: &HealthPlan, start_delay: Duration) -> String {
     let probe = match &health.probe {
         ProbePlan::Tcp { port } => format!("when port {port} answers"),
         ProbePlan::Http(http) => format!("when {} answers", http.url),
@@ -171,8 +200,14 @@ fn ready_text(component: &ComponentPlan) -> String {
     };
     format!(
         "{probe}, first asked after {:?}, then every {:?} for at most {:?}",
-        component.start_delay, health.interval, health.startup_timeout
+        start_delay, health.interval, health.startup_timeout
     )
+}
+
+fn memory_text(memory: MemoryPlan) -> String {
+    let soft = memory.soft.map(|soft| format!("a new run above {soft} bytes"));
+    let hard = memory.hard.map(|hard| format!("never more than {hard} bytes"));
+    soft.into_iter().chain(hard).collect::<Vec<_>>().join(", ")
 }
 
 fn restart_text(restart: &RestartPlan) -> String {
@@ -216,165 +251,8 @@ fn quoted(text: &str) -> String {
     }
 }
 
-fn json(plan: &Plan) -> Value {
-    let config = &plan.supervisor;
-    json!({
-        "schema": 1,
-        "ok": true,
-        "data": {
-            "registry": plan.file.display().to_string(),
-            "install_folder": plan.install_folder.display().to_string(),
-            "supervisor": {
-                "log": config.log.display().to_string(),
-                "temp": config.temp.display().to_string(),
-                "trace_level": config.trace_level,
-                "stats_interval_seconds": config.stats_interval.map(seconds),
-                "tcp_port": config.tcp_port,
-            },
-            "components": in_order(plan).into_iter().map(component_json).collect::<Vec<_>>(),
-            "diagnostics": plan.warnings.iter().map(diagnostic_json).collect::<Vec<_>>(),
-        },
-        "error": null,
-    })
-}
-
-fn json_failure(options: &LoadOptions, failure: &LoadFailure) -> Value {
-    let text = failure.to_string();
-    json!({
-        "schema": 1,
-        "ok": false,
-        "data": {
-            "registry": failure.file.display().to_string(),
-            "install_folder": options.install_folder.display().to_string(),
-            "supervisor": null,
-            "components": [],
-            "diagnostics": failure.diagnostics.iter().map(diagnostic_json).collect::<Vec<_>>(),
-        },
-        "error": {
-            "code": "registry_broken",
-            "exit": EXIT_REGISTRY,
-            "component": null,
-            // The last line counts; the findings before it are in the data.
-            "message": text.lines().last().unwrap_or_default(),
-            "hint": "every finding is in data.diagnostics",
-        },
-    })
-}
-
-fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
-}
-
-fn component_json(component: &ComponentPlan) -> Value {
-    let run = &component.run;
-    let command: Vec<String> = std::iter::once(run.program.display().to_string())
-        .chain(run.arguments.iter().cloned())
-        .collect();
-    let environment: Vec<Value> = run
-        .environment
-        .iter()
-        .map(|(name, value)| json!({"name": name, "value": value}))
-        .collect();
-    let limits: Vec<Value> = run
-        .limits
-        .iter()
-        .map(|limit| json!({"name": limit.resource.name(), "soft": limit.soft, "hard": limit.hard}))
-        .collect();
-    let depends_on: Vec<Value> = component
-        .depends_on
-        .iter()
-        .map(|one| json!({"ref": one.on.as_str(), "on_loss": one.on_loss.name()}))
-        .collect();
-    let log = &component.log;
-    json!({
-        "id": component.id.as_str(),
-        "server": component.instance_of.as_ref().map(|(server, _)| server.as_str()),
-        "instance": component.instance_of.as_ref().map(|(_, instance)| *instance),
-        "description": component.description,
-        "tier": component.tier,
-        "command": command,
-        "working_directory": run.working_directory.display().to_string(),
-        "inherit_environment": run.inherit_environment,
-        "environment": environment,
-        "user": run.user,
-        "group": run.group,
-        "umask": format!("{:03o}", run.umask),
-        "limits": limits,
-        "auto_start": component.auto_start,
-        "start_delay_seconds": seconds(component.start_delay),
-        "stop_timeout_seconds": seconds(component.stop_timeout),
-        "restart": {
-            "policy": component.restart.policy.name(),
-            "max_retries": component.restart.max_retries,
-            "success_exit_codes": component.restart.success,
-        },
-        "stop": stop_json(&component.stop),
-        "health": component.health.as_ref().map(health_json),
-        "depends_on": depends_on,
-        "log": {
-            "file": log.file.display().to_string(),
-            "max_size_bytes": log.max_size,
-            "max_files": log.max_files,
-            "max_days": log.max_days,
-            "compress": log.compress,
-            "on_full": match log.on_full { OnFull::Drop => "drop", OnFull::Block => "block" },
-        },
-    })
-}
-
-fn stop_json(stop: &StopPlan) -> Value {
-    match stop {
-        StopPlan::Signal(signal) => json!({"method": "signal", "signal": signal.name()}),
-        StopPlan::Console => json!({"method": "console"}),
-        StopPlan::Tcp { host, port, text } => {
-            json!({"method": "tcp", "host": host, "port": port, "text": text})
-        }
-        StopPlan::Command { program, arguments } => {
-            json!({"method": "command", "command": argv(program, arguments)})
-        }
-    }
-}
-
-fn health_json(health: &HealthPlan) -> Value {
-    let mut value = match &health.probe {
-        ProbePlan::Tcp { port } => json!({"type": "tcp", "port": port}),
-        ProbePlan::Http(http) => json!({
-            "type": "http",
-            "url": http.url.to_string(),
-            "status": http.status.to_string(),
-            "expect": http.expect,
-        }),
-        ProbePlan::Exec { program, arguments } => {
-            json!({"type": "exec", "command": argv(program, arguments)})
-        }
-    };
-    value["interval_seconds"] = json!(seconds(health.interval));
-    value["timeout_seconds"] = json!(seconds(health.timeout));
-    value["failures"] = json!(health.failures);
-    value["successes"] = json!(health.successes);
-    value["startup_timeout_seconds"] = json!(seconds(health.startup_timeout));
-    value
-}
-
 pub(crate) fn argv(program: &std::path::Path, arguments: &[String]) -> Vec<String> {
     std::iter::once(program.display().to_string())
         .chain(arguments.iter().cloned())
         .collect()
-}
-
-fn diagnostic_json(one: &s7proto::reply::Diagnostic) -> Value {
-    let severity = match one.severity {
-        s7proto::reply::Severity::Error => "error",
-        s7proto::reply::Severity::Warning => "warning",
-    };
-    // A finding about the whole file has no line, which is null and not 0.
-    json!({
-        "severity": severity,
-        "file": one.file,
-        "line": (one.line > 0).then_some(one.line),
-        "column": (one.column > 0).then_some(one.column),
-        "message": one.message,
-        "hint": one.hint,
-        "rendered": one.rendered,
-    })
 }

@@ -1,14 +1,16 @@
 //! One component: a layer with everything in it resolved for one instance.
 
+mod checks;
+
 use super::diagnostic::{Finding, Span, shown};
-use super::elements::{Argument, CommandElement, HealthElement, ProbeElement, StopElement};
-use super::health::{http_url, statuses};
+use super::elements::{Argument, CommandElement, HealthElement, StopElement};
 use super::layer::{Kind, Layer};
 use super::paths::AbsolutePath;
 use super::plan::{
-    ComponentPlan, HealthPlan, HttpProbe, JavaPlan, LogPlan, MemoryPlan, OnFull, ProbePlan, RestartPlan,
-    RestartPolicy, RunPlan, Statuses, StopPlan, StopSignal,
+    ComponentPlan, JavaPlan, LogPlan, OnFull, ProbePlan, RestartPlan, RestartPolicy, RunPlan, StopPlan,
+    StopSignal,
 };
+use super::reactions::settled_triggers;
 use super::reading::{Reading, Text};
 use super::settings::expand;
 use super::supervisor::Folders;
@@ -17,18 +19,13 @@ use s7proto::name::ComponentName;
 use std::path::PathBuf;
 use std::time::Duration;
 
-// The defaults of DESIGN 3, and for health Kubernetes' (reliability A2; the startup time is its thirty tries of 10 s).
+// The defaults of DESIGN 3.
 const START_DELAY: Duration = Duration::from_secs(1);
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const UMASK: u32 = 0o022;
 const LOG_SIZE: u64 = 50_000_000;
 const LOG_FILES: u32 = 10;
 const LOG_DAYS: u32 = 10;
-const PROBE_INTERVAL: Duration = Duration::from_secs(10);
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-const PROBE_FAILURES: u32 = 3;
-const PROBE_SUCCESSES: u32 = 1;
-const STARTUP_TIMEOUT: Duration = Duration::from_secs(300);
 /// The word that Tomcat's shutdown port waits for.
 const STOP_TEXT: &str = "SHUTDOWN";
 /// What the daemon itself sets for every run.
@@ -73,7 +70,17 @@ impl Builder<'_> {
         let group = layer.group.as_ref().map(|text| self.account(text, reading));
         let stop = self.stop(reading, &mut programs);
         let port = self.port.and_then(|text| self.port(text, "`port`", reading));
-        let health = self.health(port, reading, &mut programs);
+        let health = match &layer.health {
+            // A server that only has a port is probed there.
+            None => port.map(|port| self.numbers(ProbePlan::Tcp { port }, &HealthElement::default())),
+            Some(health) => self.health(health, port, reading, &mut programs),
+        };
+        let readiness = layer.readiness.as_ref();
+        let readiness = readiness.and_then(|health| self.health(health, port, reading, &mut programs));
+        let memory = layer.memory.settled(reading);
+        let on_failure = layer.on_failure.as_ref();
+        let on_failure = on_failure.and_then(|hook| self.hook(hook, reading, &mut programs));
+        let triggers = settled_triggers(&layer.triggers, layer.dump.unwrap_or_default(), reading);
         let file = self.folders.logs.resolve(&format!("{}.log", self.id)).ok()?;
         let run = RunPlan {
             program: program?,
@@ -102,12 +109,12 @@ impl Builder<'_> {
             },
             stop: stop?,
             health,
-            readiness: None,
+            readiness,
             notify: None,
             port,
-            memory: MemoryPlan::default(),
-            on_failure: None,
-            triggers: Vec::new(),
+            memory,
+            on_failure,
+            triggers,
             depends_on: Vec::new(),
             log: LogPlan {
                 file: file.to_path_buf(),
@@ -289,63 +296,6 @@ impl Builder<'_> {
             .map(|text| self.plain(text, "an argument", reading))
             .collect();
         Some((self.needed(&command.executable, reading, programs)?, arguments))
-    }
-
-    /// The probe with its numbers. A server that only has a port is probed there.
-    fn health(
-        &self,
-        port: Option<u16>,
-        reading: &mut Reading<'_>,
-        programs: &mut Programs,
-    ) -> Option<HealthPlan> {
-        let default = HealthElement::default();
-        let (element, probe) = match &self.layer.health {
-            None => (&default, ProbePlan::Tcp { port: port? }),
-            Some(health) => match health.probe.as_ref()? {
-                ProbeElement::Tcp { port: Some(own), .. } => {
-                    let port = self.port(own, "`port`", reading)?;
-                    (health, ProbePlan::Tcp { port })
-                }
-                ProbeElement::Tcp { port: None, at } => {
-                    if self.port.is_none() {
-                        let finding =
-                            Finding::error(at.at, format!("no port is known to check `{}` at", self.server))
-                                .hint("write `port` here or at the `<server>`");
-                        reading.findings.report(finding);
-                    }
-                    (health, ProbePlan::Tcp { port: port? })
-                }
-                ProbeElement::Http { url, status, expect } => {
-                    let expanded = |text: &Text, reading: &mut Reading<'_>| Text {
-                        value: self.expanded(text, reading),
-                        ..text.clone()
-                    };
-                    let url = expanded(url, reading);
-                    let url = reading.typed(&url, "`url`", http_url);
-                    let status = status.as_ref().map(|text| expanded(text, reading));
-                    let status = status.map(|text| reading.typed(&text, "`status`", statuses));
-                    let probe = HttpProbe {
-                        url: url?,
-                        status: status.map_or(Some(Statuses::default()), |status| status)?,
-                        expect: expect.as_ref().map(|text| self.expanded(text, reading)),
-                    };
-                    (health, ProbePlan::Http(probe))
-                }
-                ProbeElement::Exec(command) => {
-                    let (program, arguments) = self.command(command, reading, programs)?;
-                    (health, ProbePlan::Exec { program, arguments })
-                }
-            },
-        };
-        let startup = element.startup_timeout.or(self.layer.startup_timeout);
-        Some(HealthPlan {
-            probe,
-            interval: element.interval.unwrap_or(PROBE_INTERVAL),
-            timeout: element.timeout.unwrap_or(PROBE_TIMEOUT),
-            failures: element.failures.unwrap_or(PROBE_FAILURES),
-            successes: element.successes.unwrap_or(PROBE_SUCCESSES),
-            startup_timeout: startup.unwrap_or(STARTUP_TIMEOUT),
-        })
     }
 
     fn port(&self, text: &Text, what: &str, reading: &mut Reading<'_>) -> Option<u16> {

@@ -260,6 +260,22 @@ mod tests {
             ("<restart policy='never'/>", ChangeKind::Live, vec!["restart"]),
             ("<stop signal='INT'/>", ChangeKind::Live, vec!["stop"]),
             ("<health type='tcp' port='1'/>", ChangeKind::Live, vec!["health"]),
+            (
+                "<readiness type='tcp' port='1'/>",
+                ChangeKind::Live,
+                vec!["readiness"],
+            ),
+            ("<memory soft='1GB'/>", ChangeKind::Live, vec!["memory"]),
+            (
+                "<onFailure><executable>x</executable></onFailure>",
+                ChangeKind::Live,
+                vec!["onFailure"],
+            ),
+            (
+                "<match text='x' action='event'/>",
+                ChangeKind::Live,
+                vec!["match"],
+            ),
             ("<log maxFiles='1'/>", ChangeKind::Live, vec!["log"]),
             ("<dump on='stop-timeout'/>", ChangeKind::Live, vec!["dump"]),
             (

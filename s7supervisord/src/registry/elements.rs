@@ -34,14 +34,14 @@ pub(super) enum StopElement {
     Command(CommandElement),
 }
 
-/// A command in `<stop>` or `<health>`.
+/// A command in `<stop>`, `<health>`, `<readiness>` or `<onFailure>`.
 #[derive(Debug, Clone)]
 pub(super) struct CommandElement {
     pub executable: Text,
     pub arguments: Vec<Text>,
 }
 
-/// `<health>` as written.
+/// `<health>` or `<readiness>` as written.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HealthElement {
     /// `None` for `type="none"`, which takes away what a profile has.
@@ -113,8 +113,8 @@ pub(super) fn read_arguments(element: &Element, name: &str, reading: &mut Readin
     arguments
 }
 
-/// The `<executable>` and `<arguments>` of a command in a `<stop>` or `<health>`.
-fn read_command(element: &Element, reading: &mut Reading<'_>) -> Option<CommandElement> {
+/// The `<executable>` and `<arguments>` of a command in another element.
+pub(super) fn read_command(element: &Element, reading: &mut Reading<'_>) -> Option<CommandElement> {
     let (executable, _) = read_executable(element, reading);
     let arguments = read_arguments(element, "arguments", reading);
     let Some(executable) = executable else {
@@ -289,8 +289,8 @@ pub(super) fn read_limit(limit: &Element, reading: &mut Reading<'_>) -> Option<L
     })
 }
 
-/// `<health>` of a layer.
-pub(super) fn read_health(element: &Element, reading: &mut Reading<'_>) -> Option<HealthElement> {
+/// The `<health>` or `<readiness>` of a layer, whichever `name` is.
+pub(super) fn read_health(element: &Element, name: &str, reading: &mut Reading<'_>) -> Option<HealthElement> {
     #[derive(Clone, Copy)]
     enum Type {
         None,
@@ -298,7 +298,7 @@ pub(super) fn read_health(element: &Element, reading: &mut Reading<'_>) -> Optio
         Http,
         Exec,
     }
-    let health = reading.one(element, "health")?;
+    let health = reading.one(element, name)?;
     let text = reading.required_attribute(health, "type")?;
     let kind = reading.typed(&text, "`type`", |text| {
         word(

@@ -7,6 +7,7 @@ use super::elements::{
 };
 use super::paths::Os;
 use super::plan::{DropPlan, DumpPlan, LimitPlan, OnFull, RestartPolicy};
+use super::reactions::{HookElement, MemoryElement, TriggerElement, read_hook, read_memory, read_triggers};
 use super::reading::{Reading, Text};
 use super::tree::Element;
 use super::values::{BadValue, boolean, duration, exit_codes, integer, size, umask, word};
@@ -53,6 +54,10 @@ pub(super) struct Layer {
     pub success: Option<Vec<i32>>,
     pub stop: Option<StopElement>,
     pub health: Option<HealthElement>,
+    pub readiness: Option<HealthElement>,
+    pub memory: MemoryElement,
+    pub on_failure: Option<HookElement>,
+    pub triggers: Vec<TriggerElement>,
     pub max_size: Option<u64>,
     pub max_files: Option<u32>,
     pub max_days: Option<u32>,
@@ -63,7 +68,7 @@ pub(super) struct Layer {
 }
 
 /// The elements that a layer is read from.
-pub(super) const ELEMENTS: [&str; 28] = [
+pub(super) const ELEMENTS: [&str; 32] = [
     "description",
     "executable",
     "arguments",
@@ -80,6 +85,10 @@ pub(super) const ELEMENTS: [&str; 28] = [
     "restart",
     "stop",
     "health",
+    "readiness",
+    "memory",
+    "onFailure",
+    "match",
     "log",
     "vmArguments",
     "classpath",
@@ -122,7 +131,11 @@ impl Layer {
         layer.read_surroundings(element, reading);
         layer.read_life(element, reading);
         layer.stop = read_stop(element, reading);
-        layer.health = read_health(element, reading);
+        layer.health = read_health(element, "health", reading);
+        layer.readiness = read_health(element, "readiness", reading);
+        layer.memory = read_memory(element, reading);
+        layer.on_failure = read_hook(element, reading);
+        layer.triggers = read_triggers(element, reading);
         layer.read_log(element, reading);
         layer.read_java(element, reading);
         layer
@@ -308,6 +321,10 @@ impl Layer {
         over(&mut self.success, &later.success);
         over(&mut self.stop, &later.stop);
         over(&mut self.health, &later.health);
+        over(&mut self.readiness, &later.readiness);
+        self.memory = self.memory.under(later.memory);
+        over(&mut self.on_failure, &later.on_failure);
+        self.triggers.extend_from_slice(&later.triggers);
         over(&mut self.max_size, &later.max_size);
         over(&mut self.max_files, &later.max_files);
         over(&mut self.max_days, &later.max_days);

@@ -362,8 +362,8 @@ fn read_all(
     reading.shape(&root, &["config", "settings", "profiles", "servers"], &[]);
     shape_settings(&root, &mut reading);
     let profiles = read_profiles(&root, &profile_trees, built_in.as_ref(), &mut reading);
-    let (supervisor, folders) = supervisor::read(&root, install?, neighbours, &mut reading);
-    let mut servers = server::read(&root, &profiles, &folders, &mut reading);
+    let (supervisor, folders, for_all) = supervisor::read(&root, install?, neighbours, &mut reading);
+    let mut servers = server::read(&root, &profiles, &folders, &for_all, &mut reading);
     dependencies::resolve(&mut servers, reading.findings);
     settings.report_unused(findings);
     for (path, at, id) in &servers.programs {

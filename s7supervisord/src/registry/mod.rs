@@ -20,6 +20,7 @@ mod paths;
 pub mod places;
 pub mod plan;
 mod profiles;
+mod reactions;
 mod reading;
 mod server;
 mod settings;

@@ -5,7 +5,7 @@ use super::dependencies::Wanted;
 use super::diagnostic::{Finding, Span, shown};
 use super::layer::{ELEMENTS, Layer, count};
 use super::paths::Os;
-use super::plan::{ComponentPlan, OnLoss, RunPlan};
+use super::plan::{ComponentPlan, OnLoss, TriggerPattern};
 use super::profiles::Profiles;
 use super::reading::{Reading, Text};
 use super::supervisor::Folders;
@@ -18,7 +18,7 @@ use std::rc::Rc;
 
 /// The most components (reliability B37: a status of ten thousand fits in one reply).
 pub(super) const MAX_COMPONENTS: usize = 10_000;
-/// The most that command lines and environments may take in memory. Without it, a megabyte of arguments and a
+/// The most that command lines, environments and triggers may take in memory. Without it, a megabyte of arguments and a
 /// thousand instances would be a gigabyte.
 const MAX_BYTES: usize = 64 << 20;
 const INSTANCES: std::ops::RangeInclusive<i64> = 1..=1000;
@@ -34,17 +34,18 @@ pub(super) struct Servers {
     pub groups: HashMap<String, Vec<usize>>,
     /// Ids that can't be had because of an error that is reported already.
     pub failed: HashSet<String>,
-    /// What all command lines and environments take in memory, about.
+    /// What all command lines, environments and triggers take in memory, about.
     bytes: usize,
     /// Programs that must be there, where each is to be reported, and for which server.
     pub programs: Vec<(PathBuf, Span, ComponentName)>,
 }
 
-/// Reads `<servers>` in `root`.
+/// Reads `<servers>` in `root`. What `for_all` says lies under every server.
 pub(super) fn read(
     root: &Element,
     profiles: &Profiles,
     folders: &Folders,
+    for_all: &Layer,
     reading: &mut Reading<'_>,
 ) -> Servers {
     let mut servers = Servers::default();
@@ -56,7 +57,7 @@ pub(super) fn read(
     reading.shape(list, &["server"], &[]);
     let mut ids = Ids::default();
     for element in list.children.iter().filter(|child| child.name == "server") {
-        if let Some(server) = Server::read(element, profiles, folders, reading) {
+        if let Some(server) = Server::read(element, profiles, folders, for_all, reading) {
             server.build(&mut servers, &mut ids, folders, reading);
         }
         if servers.components.len() > MAX_COMPONENTS || servers.bytes > MAX_BYTES {
@@ -91,6 +92,7 @@ impl Server {
         element: &Element,
         profiles: &Profiles,
         folders: &Folders,
+        for_all: &Layer,
         reading: &mut Reading<'_>,
     ) -> Option<Self> {
         // What only a profile has is left out of the list, and yet a server may carry everything itself.
@@ -98,7 +100,7 @@ impl Server {
         let id_text = reading.required_attribute(element, "id");
         let port = reading.attribute(element, "port");
         let description = reading.leaf(element, "description");
-        let under = read_profiles(element, profiles, reading);
+        let under = read_profiles(element, profiles, for_all, reading);
         let own = Layer::read(element, reading);
         let instances = reading
             .typed_leaf(element, "instances", count(INSTANCES))
@@ -155,7 +157,7 @@ impl Server {
             group.push(servers.components.len());
             let programs = programs.into_iter().map(|(path, at)| (path, at, self.id.clone()));
             servers.programs.extend(programs);
-            servers.bytes += size(&component.run);
+            servers.bytes += size(&component);
             servers.components.push(component);
             servers.wanted.push(Rc::clone(&self.wanted));
             if servers.components.len() > MAX_COMPONENTS || servers.bytes > MAX_BYTES {
@@ -194,14 +196,20 @@ impl Server {
     }
 }
 
-/// What a run's command line and environment take in memory, about.
-fn size(run: &RunPlan) -> usize {
-    let arguments = run.arguments.iter().map(|argument| argument.len() + 24);
+/// What a component's command lines, environment and triggers take in memory, about.
+fn size(component: &ComponentPlan) -> usize {
+    let run = &component.run;
+    let hook = component.on_failure.iter().flat_map(|hook| &hook.arguments);
+    let arguments = run.arguments.iter().chain(hook);
+    let arguments = arguments.map(|argument| argument.len() + 24);
+    let triggers = component.triggers.iter().map(|trigger| match &trigger.pattern {
+        TriggerPattern::Text(text) | TriggerPattern::Regex(text) => text.len() + 64,
+    });
     let variables = run
         .environment
         .iter()
         .map(|(name, value)| name.len() + value.len() + 48);
-    arguments.chain(variables).sum()
+    arguments.chain(variables).chain(triggers).sum()
 }
 
 /// A server's profiles laid over each other in order.
@@ -215,9 +223,14 @@ struct Under {
     image_server_64: bool,
 }
 
-fn read_profiles(element: &Element, profiles: &Profiles, reading: &mut Reading<'_>) -> Under {
+fn read_profiles(
+    element: &Element,
+    profiles: &Profiles,
+    for_all: &Layer,
+    reading: &mut Reading<'_>,
+) -> Under {
     let mut under = Under {
-        layer: Layer::default(),
+        layer: for_all.clone(),
         reference: None,
         complete: true,
         image_server_64: false,

@@ -1,9 +1,11 @@
 //! `<config>`: what concerns the daemon itself.
 
 use super::diagnostic::{Finding, Span};
+use super::layer::Layer;
 use super::neighbours::Neighbours;
 use super::paths::{AbsolutePath, names_a_folder};
 use super::plan::SupervisorPlan;
+use super::reactions::read_hook;
 use super::reading::{Reading, Text};
 use super::settings::{Variables, expand};
 use super::tree::Element;
@@ -29,13 +31,14 @@ pub(super) struct Folders {
     pub neighbours: Neighbours,
 }
 
-/// Reads `<config>` in `root`; everything in it has a default.
+/// Reads `<config>` in `root`; everything in it has a default. The layer is what it says for all components, and lies under
+/// everything that they say themselves.
 pub(super) fn read(
     root: &Element,
     install: AbsolutePath,
     neighbours: Neighbours,
     reading: &mut Reading<'_>,
-) -> (SupervisorPlan, Folders) {
+) -> (SupervisorPlan, Folders, Layer) {
     let empty = Element {
         name: "config".into(),
         tag: root.tag,
@@ -47,7 +50,14 @@ pub(super) fn read(
     let config = reading.one(root, "config").unwrap_or(&empty);
     reading.shape(
         config,
-        &["tcpport", "log", "temp", "tracelevel", "tracestatsinterval"],
+        &[
+            "tcpport",
+            "log",
+            "temp",
+            "tracelevel",
+            "tracestatsinterval",
+            "onFailure",
+        ],
         &[],
     );
     let log = path(config, "log", "SV::log", &install, reading);
@@ -84,7 +94,11 @@ pub(super) fn read(
         neighbours,
         log_stem: stem.rsplit_once('.').map_or(stem, |(stem, _)| stem).to_owned(),
     };
-    (plan, folders)
+    let for_all = Layer {
+        on_failure: read_hook(config, reading),
+        ..Layer::default()
+    };
+    (plan, folders, for_all)
 }
 
 /// The text of a leaf, or what its documented placeholder stands for where the leaf is absent.
