@@ -35,6 +35,7 @@ pub use load::{
     load_with_sources, profile_folder,
 };
 pub use paths::Os;
+pub use reactions::compile_trigger;
 
 #[cfg(test)]
 mod tests;

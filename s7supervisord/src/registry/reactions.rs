@@ -19,9 +19,11 @@ const DEFAULT_ONCE: Duration = Duration::from_secs(60);
 const MAX_TRIGGERS: usize = 32;
 /// The longest text or regular expression, in bytes.
 const MAX_PATTERN: usize = 1024;
-/// The most memory that one compiled expression may take, in bytes. Each `\w` takes about 30 KiB; what is above this is
-/// made by counted repetitions of repetitions, and takes long for every line.
-const MAX_COMPILED: usize = 256 << 10;
+/// The most memory that one compiled expression may take, in bytes: a hundred times that of a line of words. What is above
+/// is made by counted repetitions of repetitions, and takes long for every line.
+const MAX_COMPILED: usize = 64 << 10;
+/// The most memory that one expression may take while lines are searched for it, in bytes.
+const MAX_SEARCHING: usize = 256 << 10;
 
 /// `<memory>` as written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -211,7 +213,7 @@ fn plain(text: &str) -> Result<String, BadValue> {
 
 fn expression(text: &str) -> Result<String, BadValue> {
     let text = plain(text)?;
-    match compile(&text) {
+    match compile_trigger(&text) {
         Ok(_) => Ok(text),
         Err(error) => {
             // The last line of the message says what is wrong; those before it show where, in several lines.
@@ -226,14 +228,16 @@ fn expression(text: &str) -> Result<String, BadValue> {
     }
 }
 
-/// The expression that a line is searched for, within the bounds that a registry is held to.
+/// The expression that a line is searched for, within the bounds that a registry is held to. Output is bytes, so that `.` is
+/// any byte, and `\w` those of ASCII; with Unicode's tables each of these would be a hundred times as large.
 ///
 /// # Errors
 /// What is wrong with it, or that it takes too much memory.
-pub(crate) fn compile(expression: &str) -> Result<regex::bytes::Regex, regex::Error> {
+pub fn compile_trigger(expression: &str) -> Result<regex::bytes::Regex, regex::Error> {
     regex::bytes::RegexBuilder::new(expression)
+        .unicode(false)
         .size_limit(MAX_COMPILED)
-        .dfa_size_limit(MAX_COMPILED)
+        .dfa_size_limit(MAX_SEARCHING)
         .build()
 }
 
