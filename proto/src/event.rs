@@ -111,6 +111,40 @@ pub enum Happening {
         /// What was wrong, in words.
         detail: String,
     },
+    /// A line of its output is one that something follows from (`<match>` in the registry). Since 1.2.
+    Matched {
+        /// The run that wrote it.
+        run: u64,
+        /// What follows.
+        action: MatchAction,
+        /// The line, 200 characters at most, without control characters.
+        line: String,
+        /// Such lines since the last one that was told, this one included.
+        times: u64,
+    },
+}
+
+/// What follows from a line of output. Variants are only ever appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MatchAction {
+    /// The run is given up: stopped, and followed by a new one as after a crash.
+    Restart,
+    /// The component is asked for a diagnosis of itself.
+    Dump,
+    /// Nothing but this event.
+    Event,
+}
+
+impl MatchAction {
+    /// The name in the registry.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::Dump => "dump",
+            Self::Event => "event",
+        }
+    }
 }
 
 /// How one run came to its end, or why it never began.

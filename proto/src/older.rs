@@ -124,9 +124,10 @@ fn event_before_2(mut event: Event) -> Option<Event> {
     match &mut event.what {
         Happening::Ended { report, .. } => exit_before_2(report),
         Happening::Unresponsive { .. } => event.what = Happening::Health(false),
-        Happening::Adopted { .. } | Happening::TookOver { .. } | Happening::RegistryStale { .. } => {
-            return None;
-        }
+        Happening::Adopted { .. }
+        | Happening::TookOver { .. }
+        | Happening::RegistryStale { .. }
+        | Happening::Matched { .. } => return None,
         _ => {}
     }
     Some(event)

@@ -67,6 +67,16 @@ pub enum ComponentFact {
     PipeBytes(u64),
     /// How it is checked, and what the last check came to.
     Check(CheckFact),
+    /// How much memory its whole tree may take, in bytes.
+    MemoryLimits {
+        /// Above this it is restarted.
+        soft: Option<u64>,
+        /// Above this it is ended.
+        hard: Option<u64>,
+        /// Whether the system itself gives no more than the hard limit; else the tree is measured every few seconds, and
+        /// ended when it is found above.
+        by_system: bool,
+    },
 }
 
 /// One kind of check.

@@ -2,7 +2,7 @@
 
 use super::samples::{requests, responses};
 use crate::codec::{Message, encode};
-use crate::event::{Happening, PastEnd};
+use crate::event::{Happening, MatchAction, PastEnd};
 use crate::frame;
 use crate::hello::Hello;
 use crate::overview::{CheckKind, CheckVerdict, ComponentFact, SupervisorFact};
@@ -124,7 +124,9 @@ variants!(happening, Happening,
     Happening::Forgotten => "Forgotten", Happening::Health(_) => "Health",
     Happening::LeftOver { .. } => "LeftOver", Happening::Adopted { .. } => "Adopted",
     Happening::TookOver { .. } => "TookOver", Happening::RegistryStale { .. } => "RegistryStale",
-    Happening::Unresponsive { .. } => "Unresponsive");
+    Happening::Unresponsive { .. } => "Unresponsive", Happening::Matched { .. } => "Matched");
+variants!(match_action, MatchAction, MatchAction::Restart => "Restart", MatchAction::Dump => "Dump",
+    MatchAction::Event => "Event");
 variants!(past_end, PastEnd, PastEnd::Exited(_) => "Exited", PastEnd::NotSpawned(_) => "NotSpawned");
 variants!(done, Done,
     Done::Status(_) => "Status", Done::Operation(_) => "Operation", Done::Reload(_) => "Reload",
@@ -138,7 +140,7 @@ variants!(supervisor_fact, SupervisorFact, SupervisorFact::StaleRegistry { .. } 
     SupervisorFact::UpgradeFailed { .. } => "UpgradeFailed");
 variants!(component_fact, ComponentFact, ComponentFact::Adopted => "Adopted",
     ComponentFact::Containment(_) => "Containment", ComponentFact::PipeBytes(_) => "PipeBytes",
-    ComponentFact::Check(_) => "Check");
+    ComponentFact::Check(_) => "Check", ComponentFact::MemoryLimits { .. } => "MemoryLimits");
 variants!(check_kind, CheckKind, CheckKind::Health => "Health", CheckKind::Readiness => "Readiness");
 variants!(check_verdict, CheckVerdict, CheckVerdict::Well => "Well", CheckVerdict::Ill => "Ill",
     CheckVerdict::Unsure => "Unsure");

@@ -2,7 +2,7 @@
 
 use super::arbitrary::{diagnostic, name, selection, status, text};
 use super::long_arbitrary::explanation;
-use crate::event::{Event, Happening};
+use crate::event::{Event, Happening, MatchAction};
 use crate::explain::{LastWords, Story};
 use crate::overview::{
     CheckFact, CheckKind, CheckResult, CheckVerdict, ComponentFact, ComponentFacts, Overview, SupervisorFact,
@@ -39,12 +39,28 @@ fn position() -> impl Strategy<Value = LogPosition> {
     })
 }
 
+fn match_action() -> impl Strategy<Value = MatchAction> {
+    prop_oneof![
+        Just(MatchAction::Restart),
+        Just(MatchAction::Dump),
+        Just(MatchAction::Event)
+    ]
+}
+
 pub fn notice() -> impl Strategy<Value = Notice> {
     let what = prop_oneof![
         any::<(u64, u32)>().prop_map(|(run, pid)| Happening::Adopted { run, pid }),
         (of(text()), any::<u32>()).prop_map(|(replaced, adopted)| Happening::TookOver { replaced, adopted }),
         any::<u32>().prop_map(|errors| Happening::RegistryStale { errors }),
         (any::<u64>(), text()).prop_map(|(run, detail)| Happening::Unresponsive { run, detail }),
+        (any::<(u64, u64)>(), match_action(), text()).prop_map(|((run, times), action, line)| {
+            Happening::Matched {
+                run,
+                action,
+                line,
+                times,
+            }
+        }),
     ];
     (any::<(u64, i64)>(), of(name()), what).prop_map(|((sequence, at_ms), component, what)| {
         Notice::Happened(Event {
@@ -101,6 +117,13 @@ fn about_component() -> impl Strategy<Value = ComponentFact> {
         Just(ComponentFact::Adopted),
         text().prop_map(ComponentFact::Containment),
         any::<u64>().prop_map(ComponentFact::PipeBytes),
+        (of(any::<u64>()), of(any::<u64>()), any::<bool>()).prop_map(|(soft, hard, by_system)| {
+            ComponentFact::MemoryLimits {
+                soft,
+                hard,
+                by_system,
+            }
+        }),
         check().prop_map(ComponentFact::Check),
     ]
 }

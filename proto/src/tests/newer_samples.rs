@@ -2,7 +2,7 @@
 
 use super::long_samples::explanation;
 use super::samples::{component, diagnostics, name, supervisor};
-use crate::event::{Event, Happening};
+use crate::event::{Event, Happening, MatchAction};
 use crate::explain::{LastWords, Story};
 use crate::overview::{
     CheckFact, CheckKind, CheckResult, CheckVerdict, ComponentFact, ComponentFacts, Overview, SupervisorFact,
@@ -51,6 +51,14 @@ pub fn notices() -> Vec<(String, Notice)> {
             what,
         })
     };
+    let matched = |action| {
+        happened(Happening::Matched {
+            run: 7,
+            action,
+            line: "java.lang.OutOfMemoryError: Java heap space".to_owned(),
+            times: 300,
+        })
+    };
     let took_over = Happening::TookOver {
         replaced: Some("0.1.0".to_owned()),
         adopted: 20,
@@ -72,6 +80,9 @@ pub fn notices() -> Vec<(String, Notice)> {
                 detail: "connecting to 127.0.0.1:8080: Connection refused".into(),
             }),
         ),
+        ("happened.matched-restart", matched(MatchAction::Restart)),
+        ("happened.matched-dump", matched(MatchAction::Dump)),
+        ("happened.matched-event", matched(MatchAction::Event)),
     ]
     .map(|(file, notice)| (file.to_owned(), notice))
     .into()
@@ -152,6 +163,11 @@ pub fn dones() -> Vec<(&'static str, Done)> {
                 ComponentFact::Adopted,
                 ComponentFact::Containment("cgroup".into()),
                 ComponentFact::PipeBytes(1 << 20),
+                ComponentFact::MemoryLimits {
+                    soft: Some(512_000_000),
+                    hard: None,
+                    by_system: false,
+                },
             ],
         }],
     };

@@ -56,6 +56,7 @@ fn what_an_older_client_is_sent_holds_nothing_that_it_does_not_know() {
                 "Adopted",
                 "Stale",
                 "Unresponsive",
+                "Matched",
             ] {
                 assert!(!text.contains(word), "{file}: {text}");
             }

@@ -6,7 +6,7 @@ use crate::render::sentence;
 use crate::render::table::{self, Cell, visible};
 use crate::render::text::{Page, colour_of, styled};
 use anstyle::Style;
-use s7proto::event::{Event, Happening};
+use s7proto::event::{Event, Happening, MatchAction};
 use s7proto::name::ComponentName;
 use s7proto::status::{EndCause, ExitReport};
 
@@ -84,6 +84,23 @@ pub fn words(event: &Event, clock: &Clock) -> String {
             format!(
                 "the registry cannot be loaded ({errors}; s7ctl check tells them); the last one that could is in force"
             )
+        }
+        Happening::Matched {
+            run,
+            action,
+            line,
+            times,
+        } => {
+            let then = match action {
+                MatchAction::Restart => "; it is restarted for that",
+                MatchAction::Dump => "; it is asked for a dump",
+                MatchAction::Event => "",
+            };
+            let times = match times {
+                0 | 1 => String::new(),
+                times => format!(" ({times} such lines since the last one told)"),
+            };
+            format!("run {run} has written: {}{times}{then}", visible(line))
         }
         Happening::Health(true) => "its health checks succeed".to_owned(),
         Happening::Health(false) => "its health checks fail".to_owned(),

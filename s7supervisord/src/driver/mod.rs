@@ -12,6 +12,7 @@ mod explain;
 mod history;
 mod inherit;
 mod logs;
+mod matches;
 pub mod operations;
 mod overview;
 mod perform;
@@ -48,6 +49,7 @@ use checks::Checker;
 use clock::Clock;
 use history::History;
 use inherit::Inheritance;
+use matches::Matches;
 use operations::Operations;
 use roster::Roster;
 use s7proto::name::ComponentName;
@@ -72,6 +74,7 @@ pub struct Driver {
     background: Background,
     statistics: Statistics,
     checker: Checker,
+    matches: Matches,
     history: History,
     inheritance: Inheritance,
     /// Why the registry can't be loaded, while the last one that could is in force.
@@ -201,6 +204,7 @@ impl Driver {
         let clock = Clock::start();
         let statistics = Statistics::new(parts.plan.supervisor.stats_interval, clock.now());
         let config = parts.plan.supervisor.clone();
+        let matches = Matches::new(&parts.capture, &parts.plan);
         let background = Background::new(parts.plan);
         let wishes = Wishes::new(parts.wishes, Arc::clone(&parts.journal), background.teller());
         let mut host = parts.host;
@@ -217,6 +221,7 @@ impl Driver {
             background,
             statistics,
             checker: Checker::default(),
+            matches,
             history: History::default(),
             inheritance: Inheritance::default(),
             stale: None,
@@ -278,6 +283,7 @@ impl Driver {
                 }
                 Some(call) = self.inbox.recv(), if self.booted && !settling => self.call(call),
                 verdict = self.checker.next() => self.checked(verdict),
+                found = self.matches.next() => self.matched(found),
                 found = self.background.next() => self.found(found),
                 asked = self.signals.next() => self.signalled(asked),
                 Ok(()) = self.looked.changed() => self.looked_after(),

@@ -97,6 +97,7 @@ impl Driver {
                     self.happened(slot, Happening::Forgotten);
                     if let Some(plan) = self.roster.plan(slot).cloned() {
                         self.capture.forget(&plan.id);
+                        self.capture.search(&plan.id, &[]);
                         self.host.forget_component(&plan.id);
                     }
                     self.roster.forget(slot);

@@ -272,6 +272,7 @@ impl Driver {
         for component in &plan.components {
             self.capture.follow(&component.id, &component.log);
         }
+        super::matches::set(&self.capture, plan);
         self.roster.renew(plan, differences, self.fleet.next_slot())
     }
 

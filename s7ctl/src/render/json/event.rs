@@ -85,6 +85,12 @@ enum What {
     RegistryStale {
         errors: u32,
     },
+    Matched {
+        run: u64,
+        action: &'static str,
+        line: String,
+        times: u64,
+    },
 }
 
 /// Both null: the supervisor itself.
@@ -165,6 +171,17 @@ pub(super) fn of(event: &Event, clock: &Clock) -> Happened {
             adopted: *adopted,
         },
         Happening::RegistryStale { errors } => What::RegistryStale { errors: *errors },
+        Happening::Matched {
+            run,
+            action,
+            line,
+            times,
+        } => What::Matched {
+            run: *run,
+            action: action.name(),
+            line: line.clone(),
+            times: *times,
+        },
     };
     Happened {
         sequence: event.sequence,

@@ -145,6 +145,10 @@ pub(super) struct Component {
     pipe_bytes: Option<u64>,
     /// Null where an older supervisor doesn't say.
     checks: Option<Vec<Check>>,
+    memory_soft_bytes: Option<u64>,
+    memory_hard_bytes: Option<u64>,
+    /// Who sees to the hard limit.
+    memory_hard_by: Option<&'static str>,
 }
 
 /// How it is checked.
@@ -209,6 +213,9 @@ pub(super) fn component(
         containment: None,
         pipe_bytes: None,
         checks: facts.map(|_| Vec::new()),
+        memory_soft_bytes: None,
+        memory_hard_bytes: None,
+        memory_hard_by: None,
     };
     for fact in facts.iter().flat_map(|of| &of.facts) {
         match fact {
@@ -216,6 +223,15 @@ pub(super) fn component(
             ComponentFact::Containment(how) => shown.containment = Some(how.clone()),
             ComponentFact::PipeBytes(bytes) => shown.pipe_bytes = Some(*bytes),
             ComponentFact::Check(fact) => shown.checks.get_or_insert_default().push(check(fact)),
+            ComponentFact::MemoryLimits {
+                soft,
+                hard,
+                by_system,
+            } => {
+                shown.memory_soft_bytes = *soft;
+                shown.memory_hard_bytes = *hard;
+                shown.memory_hard_by = hard.map(|_| if *by_system { "system" } else { "sampling" });
+            }
         }
     }
     shown

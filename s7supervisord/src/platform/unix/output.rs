@@ -7,7 +7,8 @@ use super::places;
 use super::pump::Pumps;
 use crate::output::failure::doing;
 use crate::output::last_words::Ends;
-use crate::registry::plan::LogPlan;
+use crate::output::searcher::Searcher;
+use crate::registry::plan::{LogPlan, TriggerPlan};
 use s7proto::name::ComponentName;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -92,6 +93,18 @@ impl Capture {
     /// From now on `log` says where and how `component`'s output is kept, also that of the run that lives.
     pub fn follow(&self, component: &ComponentName, log: &LogPlan) {
         self.0.pumps.follow(component, log);
+    }
+
+    /// Has the output of all components searched by `searcher`, which says whose. Called once; later calls change nothing.
+    pub fn search_with(&self, searcher: Searcher) {
+        let _ = self.0.pumps.searcher.set(searcher);
+    }
+
+    /// From now on the output of `component` is searched for `triggers`; for none, it isn't.
+    pub fn search(&self, component: &ComponentName, triggers: &[TriggerPlan]) {
+        if let Some(searcher) = self.0.pumps.searcher.get() {
+            searcher.set(component, triggers);
+        }
     }
 
     /// Goes on with the output of a run that an earlier daemon has begun; `false` if its pipe isn't there.

@@ -13,6 +13,7 @@ use super::sink::Tools;
 use super::stream::{Next, Pipe, Stream, fifo_name, lock};
 use crate::output::failure::doing;
 use crate::output::last_words::{Ends, Written};
+use crate::output::searcher::Searcher;
 use crate::registry::plan::LogPlan;
 use jiff::tz::TimeZone;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
@@ -26,7 +27,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// One thread may hang in a slow disk while the other goes on; more would only contend on a machine of few cores.
@@ -59,6 +60,7 @@ pub(super) struct Pumps {
     appointments: Appointments,
     archive: Arc<Archive>,
     budget: Mutex<Budget>,
+    pub(super) searcher: Arc<OnceLock<Searcher>>,
 }
 
 impl Pumps {
@@ -90,6 +92,7 @@ impl Pumps {
             appointments,
             archive: Arc::default(),
             budget: Mutex::new(Budget::of_this_user()),
+            searcher: Arc::default(),
         })
     }
 
@@ -175,7 +178,13 @@ impl Pumps {
             let mut components = lock(&self.components);
             let stream = components.entry(component.clone()).or_insert_with(|| {
                 let archive = Arc::clone(&self.archive);
-                Arc::new(Stream::new(component.clone(), Arc::clone(&plan), archive))
+                let searcher = Arc::clone(&self.searcher);
+                Arc::new(Stream::new(
+                    component.clone(),
+                    Arc::clone(&plan),
+                    archive,
+                    searcher,
+                ))
             });
             let stream = Arc::clone(stream);
             // Under both locks, so that a stream can't be forgotten between being found and being used.

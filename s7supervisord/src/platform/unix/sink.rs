@@ -183,6 +183,13 @@ impl Sink {
         Some(Spot { file, offset })
     }
 
+    /// The file and up to where it is written, as [`log_file::identity`] and an offset; `None` while it can't be opened.
+    pub(super) fn place(&mut self) -> Option<(&std::path::Path, (u64, u64))> {
+        let open = self.opened(Instant::now()).ok()?;
+        let place = (open.identity, open.file.metadata().ok()?.len());
+        Some((&self.plan.file, place))
+    }
+
     /// Takes over new settings.
     pub(super) fn follow(&mut self, plan: Arc<LogPlan>) {
         if self.plan.file != plan.file {

@@ -4,12 +4,13 @@ use super::archive::Archive;
 use super::pace::Pace;
 use super::sink::{CHUNK, Poured, Sink, Tools};
 use crate::output::last_words::{Ends, Spot};
+use crate::output::searcher::{Searcher, Wanted};
 use crate::registry::plan::LogPlan;
 use s7proto::name::ComponentName;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// How much of one pipe is moved before another one that is ready gets its turn.
@@ -25,6 +26,7 @@ pub(super) struct Stream {
     pub(super) sink: Mutex<Sink>,
     /// Held for moments only.
     pub(super) queue: Mutex<Queue>,
+    searcher: Arc<OnceLock<Searcher>>,
 }
 
 /// The pipes of a component's runs, oldest first. Only the head is read, so that runs come one after the other.
@@ -60,7 +62,12 @@ pub(super) enum Next {
 }
 
 impl Stream {
-    pub(super) fn new(component: ComponentName, plan: Arc<LogPlan>, archive: Arc<Archive>) -> Self {
+    pub(super) fn new(
+        component: ComponentName,
+        plan: Arc<LogPlan>,
+        archive: Arc<Archive>,
+        searcher: Arc<OnceLock<Searcher>>,
+    ) -> Self {
         let queue = Queue {
             plan: Arc::clone(&plan),
             head: None,
@@ -73,6 +80,7 @@ impl Stream {
             ends: Mutex::default(),
             sink: Mutex::new(Sink::new(plan, archive)),
             queue: Mutex::new(queue),
+            searcher,
         }
     }
 }
@@ -90,27 +98,45 @@ impl Pipe {
         let mut sink = lock(&self.stream.sink);
         sink.follow(Arc::clone(&lock(&self.stream.queue).plan));
         let mut moved = 0;
-        while moved < QUANTUM {
+        let component = &self.stream.component;
+        let search = self.stream.searcher.get();
+        let search = search.and_then(|searcher| Some((searcher, searcher.wants(component, self.run)?)));
+        if let Some((searcher, Wanted::Beginning)) = search
+            && let Some((file, place)) = sink.place()
+        {
+            searcher.begins(component, self.run, file, place);
+        }
+        let next = self.pour(&mut sink, tools, &mut moved);
+        if let Some((searcher, _)) = search
+            && moved > 0
+        {
+            searcher.written(component, moved as u64);
+        }
+        next
+    }
+
+    fn pour(&self, sink: &mut Sink, tools: &Tools<'_>, moved: &mut usize) -> Next {
+        while *moved < QUANTUM {
             let poured = sink.pour(self.read.as_fd(), tools, self.stream.component.as_str());
             let bytes = match poured {
                 Poured::Moved(bytes) => bytes,
                 Poured::Part(bytes) => {
-                    moved += bytes;
+                    *moved += bytes;
                     continue;
                 }
                 Poured::Dropped(bytes) => {
                     self.stream.dropped.fetch_add(bytes as u64, Ordering::Relaxed);
                     bytes
                 }
-                Poured::Empty => return Next::Rest(moved),
+                Poured::Empty => return Next::Rest(*moved),
                 Poured::Wait(until) => return Next::Later(until),
                 Poured::Ended => return Next::End,
             };
-            moved += bytes;
+            *moved += bytes;
             // A call takes what there is, up to a chunk, so less than that (or than half of a small pipe) means that it is
             // empty now, and epoll sees the end.
             if bytes < CHUNK.min(self.capacity / 2) {
-                return Next::Rest(moved);
+                return Next::Rest(*moved);
             }
         }
         Next::More

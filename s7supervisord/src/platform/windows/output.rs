@@ -1,7 +1,8 @@
 //! Capture of the components' output: not here yet, and it says so.
 
 use crate::output::last_words::Ends;
-use crate::registry::plan::LogPlan;
+use crate::output::searcher::Searcher;
+use crate::registry::plan::{LogPlan, TriggerPlan};
 use s7proto::name::ComponentName;
 use std::io;
 use std::path::Path;
@@ -47,6 +48,12 @@ impl Capture {
 
     /// Changes where a component's output goes. There is none.
     pub fn follow(&self, _component: &ComponentName, _log: &LogPlan) {}
+
+    /// Has the output of all components searched. There is none.
+    pub fn search_with(&self, _searcher: Searcher) {}
+
+    /// Has the output of a component searched. There is none.
+    pub fn search(&self, _component: &ComponentName, _triggers: &[TriggerPlan]) {}
 
     /// Goes on with the output of a run that an earlier daemon has begun. There is none.
     ///
