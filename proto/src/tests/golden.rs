@@ -234,7 +234,12 @@ fn seen() -> BTreeSet<&'static str> {
                 notice(&message, &mut seen);
                 match message {
                     Notice::Entered { state: entered, .. } => state(&entered, &mut seen),
-                    Notice::Happened(event) => happening(&event.what, &mut seen),
+                    Notice::Happened(event) => {
+                        happening(&event.what, &mut seen);
+                        if let Happening::Matched { action, .. } = &event.what {
+                            match_action(action, &mut seen);
+                        }
+                    }
                     _ => {}
                 }
             }
@@ -358,6 +363,7 @@ fn no_variant_is_without_its_frozen_bytes() {
         component_fact::ALL,
         check_kind::ALL,
         check_verdict::ALL,
+        match_action::ALL,
         problem::ALL,
     ];
     assert_eq!(seen(), all.concat().into_iter().collect());

@@ -1,5 +1,6 @@
 //! What takes time and must not hold the loop: one piece of work of each kind at a time, on a thread of the runtime.
 
+use super::memory::Sampled;
 use super::reload::Loads;
 use super::upgrade::Examined;
 use crate::machine::input::RunId;
@@ -32,6 +33,8 @@ pub enum Found {
     Examined(Examined),
     /// The registry was kept for the next daemon, or could not be.
     RegistryKept,
+    /// The trees of the runs with limits of their memory were measured.
+    Memory(Vec<Sampled>),
     /// Memory and CPU of the runs were measured.
     Measured(HashMap<RunId, Usage>),
 }

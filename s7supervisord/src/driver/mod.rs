@@ -10,9 +10,11 @@ pub mod clock;
 mod concern;
 mod explain;
 mod history;
+mod hooks;
 mod inherit;
 mod logs;
 mod matches;
+mod memory;
 pub mod operations;
 mod overview;
 mod perform;
@@ -48,8 +50,10 @@ use background::{Background, Found};
 use checks::Checker;
 use clock::Clock;
 use history::History;
+use hooks::Hooks;
 use inherit::Inheritance;
 use matches::Matches;
+use memory::Memory;
 use operations::Operations;
 use roster::Roster;
 use s7proto::name::ComponentName;
@@ -75,6 +79,8 @@ pub struct Driver {
     statistics: Statistics,
     checker: Checker,
     matches: Matches,
+    hooks: Hooks,
+    memory: Memory,
     history: History,
     inheritance: Inheritance,
     /// Why the registry can't be loaded, while the last one that could is in force.
@@ -222,6 +228,8 @@ impl Driver {
             statistics,
             checker: Checker::default(),
             matches,
+            hooks: Hooks::default(),
+            memory: Memory::default(),
             history: History::default(),
             inheritance: Inheritance::default(),
             stale: None,
@@ -272,6 +280,12 @@ impl Driver {
             let wake = self.fleet.next_deadline().map(|at| self.clock.instant(at));
             let statistics = self.statistics.deadline().map(|at| self.clock.instant(at));
             let record = self.record_at.map(|at| self.clock.instant(at));
+            let beside = [self.hooks.deadline(), self.memory.deadline()];
+            let beside = beside
+                .into_iter()
+                .flatten()
+                .min()
+                .map(|at| self.clock.instant(at));
             let service = self.service.deadline().map(|at| self.clock.instant(at));
             tokio::select! {
                 events = self.host.next() => {
@@ -283,6 +297,7 @@ impl Driver {
                 }
                 Some(call) = self.inbox.recv(), if self.booted && !settling => self.call(call),
                 verdict = self.checker.next() => self.checked(verdict),
+                slot = self.hooks.next() => self.hooks.ended(slot),
                 found = self.matches.next() => self.matched(found),
                 found = self.background.next() => self.found(found),
                 asked = self.signals.next() => self.signalled(asked),
@@ -292,12 +307,17 @@ impl Driver {
                 () = at(record) => self.record_again(),
                 // What is due is told after each step.
                 () = at(service) => {}
+                () = at(beside), if !settling => {}
                 () = Self::a_moment(), if settling => {}
             }
             self.perform();
+            self.begin_hooks();
+            self.look_at_memory();
             self.look_at_record();
             self.tell_service_manager();
-            if let Some(end) = self.end {
+            if let Some(end) = self.end
+                && self.hooks_are_over()
+            {
                 return Outcome::Over {
                     end,
                     record: self.last_record(),
@@ -354,6 +374,7 @@ impl Driver {
             Found::TakenUp => self.taken_up(),
             Found::WishesNoted(fault) => self.wishes_noted(fault),
             Found::Loaded(loaded) => self.loaded(*loaded),
+            Found::Memory(sampled) => self.memory_sampled(&sampled),
             Found::Measured(usages) => self.measured(&usages),
             Found::Examined(examined) => self.examined(examined),
         }

@@ -71,6 +71,7 @@ impl Driver {
             let checks = self.checker.results.facts(slot, plan);
             facts.extend(checks.into_iter().map(ComponentFact::Check));
         }
+        facts.extend(self.memory_fact(run));
         Some(facts)
     }
 }

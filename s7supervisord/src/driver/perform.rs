@@ -45,6 +45,7 @@ impl Driver {
                     let (tally, stays) = (self.tally(run.slot), self.stays(run.slot));
                     self.host.forget(run, &tally, stays);
                     self.log_end(run, &report);
+                    self.tell_of_end(run, &report);
                     self.happened(run.slot, Happening::Ended { run: run.run, report });
                 }
                 Effect::Part {
@@ -158,6 +159,8 @@ impl Driver {
     fn entered(&mut self, slot: Slot, state: State) {
         self.service.changed();
         self.tell_entered(slot, state);
+        self.tell_of_state(slot, state);
+        self.watch_memory(slot);
         let Some(view) = self.fleet.view(slot, self.clock.now()) else {
             return;
         };

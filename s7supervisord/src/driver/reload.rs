@@ -273,6 +273,7 @@ impl Driver {
             self.capture.follow(&component.id, &component.log);
         }
         super::matches::set(&self.capture, plan);
+        self.memory.look_soon(self.clock.now());
         self.roster.renew(plan, differences, self.fleet.next_slot())
     }
 

@@ -330,6 +330,21 @@ impl Tree {
         place::counter(&events, "oom_kill").unwrap_or(0)
     }
 
+    /// Has the kernel give the whole of it no more than `bytes` of memory, and end all of it where that isn't enough. `false`
+    /// where it can't: the memory controller isn't enabled for it, or somebody else has a say in that.
+    pub fn limit_memory(&self, bytes: u64) -> bool {
+        // The kernel counts in pages and rounds down.
+        let whole = bytes - bytes % rustix::param::page_size() as u64;
+        let file = self.folder.join("memory.max");
+        let now = fs::read_to_string(&file);
+        if now.is_ok_and(|now| now.trim().parse() == Ok(whole)) {
+            return true;
+        }
+        // A half of a component that goes on without the other is worse than none (Linux 4.19).
+        let _ = fs::write(self.folder.join("memory.oom.group"), "1");
+        fs::write(file, whole.to_string()).is_ok()
+    }
+
     /// The run is over: removes it. Whoever still lives in it was no descendant of the run, or that would not be over, and has
     /// come from outside; he is killed, so that nothing is left. It may wait for the kernel, so never on the core loop.
     ///

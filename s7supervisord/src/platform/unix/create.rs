@@ -154,8 +154,14 @@ impl Creator {
     /// The run's own cgroup. Without one its tree is held together as everywhere else, so that keeps nothing from running.
     fn cgroup(&self, plan: &ComponentPlan, run: RunId) -> Option<Tree> {
         let made = cgroup::home()?.make(&plan.id, run.run, &self.instance);
-        made.inspect_err(|error| log::warn!("{}: making a cgroup for run {}: {error}", plan.id, run.run))
-            .ok()
+        let made =
+            made.inspect_err(|error| log::warn!("{}: making a cgroup for run {}: {error}", plan.id, run.run));
+        let tree = made.ok()?;
+        if let Some(hard) = plan.memory.hard {
+            // Where it isn't in force, it is measured instead, and `status` says so.
+            tree.limit_memory(hard);
+        }
+        Some(tree)
     }
 
     /// Who a component runs as. Who the daemon is itself is looked up once: it doesn't change.

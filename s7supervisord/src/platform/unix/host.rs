@@ -15,6 +15,7 @@ use super::sweeper::{Job, Leader, Leaders, Sweeper, Swept};
 use super::watch::Watch;
 use super::words::asked_signal;
 use beside::Errands;
+pub use trees::MemoryLimit;
 
 use crate::failpoint::{self, Point};
 use crate::machine::input::{Event, RunId, Slot};

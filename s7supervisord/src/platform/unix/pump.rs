@@ -177,14 +177,9 @@ impl Pumps {
         let (stream, pipe) = {
             let mut components = lock(&self.components);
             let stream = components.entry(component.clone()).or_insert_with(|| {
-                let archive = Arc::clone(&self.archive);
-                let searcher = Arc::clone(&self.searcher);
-                Arc::new(Stream::new(
-                    component.clone(),
-                    Arc::clone(&plan),
-                    archive,
-                    searcher,
-                ))
+                let name = component.clone();
+                let (archive, searcher) = (Arc::clone(&self.archive), Arc::clone(&self.searcher));
+                Arc::new(Stream::new(name, Arc::clone(&plan), archive, searcher))
             });
             let stream = Arc::clone(stream);
             // Under both locks, so that a stream can't be forgotten between being found and being used.

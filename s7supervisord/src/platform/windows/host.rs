@@ -157,6 +157,18 @@ impl Host {
         match self.0 {}
     }
 
+    /// The hard limit of a run's memory.
+    #[must_use]
+    pub fn memory_limit(&self, _run: RunId) -> MemoryLimit {
+        match self.0 {}
+    }
+
+    /// Whether no command beside a run is there.
+    #[must_use]
+    pub fn has_no_errands(&self) -> bool {
+        match self.0 {}
+    }
+
     /// Asks what the first process has left.
     pub fn ask_rest(&mut self, _run: RunId) {
         match self.0 {}
@@ -213,6 +225,18 @@ pub fn tree(_pid: u32) -> Vec<u32> {
 /// Measures trees.
 #[derive(Debug, Default)]
 pub struct Meter;
+
+/// The hard limit of the memory of one run.
+#[derive(Debug)]
+pub struct MemoryLimit;
+
+impl MemoryLimit {
+    /// Sees to it. There is nothing to see to.
+    #[must_use]
+    pub fn ensure(&self, _bytes: u64) -> bool {
+        false
+    }
+}
 
 impl Meter {
     /// Adds up the tree of each process. There is none yet.

@@ -70,7 +70,8 @@ impl Host {
     }
 
     /// Whether none is there.
-    pub(super) fn has_no_errands(&self) -> bool {
+    #[must_use]
+    pub fn has_no_errands(&self) -> bool {
         self.errands.0.is_empty()
     }
 
