@@ -5,6 +5,7 @@ use crate::control::call::INBOX;
 use crate::control::place::Place;
 use crate::control::reception::Reception;
 use crate::daemon_log::{self, DaemonLog, LogOptions};
+use crate::driver::matches::Matches;
 use crate::driver::{Driver, End, Outcome, Parts};
 use crate::handover::{self, Kept};
 use crate::platform::endpoint::{self, Groups};
@@ -158,6 +159,8 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         .into_iter()
         .filter(|(name, known)| known.process.is_some() || has(name))
         .collect();
+    // First, so that what a run has written while no daemon lived is searched as well.
+    let matches = Matches::new(&capture, &plan);
     take_up_output(&capture, &left.known, &plan);
     let (journal, fault) = Journal::begin(&runtime_dir, &boot_id, &left);
     let state_fault = fault.map(|error| format!("writing {}: {error}", journal.path().display()));
@@ -212,6 +215,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         load,
         host,
         capture: capture.clone(),
+        matches,
         state_fault,
         inbox,
         refresh,

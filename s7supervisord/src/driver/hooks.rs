@@ -7,7 +7,7 @@ use crate::machine::moment::Moment;
 use crate::machine::view::Why;
 use crate::platform::beside::{Beside, Errand};
 use crate::registry::plan::ComponentPlan;
-use s7proto::status::{EndCause, Exit, ExitReport, State};
+use s7proto::status::{EndCause, Exit, ExitReport, SpawnFailure};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -131,27 +131,34 @@ impl Driver {
         self.hooks.failed(run.slot, Failure { run, event, details });
     }
 
-    /// A component has entered a state that says that it can't be started, or is given up.
-    pub(super) fn tell_of_state(&mut self, slot: Slot, state: State) {
-        if !matches!(state, State::Backoff | State::Fatal) || !self.is_told(slot) {
+    /// A run could not be begun, for a reason of its own: the machine being short of something is nobody's failure.
+    pub(super) fn tell_of_start(&mut self, run: RunId, failure: &SpawnFailure) {
+        if !failure.host_fault && self.is_told(run.slot) {
+            let failure = Failure {
+                run,
+                event: "start",
+                details: vec![("S7_REASON", failure.to_string())],
+            };
+            self.hooks.failed(run.slot, failure);
+        }
+    }
+
+    /// A component was given up.
+    pub(super) fn tell_of_giving_up(&mut self, slot: Slot) {
+        if !self.is_told(slot) {
             return;
         }
         let Some(view) = self.fleet.view(slot, self.clock.now()) else {
             return;
         };
-        let fatal = state == State::Fatal;
-        let (event, reason) = match &view.why {
-            // The machine is short of something, which is nothing that this component has done.
-            Why::SpawnFailed(failure) if failure.host_fault && !fatal => return,
-            Why::SpawnFailed(failure) => ("start", failure.to_string()),
-            Why::GaveUp(crashes) => ("fatal", format!("{crashes} crashes in a row")),
-            _ if fatal => ("fatal", String::new()),
-            // A crash is told with the end of its run.
-            _ => return,
+        let reason = match &view.why {
+            Why::SpawnFailed(failure) => failure.to_string(),
+            Why::GaveUp(crashes) => format!("{crashes} crashes in a row"),
+            _ => String::new(),
         };
         let failure = Failure {
             run: RunId { slot, run: view.run },
-            event: if fatal { "fatal" } else { event },
+            event: "fatal",
             details: vec![("S7_REASON", reason)],
         };
         self.hooks.failed(slot, failure);

@@ -13,7 +13,7 @@ mod history;
 mod hooks;
 mod inherit;
 mod logs;
-mod matches;
+pub mod matches;
 mod memory;
 pub mod operations;
 mod overview;
@@ -35,7 +35,7 @@ use crate::daemon_log::DaemonLog;
 use crate::failpoint::{self, Point};
 use crate::machine::effect::Effect;
 use crate::machine::fleet::Fleet;
-use crate::machine::input::{Command, Order, Slot};
+use crate::machine::input::{Command, Event, Order, Slot};
 use crate::machine::moment::Moment;
 use crate::panics::Indispensable;
 use crate::platform::binary::Binary;
@@ -167,6 +167,8 @@ pub struct Parts {
     pub host: Host,
     /// Their output.
     pub capture: Capture,
+    /// The search of that output.
+    pub matches: Matches,
     /// Why the record can't be written, if so.
     pub state_fault: Option<String>,
     /// Clients' requests.
@@ -210,7 +212,6 @@ impl Driver {
         let clock = Clock::start();
         let statistics = Statistics::new(parts.plan.supervisor.stats_interval, clock.now());
         let config = parts.plan.supervisor.clone();
-        let matches = Matches::new(&parts.capture, &parts.plan);
         let background = Background::new(parts.plan);
         let wishes = Wishes::new(parts.wishes, Arc::clone(&parts.journal), background.teller());
         let mut host = parts.host;
@@ -227,7 +228,7 @@ impl Driver {
             background,
             statistics,
             checker: Checker::default(),
-            matches,
+            matches: parts.matches,
             hooks: Hooks::default(),
             memory: Memory::default(),
             history: History::default(),
@@ -291,6 +292,9 @@ impl Driver {
                 events = self.host.next() => {
                     let stamp = self.clock.stamp();
                     for (run, event) in events {
+                        if let Event::SpawnFailed(failure) = &event {
+                            self.tell_of_start(run, failure);
+                        }
                         self.fleet.event(stamp, run, event, &mut self.effects);
                     }
                     self.leftovers_gone();

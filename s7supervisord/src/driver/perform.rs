@@ -159,7 +159,9 @@ impl Driver {
     fn entered(&mut self, slot: Slot, state: State) {
         self.service.changed();
         self.tell_entered(slot, state);
-        self.tell_of_state(slot, state);
+        if state == State::Fatal {
+            self.tell_of_giving_up(slot);
+        }
         self.watch_memory(slot);
         let Some(view) = self.fleet.view(slot, self.clock.now()) else {
             return;

@@ -43,7 +43,7 @@ impl Above {
         let times = self.0.entry(run).or_default();
         *times += 1;
         // It is told again only after as many more: a stop takes its time.
-        (*times % IN_A_ROW == 0).then_some(Exceeded::Soft)
+        times.is_multiple_of(IN_A_ROW).then_some(Exceeded::Soft)
     }
 
     /// Only these runs live.

@@ -347,6 +347,9 @@ fn status_as_json_has_the_shape_that_was_promised() {
                     "containment": null,
                     "pipe_bytes": null,
                     "checks": null,
+                    "memory_soft_bytes": null,
+                    "memory_hard_bytes": null,
+                    "memory_hard_by": null,
                 },
                 {
                     "id": "ps",
@@ -370,6 +373,9 @@ fn status_as_json_has_the_shape_that_was_promised() {
                     "containment": null,
                     "pipe_bytes": null,
                     "checks": null,
+                    "memory_soft_bytes": null,
+                    "memory_hard_bytes": null,
+                    "memory_hard_by": null,
                 },
             ],
             "error": null,
@@ -413,6 +419,11 @@ fn what_a_younger_supervisor_tells_is_beside_what_every_one_tells() {
                     ComponentFact::Adopted,
                     ComponentFact::Containment("cgroup".into()),
                     ComponentFact::PipeBytes(1_048_576),
+                    ComponentFact::MemoryLimits {
+                        soft: None,
+                        hard: Some(1_000_000_000),
+                        by_system: false,
+                    },
                 ],
             },
             ComponentFacts {
@@ -440,6 +451,15 @@ fn what_a_younger_supervisor_tells_is_beside_what_every_one_tells() {
     };
     assert_eq!(of(0), (json!(true), json!("cgroup"), json!(1_048_576)));
     assert_eq!(of(1), (json!(false), json!(null), json!(null)));
+    let is = &value["components"][0];
+    assert_eq!(
+        json!([
+            is["memory_soft_bytes"],
+            is["memory_hard_bytes"],
+            is["memory_hard_by"]
+        ]),
+        json!([null, 1_000_000_000, "sampling"])
+    );
     let text = as_text(&view);
     assert!(
         text.ends_with(

@@ -3,6 +3,8 @@
 //! One epoll for all, each pipe armed for one event at a time, so that only one thread is ever at a pipe. Where nothing
 //! happens, both threads sleep in epoll_wait without a timeout.
 
+mod told;
+
 use super::appointments::{Appointments, Then};
 use super::archive::Archive;
 use super::budget::Budget;
@@ -12,7 +14,7 @@ use super::pace::Pace;
 use super::sink::Tools;
 use super::stream::{Next, Pipe, Stream, fifo_name, lock};
 use crate::output::failure::doing;
-use crate::output::last_words::{Ends, Written};
+use crate::output::last_words::Written;
 use crate::output::searcher::Searcher;
 use crate::registry::plan::LogPlan;
 use jiff::tz::TimeZone;
@@ -215,29 +217,6 @@ impl Pumps {
         if let Some(stream) = lock(&self.components).get(component) {
             lock(&stream.queue).plan = Arc::new(log.clone());
         }
-    }
-
-    /// Bytes of a component that were dropped.
-    pub(super) fn dropped_bytes(&self, component: &ComponentName) -> u64 {
-        lock(&self.components)
-            .get(component)
-            .map_or(0, |stream| stream.dropped.load(Ordering::Relaxed))
-    }
-
-    /// Where the last runs of a component have written, as far as their output is complete.
-    pub(super) fn ends(&self, component: &ComponentName) -> Ends {
-        let stream = lock(&self.components).get(component).cloned();
-        stream
-            .map(|stream| lock(&stream.ends).clone())
-            .unwrap_or_default()
-    }
-
-    /// How many bytes the pipe of a component's latest run holds.
-    pub(super) fn pipe_bytes(&self, component: &ComponentName) -> Option<u64> {
-        let stream = lock(&self.components).get(component).cloned()?;
-        let queue = lock(&stream.queue);
-        let latest = queue.waiting.back().or(queue.head.as_ref())?;
-        Some(latest.capacity as u64)
     }
 
     /// Forgets a component as soon as its last pipe is drained.

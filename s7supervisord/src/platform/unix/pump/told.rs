@@ -1,0 +1,32 @@
+//! What the pumps tell of the components, without waiting for a disk.
+
+use super::super::stream::lock;
+use super::Pumps;
+use crate::output::last_words::Ends;
+use s7proto::name::ComponentName;
+use std::sync::atomic::Ordering;
+
+impl Pumps {
+    /// Bytes of a component that were dropped.
+    pub(super) fn dropped_bytes(&self, component: &ComponentName) -> u64 {
+        lock(&self.components)
+            .get(component)
+            .map_or(0, |stream| stream.dropped.load(Ordering::Relaxed))
+    }
+
+    /// Where the last runs of a component have written, as far as their output is complete.
+    pub(super) fn ends(&self, component: &ComponentName) -> Ends {
+        let stream = lock(&self.components).get(component).cloned();
+        stream
+            .map(|stream| lock(&stream.ends).clone())
+            .unwrap_or_default()
+    }
+
+    /// How many bytes the pipe of a component's latest run holds.
+    pub(super) fn pipe_bytes(&self, component: &ComponentName) -> Option<u64> {
+        let stream = lock(&self.components).get(component).cloned()?;
+        let queue = lock(&stream.queue);
+        let latest = queue.waiting.back().or(queue.head.as_ref())?;
+        Some(latest.capacity as u64)
+    }
+}
