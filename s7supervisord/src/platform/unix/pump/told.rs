@@ -8,14 +8,14 @@ use std::sync::atomic::Ordering;
 
 impl Pumps {
     /// Bytes of a component that were dropped.
-    pub(super) fn dropped_bytes(&self, component: &ComponentName) -> u64 {
+    pub(in super::super) fn dropped_bytes(&self, component: &ComponentName) -> u64 {
         lock(&self.components)
             .get(component)
             .map_or(0, |stream| stream.dropped.load(Ordering::Relaxed))
     }
 
     /// Where the last runs of a component have written, as far as their output is complete.
-    pub(super) fn ends(&self, component: &ComponentName) -> Ends {
+    pub(in super::super) fn ends(&self, component: &ComponentName) -> Ends {
         let stream = lock(&self.components).get(component).cloned();
         stream
             .map(|stream| lock(&stream.ends).clone())
@@ -23,7 +23,7 @@ impl Pumps {
     }
 
     /// How many bytes the pipe of a component's latest run holds.
-    pub(super) fn pipe_bytes(&self, component: &ComponentName) -> Option<u64> {
+    pub(in super::super) fn pipe_bytes(&self, component: &ComponentName) -> Option<u64> {
         let stream = lock(&self.components).get(component).cloned()?;
         let queue = lock(&stream.queue);
         let latest = queue.waiting.back().or(queue.head.as_ref())?;
