@@ -6,6 +6,7 @@ pub mod daemon_log;
 pub mod demo;
 pub mod driver;
 pub mod failpoint;
+mod folders;
 mod handover;
 mod lock;
 pub mod machine;

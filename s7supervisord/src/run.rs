@@ -7,6 +7,7 @@ use crate::control::reception::Reception;
 use crate::daemon_log::{self, DaemonLog, LogOptions};
 use crate::driver::matches::Matches;
 use crate::driver::{Driver, End, Outcome, Parts};
+use crate::folders::{prepare_folders, prepare_runtime_dir, runtime_folder};
 use crate::handover::{self, Kept};
 use crate::platform::endpoint::{self, Groups};
 use crate::platform::host::Host;
@@ -389,60 +390,6 @@ fn load_registry(load: &LoadOptions, runtime_dir: &Path) -> Result<Loaded, Failu
             format!("{refused}\nand the one that was kept is of no use either: {why}"),
         )),
     }
-}
-
-fn runtime_folder(option: Option<PathBuf>, endpoint: &Endpoint) -> Result<PathBuf, Failure> {
-    let folder = option
-        .or_else(|| endpoint.runtime_dir().map(Path::to_owned))
-        .ok_or_else(|| {
-            Failure::new(
-                exit::USAGE,
-                "no runtime folder is known; name one with --runtime-dir",
-            )
-        })?;
-    std::path::absolute(&folder)
-        .map_err(|error| Failure::new(exit::USAGE, format!("{}: {error}", folder.display())))
-}
-
-fn prepare_runtime_dir(folder: &Path, endpoint: &Endpoint) -> Result<PathBuf, Failure> {
-    let mut needed = vec![folder];
-    needed.extend(endpoint.runtime_dir().filter(|of_socket| *of_socket != folder));
-    for folder in needed {
-        endpoint::prepare_folder(folder).map_err(|error| {
-            let code = if error.kind() == std::io::ErrorKind::PermissionDenied {
-                exit::PERMISSION
-            } else {
-                exit::CANNOT_CREATE
-            };
-            Failure::new(
-                code,
-                format!("preparing the runtime folder {}: {error}", folder.display()),
-            )
-        })?;
-    }
-    // Without symbolic links: processes are told by the files that they hold open, and the kernel names those so.
-    std::fs::canonicalize(folder).map_err(|error| {
-        Failure::new(
-            exit::CANNOT_CREATE,
-            format!("finding the runtime folder {}: {error}", folder.display()),
-        )
-    })
-}
-
-/// Makes the folders for the log and for intermediate data.
-pub(crate) fn prepare_folders(plan: &Plan) -> Result<(), Failure> {
-    for (what, folder) in [
-        ("log", &plan.supervisor.logs_folder),
-        ("temp", &plan.supervisor.temp),
-    ] {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Failure::new(
-                exit::CANNOT_CREATE,
-                format!("creating the {what} folder {}: {error}", folder.display()),
-            )
-        })?;
-    }
-    Ok(())
 }
 
 fn start_log(plan: &Plan) -> Result<DaemonLog, Failure> {

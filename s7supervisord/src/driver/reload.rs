@@ -311,7 +311,7 @@ impl Driver {
 fn load(options: &LoadOptions, applies: bool) -> Result<(Plan, Sources), LoadFailure> {
     let (plan, sources) = registry::load_trusted(options)?;
     if applies {
-        crate::run::prepare_folders(&plan).map_err(|why| registry::failure(options, why.message))?;
+        crate::folders::prepare_folders(&plan).map_err(|why| registry::failure(options, why.message))?;
     }
     Ok((plan, sources))
 }

@@ -120,6 +120,7 @@ fn a_second_daemon_leaves_what_a_first_one_without_its_folder_supervises_alone()
     assert!(is_alive(before), "it has touched nothing");
     assert!(!sandbox.path("run/journal").exists(), "it has noted nothing");
     daemon.signal(Signal::CONT);
+    daemon.wait_until_it_answers();
     assert_eq!(pid(&daemon.wait_for("lasting", "RUNNING")), Some(before));
     assert_eq!(
         sandbox.starts("starts").len(),

@@ -43,6 +43,21 @@ pub(super) fn make(
     })
 }
 
+/// As [`make`], where `folder` is still the one at `path`: one that was moved away would take the FIFO, where no next daemon looks.
+pub(super) fn make_at(
+    path: &Path,
+    folder: BorrowedFd<'_>,
+    name: &str,
+    owner: Option<(u32, u32)>,
+    wanted: usize,
+) -> io::Result<Ends> {
+    if super::process::is_at(folder, path) {
+        make(folder, name, owner, wanted)
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
 fn open(folder: BorrowedFd<'_>, name: &str, owner: Option<(u32, u32)>, wanted: usize) -> io::Result<Ends> {
     let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;
     let read = rustix::fs::openat(

@@ -130,15 +130,7 @@ impl Pumps {
     ) -> io::Result<OwnedFd> {
         let name = fifo_name(component, run);
         let wanted = lock(&self.budget).next();
-        let made = {
-            let folder = lock(&self.folder);
-            // One that was moved away would take it, where no next daemon looks.
-            if super::process::is_at(folder.as_fd(), &self.path) {
-                fifo::make(folder.as_fd(), &name, owner, wanted)
-            } else {
-                Err(io::ErrorKind::NotFound.into())
-            }
-        };
+        let made = fifo::make_at(&self.path, lock(&self.folder).as_fd(), &name, owner, wanted);
         let ends = match made {
             // Somebody has removed the folder under us.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -269,14 +269,7 @@ impl Judge {
                 self.out_of_reach.insert(run.slot);
                 self.ordered.remove(&run.slot);
             }
-            Effect::Hasten(run) => {
-                let stage = host.of(run.slot).map(|(is, process)| (is, process.stage));
-                assert_eq!(
-                    stage,
-                    Some((*run, Stage::Creating)),
-                    "the creation of {run:?} is hastened"
-                );
-            }
+            Effect::Hasten(run) => assert_eq!(host.of(run.slot).map(|(is, _)| is), Some(*run)),
             Effect::Remember(_) | Effect::Unremember(_) | Effect::RememberAll(_) => {}
             Effect::Refuse(_) => assert!(self.shutting_down, "a refusal without a reason"),
             Effect::Forget(slot) => {
