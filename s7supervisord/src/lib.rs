@@ -9,6 +9,7 @@ pub mod failpoint;
 mod handover;
 mod lock;
 pub mod machine;
+mod notification;
 pub mod output;
 pub mod panics;
 pub mod platform;

@@ -136,7 +136,10 @@ variants!(supervisor_fact, SupervisorFact, SupervisorFact::StaleRegistry { .. } 
     SupervisorFact::TookOver { .. } => "TookOver", SupervisorFact::PipeBytes(_) => "PipeBytes",
     SupervisorFact::UpgradeFailed { .. } => "UpgradeFailed");
 variants!(component_fact, ComponentFact, ComponentFact::Adopted => "Adopted",
-    ComponentFact::Containment(_) => "Containment", ComponentFact::PipeBytes(_) => "PipeBytes");
+    ComponentFact::Containment(_) => "Containment", ComponentFact::PipeBytes(_) => "PipeBytes",
+    ComponentFact::Said(_) => "Said", ComponentFact::AwaitsNotice(_) => "AwaitsNotice",
+    ComponentFact::Reloading => "Reloading", ComponentFact::SaysItStops => "SaysItStops",
+    ComponentFact::MainProcess(_) => "MainProcess", ComponentFact::NoticesIgnored(_) => "NoticesIgnored");
 variants!(outcome, Outcome,
     Outcome::Started(_) => "Started", Outcome::AlreadyUp(_) => "AlreadyUp", Outcome::Completed(_) => "Completed",
     Outcome::Stopped(_) => "Stopped", Outcome::AlreadyDown => "AlreadyDown", Outcome::Restarted { .. } => "Restarted",

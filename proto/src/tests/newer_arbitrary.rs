@@ -98,6 +98,12 @@ fn about_component() -> impl Strategy<Value = ComponentFact> {
         Just(ComponentFact::Adopted),
         text().prop_map(ComponentFact::Containment),
         any::<u64>().prop_map(ComponentFact::PipeBytes),
+        text().prop_map(ComponentFact::Said),
+        text().prop_map(ComponentFact::AwaitsNotice),
+        Just(ComponentFact::Reloading),
+        Just(ComponentFact::SaysItStops),
+        any::<u32>().prop_map(ComponentFact::MainProcess),
+        any::<u64>().prop_map(ComponentFact::NoticesIgnored),
     ]
 }
 

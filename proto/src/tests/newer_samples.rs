@@ -107,6 +107,12 @@ pub fn dones() -> Vec<(&'static str, Done)> {
                 ComponentFact::Adopted,
                 ComponentFact::Containment("cgroup".into()),
                 ComponentFact::PipeBytes(1 << 20),
+                ComponentFact::Said("Loading 3 of 5".into()),
+                ComponentFact::AwaitsNotice("by sd_notify".into()),
+                ComponentFact::Reloading,
+                ComponentFact::SaysItStops,
+                ComponentFact::MainProcess(4711),
+                ComponentFact::NoticesIgnored(2),
             ],
         }],
     };

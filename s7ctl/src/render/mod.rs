@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod event;
+mod facts;
 pub mod info;
 pub mod json;
 pub mod lines;

@@ -98,6 +98,7 @@ impl Driver {
                         self.capture.forget(&plan.id);
                         self.host.forget_component(&plan.id);
                     }
+                    self.host.forget_said(slot);
                     self.roster.forget(slot);
                 }
                 Effect::Halt => {

@@ -159,9 +159,29 @@ fn component_text(component: &ComponentPlan) -> String {
 }
 
 fn ready_text(component: &ComponentPlan) -> String {
-    let Some(health) = &component.health else {
-        return format!("after {:?} alive", component.start_delay);
+    match (&component.notify, &component.health) {
+        (Some(notify), None) => notify_text(notify),
+        (Some(notify), Some(health)) => {
+            format!("{}, and {}", notify_text(notify), health_text(component, health))
+        }
+        (None, Some(health)) => health_text(component, health),
+        (None, None) => format!("after {:?} alive", component.start_delay),
+    }
+}
+
+/// How a component tells that it is ready, in a few words.
+pub(crate) fn notify_text(notify: &NotifyPlan) -> String {
+    let by = match notify.by {
+        NotifyBy::Socket => "when it says so by sd_notify".to_owned(),
+        NotifyBy::Descriptor(number) => format!("when it writes a newline to descriptor {number}"),
     };
+    let watchdog = notify.watchdog.map_or_else(String::new, |span| {
+        format!(", and then a sign of life at least every {span:?}")
+    });
+    format!("{by}, for at most {:?}{watchdog}", notify.startup_timeout)
+}
+
+fn health_text(component: &ComponentPlan, health: &HealthPlan) -> String {
     let probe = match &health.probe {
         ProbePlan::Tcp { port } => format!("when port {port} answers"),
         ProbePlan::Http { url, .. } => format!("when {url} answers"),
@@ -310,6 +330,7 @@ fn component_json(component: &ComponentPlan) -> Value {
         },
         "stop": stop_json(&component.stop),
         "health": component.health.as_ref().map(health_json),
+        "notify": component.notify.as_ref().map(notify_json),
         "depends_on": depends_on,
         "log": {
             "file": log.file.display().to_string(),
@@ -349,6 +370,19 @@ fn health_json(health: &HealthPlan) -> Value {
     value["successes"] = json!(health.successes);
     value["startup_timeout_seconds"] = json!(seconds(health.startup_timeout));
     value
+}
+
+fn notify_json(notify: &NotifyPlan) -> Value {
+    let (kind, descriptor) = match notify.by {
+        NotifyBy::Socket => ("systemd", None),
+        NotifyBy::Descriptor(number) => ("descriptor", Some(number)),
+    };
+    json!({
+        "type": kind,
+        "descriptor": descriptor,
+        "startup_timeout_seconds": seconds(notify.startup_timeout),
+        "watchdog_seconds": notify.watchdog.map(seconds),
+    })
 }
 
 pub(crate) fn argv(program: &std::path::Path, arguments: &[String]) -> Vec<String> {

@@ -73,6 +73,7 @@ impl Builder<'_> {
         let stop = self.stop(reading, &mut programs);
         let port = self.port.and_then(|text| self.port(text, "`port`", reading));
         let health = self.health(port, reading, &mut programs);
+        let notify = self.notify(STARTUP_TIMEOUT, reading);
         let file = self.folders.logs.resolve(&format!("{}.log", self.id)).ok()?;
         let run = RunPlan {
             program: program?,
@@ -102,7 +103,7 @@ impl Builder<'_> {
             stop: stop?,
             health,
             readiness: None,
-            notify: None,
+            notify,
             port,
             memory: MemoryPlan::default(),
             on_failure: None,

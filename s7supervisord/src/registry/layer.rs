@@ -5,6 +5,7 @@ use super::elements::{
     Argument, HealthElement, StopElement, read_arguments, read_dump, read_executable, read_health,
     read_limit, read_stop,
 };
+use super::notify::{NotifyElement, read_notify};
 use super::paths::Os;
 use super::plan::{DropPlan, DumpPlan, LimitPlan, OnFull, RestartPolicy};
 use super::reading::{Reading, Text};
@@ -53,6 +54,7 @@ pub(super) struct Layer {
     pub success: Option<Vec<i32>>,
     pub stop: Option<StopElement>,
     pub health: Option<HealthElement>,
+    pub notify: Option<NotifyElement>,
     pub max_size: Option<u64>,
     pub max_files: Option<u32>,
     pub max_days: Option<u32>,
@@ -63,7 +65,7 @@ pub(super) struct Layer {
 }
 
 /// The elements that a layer is read from.
-pub(super) const ELEMENTS: [&str; 28] = [
+pub(super) const ELEMENTS: [&str; 29] = [
     "description",
     "executable",
     "arguments",
@@ -80,6 +82,7 @@ pub(super) const ELEMENTS: [&str; 28] = [
     "restart",
     "stop",
     "health",
+    "notify",
     "log",
     "vmArguments",
     "classpath",
@@ -123,6 +126,7 @@ impl Layer {
         layer.read_life(element, reading);
         layer.stop = read_stop(element, reading);
         layer.health = read_health(element, reading);
+        layer.notify = read_notify(element, reading);
         layer.read_log(element, reading);
         layer.read_java(element, reading);
         layer
@@ -308,6 +312,7 @@ impl Layer {
         over(&mut self.success, &later.success);
         over(&mut self.stop, &later.stop);
         over(&mut self.health, &later.health);
+        over(&mut self.notify, &later.notify);
         over(&mut self.max_size, &later.max_size);
         over(&mut self.max_files, &later.max_files);
         over(&mut self.max_days, &later.max_days);

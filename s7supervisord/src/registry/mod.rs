@@ -14,6 +14,7 @@ pub mod fingerprint;
 pub mod kept;
 mod layer;
 mod load;
+mod notify;
 mod paths;
 pub mod places;
 pub mod plan;
@@ -31,6 +32,7 @@ pub use load::{
     LoadFailure, LoadFailureKind, LoadOptions, Sources, failure, load, load_text, load_trusted,
     load_with_sources, profile_folder,
 };
+pub(crate) use notify::WATCHDOG;
 pub use paths::Os;
 
 #[cfg(test)]

@@ -143,6 +143,21 @@ pub(super) struct Component {
     adopted: Option<bool>,
     containment: Option<String>,
     pipe_bytes: Option<u64>,
+    /// What it says of itself; null where it has nothing to say, or nobody listens.
+    said: Option<Said>,
+}
+
+#[derive(Serialize, Default)]
+struct Said {
+    /// What it is at.
+    status: Option<String>,
+    /// How it is to say that it is ready, where it has not.
+    awaited: Option<String>,
+    reloading: bool,
+    stopping: bool,
+    main_pid: Option<u32>,
+    /// What was not listened to.
+    ignored: u64,
 }
 
 pub(super) fn component(
@@ -172,15 +187,26 @@ pub(super) fn component(
         adopted: facts.map(|_| false),
         containment: None,
         pipe_bytes: None,
+        said: None,
     };
     for fact in facts.iter().flat_map(|of| &of.facts) {
         match fact {
             ComponentFact::Adopted => shown.adopted = Some(true),
             ComponentFact::Containment(how) => shown.containment = Some(how.clone()),
             ComponentFact::PipeBytes(bytes) => shown.pipe_bytes = Some(*bytes),
+            ComponentFact::Said(text) => said(&mut shown).status = Some(text.clone()),
+            ComponentFact::AwaitsNotice(how) => said(&mut shown).awaited = Some(how.clone()),
+            ComponentFact::Reloading => said(&mut shown).reloading = true,
+            ComponentFact::SaysItStops => said(&mut shown).stopping = true,
+            ComponentFact::MainProcess(pid) => said(&mut shown).main_pid = Some(*pid),
+            ComponentFact::NoticesIgnored(number) => said(&mut shown).ignored = *number,
         }
     }
     shown
+}
+
+fn said(component: &mut Component) -> &mut Said {
+    component.said.get_or_insert_default()
 }
 
 #[derive(Serialize)]

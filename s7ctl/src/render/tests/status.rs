@@ -346,6 +346,7 @@ fn status_as_json_has_the_shape_that_was_promised() {
                     "adopted": null,
                     "containment": null,
                     "pipe_bytes": null,
+                    "said": null,
                 },
                 {
                     "id": "ps",
@@ -368,6 +369,7 @@ fn status_as_json_has_the_shape_that_was_promised() {
                     "adopted": null,
                     "containment": null,
                     "pipe_bytes": null,
+                    "said": null,
                 },
             ],
             "error": null,

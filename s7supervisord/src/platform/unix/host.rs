@@ -8,6 +8,7 @@ use super::inherited::Inherited;
 use super::leftovers::Leftovers;
 pub use super::measure::{Meter, Usage};
 use super::memory_kills::MemoryKills;
+use super::notices::Notices;
 use super::output::Capture;
 use super::recording::Recording;
 use super::spawner::{Order, Spawned, Spawner};
@@ -27,13 +28,14 @@ use s7proto::status::Exit;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::sync::mpsc;
 
 mod adoption;
 mod asking;
+mod hearing;
 mod trees;
 
 /// What the threads tell the core loop. At most a few lie in the queue for each run, since each is answered before the
@@ -66,6 +68,8 @@ pub struct Host {
     /// Runs that nobody waited for and of which nothing is left.
     gone: Vec<StartedRun>,
     memory_kills: MemoryKills,
+    notices: Notices,
+    runtime_dir: PathBuf,
 }
 
 impl Host {
@@ -132,6 +136,8 @@ impl Host {
             leftovers: None,
             gone: Vec::new(),
             memory_kills: MemoryKills::begin(),
+            notices: Notices::default(),
+            runtime_dir: runtime_dir.to_owned(),
         })
     }
 
@@ -237,6 +243,9 @@ impl Host {
         for command in self.commands.values_mut().filter(|command| command.run == run) {
             command.kill();
         }
+        if let Some(channel) = self.notices.remove(run) {
+            self.spawner.submit(Order::Close(channel));
+        }
         if let Some(cgroup) = process.cgroup {
             self.spawner.submit(Order::Remove(cgroup));
         }
@@ -266,6 +275,7 @@ impl Host {
         tokio::select! {
             _ = self.told.recv_many(&mut facts, 256) => self.heard(facts),
             keys = self.watch.next() => self.deaths(&keys),
+            said = self.notices.next() => said,
             _ = self.children.recv() => {
                 // A run's first process is noticed by its descriptor; this is about everybody else.
                 if self.has_orphans() {
@@ -288,6 +298,7 @@ impl Host {
                     record,
                     unrecorded,
                     cgroup,
+                    channel,
                 }) => {
                     if let Some(why) = unrecorded {
                         self.recording.has_missed(run, &component, &why);
@@ -295,6 +306,9 @@ impl Host {
                     self.coming.remove(&run.slot);
                     self.spawner.is_over(run);
                     self.add(run, component, (pid, Some(pidfd)), Origin::Own, (record, cgroup));
+                    if let Some(channel) = channel {
+                        self.listen(run, channel);
+                    }
                     (run, Event::Spawned { pid })
                 }
                 Told::Spawned(Spawned::Unrecorded(why)) => {
@@ -382,6 +396,8 @@ impl Host {
             let Some(process) = self.runs.get_mut(&run) else {
                 continue;
             };
+            // What it has said last is heard first.
+            events.extend(self.notices.last_words(run));
             process.ended = true;
             let exit = process.exit();
             if process.ran_out_of_memory() {

@@ -2,8 +2,9 @@
 
 use super::output::Capture;
 use super::process::{Inherited, unsupported};
-use crate::machine::input::{Event, RunId};
-use crate::registry::plan::ComponentPlan;
+use crate::machine::input::{Event, RunId, Slot};
+use crate::notification::SaidSoFar;
+use crate::registry::plan::{ComponentPlan, NotifyBy};
 use crate::state::journal::Journal;
 use crate::state::known::{StartedRun, Stays, Tally};
 use s7proto::name::ComponentName;
@@ -139,6 +140,29 @@ impl Host {
     /// Asks a run for a diagnosis of itself.
     pub fn diagnose(&mut self, _run: RunId) {
         match self.0 {}
+    }
+
+    /// Goes on listening to an adopted run.
+    pub fn listen_again(&mut self, _run: RunId, _by: NotifyBy) {
+        match self.0 {}
+    }
+
+    /// What a run has said of itself.
+    #[must_use]
+    pub fn said(&self, _run: RunId) -> Option<&SaidSoFar> {
+        match self.0 {}
+    }
+
+    /// The component is gone.
+    pub fn forget_said(&mut self, _slot: Slot) {
+        match self.0 {}
+    }
+
+    /// Removes where runs of earlier daemons told of themselves.
+    pub fn unheard(&self) -> impl FnOnce() + Send + 'static {
+        match self.0 {}
+        #[expect(unreachable_code, reason = "names the type that the signature promises")]
+        || ()
     }
 
     /// Notes that a run has become ready.
