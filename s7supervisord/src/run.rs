@@ -100,6 +100,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
         log: log.clone(),
         lock,
         listener: handed.listener,
+        notify: handed.notify,
         replaced: handed.from,
     };
     let end = runtime.block_on(supervise(begin));
@@ -126,6 +127,7 @@ struct Begin {
     log: DaemonLog,
     lock: File,
     listener: Option<Socket>,
+    notify: Vec<Socket>,
     replaced: Option<String>,
 }
 
@@ -140,6 +142,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         log,
         mut lock,
         listener,
+        notify,
         replaced,
     } = begin;
     let (plan, found) = registry.take();
@@ -165,7 +168,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         log::error!("{fault}: a next supervisor won't know what runs");
     }
     let journal = Arc::new(journal);
-    let host = Host::start(
+    let mut host = Host::start(
         &runtime_dir,
         instance.clone(),
         capture.clone(),
@@ -173,6 +176,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         inherited,
     )
     .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
+    host.take_sockets(notify);
     let taken_over = listener.and_then(|socket| endpoint::take_over(socket, &endpoint).ok().flatten());
     let listening = match taken_over {
         Some(listener) => Ok(listener),

@@ -1,7 +1,7 @@
 //! Notifications from elsewhere, twice, too late, unreadable, and without end (row 17).
 
 use s7tests::daemon::Daemon;
-use s7tests::eventually::SOON;
+use s7tests::eventually::{SOON, eventually};
 use s7tests::random::Random;
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
@@ -137,6 +137,29 @@ fn rubbish_from_anybody_harms_neither_the_daemon_nor_the_component() {
 }
 
 #[test]
+fn descriptors_that_come_with_a_notification_are_closed() {
+    let most = "notify-descriptors 253 X=1 ".repeat(20);
+    let sandbox = Sandbox::with(&[Server::new(
+        "generous",
+        &format!("await go {most} notify-descriptors 253 READY=1 wait"),
+    )
+    .with(SYSTEMD)]);
+    let daemon = sandbox.start();
+    daemon.wait_until("it has a pid", "generous", SOON, |seen| !seen["pid"].is_null());
+    let before = s7tests::usage::descriptors(daemon.pid());
+    sandbox.write("go", "now");
+    let seen = daemon.wait_for("generous", "RUNNING");
+    assert_eq!(
+        seen["said"],
+        serde_json::Value::Null,
+        "nothing was left unheard: {seen}"
+    );
+    // The descriptor of one client may come and go.
+    let after = s7tests::usage::descriptors(daemon.pid());
+    assert!(after <= before + 4, "{before} descriptors became {after}");
+}
+
+#[test]
 fn a_component_that_never_stops_talking_holds_nobody_up() {
     let flood =
         |id: &str| Server::new(id, "notify READY=1 notify-each 0 WATCHDOG=1|STATUS=Talking").with(SYSTEMD);
@@ -144,6 +167,11 @@ fn a_component_that_never_stops_talking_holds_nobody_up() {
         flood("one"),
         flood("two"),
         flood("three"),
+        Server::new(
+            "counted",
+            "notify READY=1 record begin notify-times 1000 X=1 record end wait",
+        )
+        .with(SYSTEMD),
         Server::new("quiet", "await go notify READY=1 wait").with(SYSTEMD),
     ]);
     let daemon = sandbox.start();
@@ -164,5 +192,19 @@ fn a_component_that_never_stops_talking_holds_nobody_up() {
     assert!(slowest < Duration::from_secs(2), "a status took {slowest:?}");
     sandbox.write("go", "now");
     assert_eq!(daemon.wait_for("quiet", "RUNNING")["run"], 1);
+    let at = |file: &str| {
+        eventually(&format!("{file} is recorded"), SOON, || {
+            sandbox
+                .starts(file)
+                .first()
+                .map(|start| start.at)
+                .ok_or_else(|| "none".into())
+        })
+    };
+    let took = at("end") - at("begin");
+    assert!(
+        took > Duration::from_secs(2),
+        "who says too much has to wait: {took:?}"
+    );
     sandbox.ctl(&["stop", "all"]).exits(0);
 }

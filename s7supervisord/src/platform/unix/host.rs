@@ -3,6 +3,7 @@
 use super::census::Orphans;
 pub use super::census::tree;
 use super::cgroup::{self, Tree};
+use super::handed::Socket;
 use super::held::{Command, Origin, Process};
 use super::inherited::Inherited;
 use super::leftovers::Leftovers;
@@ -69,6 +70,8 @@ pub struct Host {
     gone: Vec<StartedRun>,
     memory_kills: MemoryKills,
     notices: Notices,
+    /// Sockets of runs that are still to be adopted.
+    handed: Vec<Socket>,
     runtime_dir: PathBuf,
 }
 
@@ -137,6 +140,7 @@ impl Host {
             gone: Vec::new(),
             memory_kills: MemoryKills::begin(),
             notices: Notices::default(),
+            handed: Vec::new(),
             runtime_dir: runtime_dir.to_owned(),
         })
     }

@@ -1,7 +1,7 @@
 //! The processes of all runs.
 
 use super::output::Capture;
-use super::process::{Inherited, unsupported};
+use super::process::{Inherited, Socket, unsupported};
 use crate::machine::input::{Event, RunId, Slot};
 use crate::notification::SaidSoFar;
 use crate::registry::plan::{ComponentPlan, NotifyBy};
@@ -142,6 +142,17 @@ impl Host {
         match self.0 {}
     }
 
+    /// The sockets of runs that an image before this one has left open for it.
+    pub fn take_sockets(&mut self, _handed: Vec<Socket>) {
+        match self.0 {}
+    }
+
+    /// The sockets of all runs.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<&Socket> {
+        match self.0 {}
+    }
+
     /// Goes on listening to an adopted run.
     pub fn listen_again(&mut self, _run: RunId, _by: NotifyBy) {
         match self.0 {}
@@ -159,7 +170,7 @@ impl Host {
     }
 
     /// Removes where runs of earlier daemons told of themselves.
-    pub fn unheard(&self) -> impl FnOnce() + Send + 'static {
+    pub fn unheard(&mut self) -> impl FnOnce() + Send + 'static {
         match self.0 {}
         #[expect(unreachable_code, reason = "names the type that the signature promises")]
         || ()

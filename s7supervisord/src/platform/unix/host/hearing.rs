@@ -3,6 +3,7 @@
 use super::Host;
 use crate::machine::input::{RunId, Slot};
 use crate::notification::SaidSoFar;
+use crate::platform::Socket;
 use crate::platform::os::notices::{Channel, Kin, remove_others};
 use crate::registry::plan::NotifyBy;
 
@@ -21,13 +22,25 @@ impl Host {
         self.notices.add(run, channel, kin);
     }
 
-    /// Goes on listening to an adopted run. What it said to a socket while no daemon was there is lost; what it wrote to a
-    /// descriptor is not.
+    /// The sockets of runs that an image before this one has left open for it.
+    pub fn take_sockets(&mut self, handed: Vec<Socket>) {
+        self.handed = handed;
+    }
+
+    /// The sockets of all runs, to be left open for the next image.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<&Socket> {
+        self.notices.sockets()
+    }
+
+    /// Goes on listening to an adopted run. What it said to a socket while no daemon was there is lost, but for an upgrade; what
+    /// it wrote to a descriptor is not.
     pub fn listen_again(&mut self, run: RunId, by: NotifyBy) {
         let Some(process) = self.runs.get(&run) else {
             return;
         };
-        match Channel::find(&self.runtime_dir, &process.component, run.run, by) {
+        let (folder, component) = (&self.runtime_dir, &process.component);
+        match Channel::find(folder, component, run.run, by, &mut self.handed) {
             Ok(channel) => self.listen(run, channel),
             Err(error) => log::warn!(
                 "{}: {error}: what run {} says of itself is not heard",
@@ -50,7 +63,8 @@ impl Host {
 
     /// Removes where runs of earlier daemons told of themselves, as far as nobody is listened to there. To be carried out
     /// beside the loop, before anything is created.
-    pub fn unheard(&self) -> impl FnOnce() + Send + 'static {
+    pub fn unheard(&mut self) -> impl FnOnce() + Send + 'static {
+        self.handed.clear();
         let (folder, names) = (self.runtime_dir.clone(), self.notices.names());
         move || remove_others(&folder, |path| names.contains(path))
     }

@@ -32,7 +32,7 @@ pub struct Channel {
 #[derive(Debug)]
 pub enum Source {
     /// Datagrams of sd_notify(3).
-    Socket(UnixDatagram),
+    Socket(OwnedFd),
     /// A newline, as s6 has it.
     Pipe(OwnedFd),
 }
@@ -81,15 +81,29 @@ impl Channel {
     }
 
     /// The channel of a run that an earlier daemon has begun. What its owner wrote into a FIFO meanwhile is still there; a
-    /// socket is made anew under the same name, and libsystemd looks that up for each datagram.
+    /// socket that is none of `handed` (those that an image before has left open) is made anew under the same name, and
+    /// libsystemd looks that up for each datagram.
     ///
     /// # Errors
     /// It can't be opened, or made anew.
-    pub fn find(runtime_dir: &Path, component: &ComponentName, run: u64, by: NotifyBy) -> io::Result<Self> {
+    pub fn find(
+        runtime_dir: &Path,
+        component: &ComponentName,
+        run: u64,
+        by: NotifyBy,
+        handed: &mut Vec<OwnedFd>,
+    ) -> io::Result<Self> {
         let folder = runtime_dir.join(FOLDER);
         let name = name_in(&folder, component, run);
         let path = folder.join(&name);
         let source = match by {
+            NotifyBy::Socket
+                if let Some(at) = handed.iter().position(|socket| is_bound_to(socket, &path)) =>
+            {
+                let socket = handed.swap_remove(at);
+                identify_senders(socket.as_fd())?;
+                Source::Socket(socket)
+            }
             NotifyBy::Socket => {
                 // Who it belonged to is who may write to it.
                 let about = std::fs::symlink_metadata(&path)
@@ -143,7 +157,13 @@ fn name_in(folder: &Path, component: &ComponentName, run: u64) -> String {
     }
 }
 
-fn bind(path: &Path, owner: Option<(u32, u32)>) -> io::Result<UnixDatagram> {
+fn is_bound_to(socket: &OwnedFd, path: &Path) -> bool {
+    let copy = socket.try_clone().map(UnixDatagram::from);
+    let address = copy.and_then(|socket| socket.local_addr());
+    address.is_ok_and(|address| address.as_pathname() == Some(path))
+}
+
+fn bind(path: &Path, owner: Option<(u32, u32)>) -> io::Result<OwnedFd> {
     let told = |error: io::Error| doing(format_args!("making the socket {}", path.display()), error);
     if path.as_os_str().len() > ADDRESS {
         return Err(told(io::Error::new(
@@ -160,7 +180,7 @@ fn bind(path: &Path, owner: Option<(u32, u32)>) -> io::Result<UnixDatagram> {
         let _ = std::fs::remove_file(path);
         told(error)
     })?;
-    Ok(socket)
+    Ok(socket.into())
 }
 
 fn prepare(socket: &UnixDatagram, path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {

@@ -15,7 +15,7 @@ use crate::machine::input::{Event, NoteFrom, RunId, Slot};
 use crate::notification::{self, LONGEST, SaidSoFar, Word};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -130,6 +130,16 @@ impl Notices {
     pub fn names(&self) -> HashSet<PathBuf> {
         let all = self.listeners.values();
         all.map(|listener| listener.channel.path().to_owned()).collect()
+    }
+
+    /// Those channels that are sockets, to be handed over.
+    pub fn sockets(&self) -> Vec<&OwnedFd> {
+        let all = self.listeners.values();
+        all.filter_map(|listener| match listener.channel.source() {
+            Source::Socket(socket) => Some(socket),
+            Source::Pipe(_) => None,
+        })
+        .collect()
     }
 
     /// Waits until somebody says something. Can be dropped at any time without losing anything.
