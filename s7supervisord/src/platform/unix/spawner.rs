@@ -5,6 +5,7 @@ use super::cgroup::Tree;
 pub use super::create::Made;
 use super::create::{Created, Creator, Prepared, Stack};
 use super::inherited::Inherited;
+use super::notices::Channel;
 use super::output::Capture;
 use super::turns::{Job, Turns};
 use crate::failpoint::{self, Point};
@@ -69,6 +70,8 @@ pub enum Order {
     Forget(ComponentName),
     /// A run is over, tree and all: remove its cgroup.
     Remove(Tree),
+    /// A run is over: remove where it told of itself.
+    Close(Channel),
     /// Put this into the record, given by its words.
     Note(String),
     /// Begin the record again, which could not be written, and put these lines into it.
@@ -93,6 +96,8 @@ pub enum Spawned {
         unrecorded: Option<String>,
         /// The cgroup of its own that it lives in, if so.
         cgroup: Option<Tree>,
+        /// Where it tells of itself, if it does.
+        channel: Option<Channel>,
     },
     /// The command that asks a run to stop runs, or why it doesn't.
     Asking {
@@ -175,6 +180,7 @@ impl Spawner {
             journal,
             inherited,
             locks,
+            runtime_dir: runtime_dir.to_owned(),
             instance,
             own: OnceLock::new(),
             hastened: Mutex::default(),
@@ -233,7 +239,11 @@ impl Spawner {
                 made: Err(failure),
             }),
             Order::EndErrand { number, .. } => (self.shared.done)(Spawned::ErrandKilled(number)),
-            Order::Note(_) | Order::RecordAgain(_) | Order::Forget(_) | Order::Remove(_) => {}
+            Order::Note(_)
+            | Order::RecordAgain(_)
+            | Order::Forget(_)
+            | Order::Remove(_)
+            | Order::Close(_) => {}
         }
     }
 
@@ -346,6 +356,7 @@ impl Shared {
                     log::warn!("removing {cgroup}: {error}; it is tried again when the supervisor ends");
                 }
             }
+            Order::Close(channel) => drop(channel),
             Order::Note(words) => {
                 failpoint::reach(Point::RecordBeforeNote);
                 let noted = self.creator.journal.note(&[words]);
@@ -409,6 +420,7 @@ impl Shared {
                 record,
                 unrecorded,
                 cgroup,
+                channel,
             }) => Spawned::Yes {
                 run,
                 component,
@@ -417,6 +429,7 @@ impl Shared {
                 record,
                 unrecorded,
                 cgroup,
+                channel,
             },
             Err(failure) => Spawned::No { run, failure },
         }
