@@ -1,5 +1,6 @@
 //! Fixed values as text and as JSON: every state, reason, outcome and refusal. Here are the values.
 
+mod checks;
 mod event;
 mod explain;
 mod operation;

@@ -45,6 +45,13 @@ struct Pending {
     result: Result,
 }
 
+impl Pending {
+    /// It has come to this.
+    fn end(mut self, result: Result) {
+        self.result = result;
+    }
+}
+
 impl Drop for Pending {
     fn drop(&mut self) {
         let (run, role, number) = self.about;
@@ -85,7 +92,7 @@ impl Checker {
 impl Driver {
     /// Checks a run, beside the loop.
     pub(super) fn check_run(&mut self, run: RunId, role: Role, number: u64) {
-        let mut pending = Pending {
+        let pending = Pending {
             tell: self.checker.tell.clone(),
             about: (run, role, number),
             began: Instant::now(),
@@ -102,10 +109,10 @@ impl Driver {
         };
         match probe {
             ProbePlan::Tcp { port } => {
-                tokio::spawn(async move { pending.result = probe::tcp(port, timeout).await });
+                tokio::spawn(async move { pending.end(probe::tcp(port, timeout).await) });
             }
             ProbePlan::Http(http) => {
-                tokio::spawn(async move { pending.result = probe::http(&http, timeout).await });
+                tokio::spawn(async move { pending.end(probe::http(&http, timeout).await) });
             }
             ProbePlan::Exec { program, arguments } => {
                 let what = program.display().to_string();
@@ -115,12 +122,12 @@ impl Driver {
                 {
                     Some(command) => {
                         tokio::spawn(async move {
-                            pending.result = exec::wait(command, &what, timeout).await;
+                            pending.end(exec::wait(command, &what, timeout).await);
                         });
                     }
                     None => {
                         let why = format!("{what}: the check before was killed and isn't gone yet");
-                        pending.result = Result::unsure(why);
+                        pending.end(Result::unsure(why));
                     }
                 }
             }

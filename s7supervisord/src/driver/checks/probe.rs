@@ -162,7 +162,7 @@ async fn connect(addresses: &[SocketAddr], timeout: Duration) -> std::result::Re
     for address in addresses {
         let what = format!("connecting to {address}");
         match timeout_at(until, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) if !is_connected_to_itself(&stream) => return Ok(stream),
+            Ok(Ok(stream)) if !is_connected_to_itself(&stream, address) => return Ok(stream),
             Ok(Ok(_)) => {
                 first.get_or_insert_with(|| Result::ill(format!("{what}: nobody listens there")));
             }
@@ -182,8 +182,8 @@ async fn connect(addresses: &[SocketAddr], timeout: Duration) -> std::result::Re
 
 /// Where nobody listens on a port that the system gives to clients, a connection to it may by chance come from that very
 /// port, and then the kernel connects it to itself.
-fn is_connected_to_itself(stream: &TcpStream) -> bool {
-    matches!((stream.local_addr(), stream.peer_addr()), (Ok(own), Ok(other)) if own == other)
+fn is_connected_to_itself(stream: &TcpStream, address: &SocketAddr) -> bool {
+    stream.local_addr().is_ok_and(|own| own == *address)
 }
 
 /// What this process or the machine lacks, which no component can help.
