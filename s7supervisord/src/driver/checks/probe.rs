@@ -252,7 +252,10 @@ mod tests {
         let late = Duration::from_secs(5);
         let until = Instant::now().checked_sub(late).unwrap();
         let result = Result::timed_out("x", PATIENCE, until);
-        assert!(matches!(result.verdict, Verdict::TimedOut { late: told } if told >= late), "{result:?}");
+        assert!(
+            matches!(result.verdict, Verdict::TimedOut { late: told } if told >= late),
+            "{result:?}"
+        );
     }
 
     #[tokio::test]
