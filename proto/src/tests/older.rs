@@ -26,6 +26,7 @@ fn what_an_older_client_is_sent_holds_nothing_that_it_does_not_know() {
         "too-much-memory",
         "dependency-lost",
         "done.story",
+        "happened.matched",
     ];
     let mut replaced = 0;
     for (file, response) in responses() {
