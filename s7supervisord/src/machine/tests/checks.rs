@@ -214,6 +214,29 @@ impl Watch {
     }
 }
 
+#[test]
+fn more_time_that_it_has_asked_for_outlives_a_reload_of_something_else() {
+    let seconds = Duration::from_secs;
+    let told = |startup, watchdog| Policy {
+        ready_after: None,
+        notify: Some(NotifyPolicy { startup, watchdog }),
+        ..policy()
+    };
+    let mut watch = Watch::new(&told(seconds(10), None), 7);
+    let began = watch.now;
+    watch.act(&Act::Note(NoteFrom::MoreTime(seconds(60))));
+    let altered = told(seconds(10), Some(seconds(5)));
+    watch.checks.alter(&altered, watch.now, &mut watch.jitter);
+    assert_eq!(watch.checks.deadline(), Some(began + seconds(60)));
+    let altered = told(seconds(20), None);
+    watch.checks.alter(&altered, watch.now, &mut watch.jitter);
+    assert_eq!(
+        watch.checks.deadline(),
+        Some(began + seconds(20)),
+        "that is what has changed"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
