@@ -248,10 +248,8 @@ impl World {
                 let number = *number;
                 self.schedule(after, *run, Event::Checked { number, verdict });
             }
-            Effect::Diagnose(id) => {
-                if self.of(*id).is_some_and(|(_, manners)| manners.dumps) {
-                    self.schedule(50, *id, Event::Diagnosed);
-                }
+            Effect::Diagnose(id) if self.of(*id).is_some_and(|(_, manners)| manners.dumps) => {
+                self.schedule(50, *id, Event::Diagnosed);
             }
             Effect::Kill(id) => match self.of(*id) {
                 Some((_, manners)) if manners.immortal => {

@@ -386,7 +386,7 @@ impl Host {
             0..2 => Verdict::Unsure,
             2..4 => Verdict::TimedOut { late: MINUTE },
             4..8 => Verdict::Ill,
-            _ if ill && thrown % 2 == 0 => Verdict::Ill,
+            _ if ill && thrown.is_multiple_of(2) => Verdict::Ill,
             _ if ill => Verdict::TimedOut { late: Duration::ZERO },
             _ => Verdict::Well,
         };
