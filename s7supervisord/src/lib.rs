@@ -10,7 +10,7 @@ mod folders;
 mod handover;
 mod lock;
 pub mod machine;
-mod notification;
+pub mod notification;
 pub mod output;
 pub mod panics;
 pub mod platform;

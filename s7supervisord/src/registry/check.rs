@@ -184,11 +184,16 @@ fn component_text(component: &ComponentPlan) -> String {
 }
 
 fn ready_text(component: &ComponentPlan) -> String {
-    let probe = |health| probe_text(health, component.start_delay);
     match (&component.notify, &component.health) {
         (Some(notify), None) => notify_text(notify),
-        (Some(notify), Some(health)) => format!("{}, and {}", notify_text(notify), probe(health)),
-        (None, Some(health)) => probe(health),
+        (Some(notify), Some(health)) => {
+            format!(
+                "{}, and {}",
+                notify_text(notify),
+                probe_text(health, component.start_delay)
+            )
+        }
+        (None, Some(health)) => probe_text(health, component.start_delay),
         (None, None) => format!("after {:?} alive", component.start_delay),
     }
 }

@@ -1,6 +1,7 @@
 //! `<notify>`: a component that tells by itself when it is ready.
 
 use super::component::Builder;
+use super::component::checks::STARTUP_TIMEOUT as DEFAULT_STARTUP;
 use super::diagnostic::{Finding, Span};
 use super::layer::{STARTUP_TIMEOUT, count};
 use super::paths::Os;
@@ -79,8 +80,8 @@ pub(super) fn read_notify(element: &Element, reading: &mut Reading<'_>) -> Optio
 }
 
 impl Builder<'_> {
-    /// How it tells that it is ready, with its numbers; `default` is the time for that where nothing is written.
-    pub(super) fn notify(&self, default: Duration, reading: &mut Reading<'_>) -> Option<NotifyPlan> {
+    /// How it tells that it is ready, with its numbers.
+    pub(super) fn notify(&self, reading: &mut Reading<'_>) -> Option<NotifyPlan> {
         let element = self.layer.notify.as_ref()?;
         let by = element.by?;
         if reading.os == Os::Windows {
@@ -103,7 +104,7 @@ impl Builder<'_> {
         let startup = element.startup_timeout.or(self.layer.startup_timeout);
         Some(NotifyPlan {
             by,
-            startup_timeout: startup.unwrap_or(default),
+            startup_timeout: startup.unwrap_or(DEFAULT_STARTUP),
             watchdog: element.watchdog,
         })
     }

@@ -153,6 +153,19 @@ pub(super) struct Component {
     said: Option<Said>,
 }
 
+#[derive(Serialize, Default)]
+struct Said {
+    /// What it is at.
+    status: Option<String>,
+    /// How it is to say that it is ready, where it has not.
+    awaited: Option<String>,
+    reloading: bool,
+    stopping: bool,
+    main_pid: Option<u32>,
+    /// What was not listened to.
+    ignored: u64,
+}
+
 /// How it is checked.
 #[derive(Serialize)]
 struct Check {
@@ -185,19 +198,6 @@ fn check(fact: &CheckFact) -> Check {
             detail: Some(last.detail.clone()).filter(|detail| !detail.is_empty()),
         }),
     }
-}
-
-#[derive(Serialize, Default)]
-struct Said {
-    /// What it is at.
-    status: Option<String>,
-    /// How it is to say that it is ready, where it has not.
-    awaited: Option<String>,
-    reloading: bool,
-    stopping: bool,
-    main_pid: Option<u32>,
-    /// What was not listened to.
-    ignored: u64,
 }
 
 pub(super) fn component(

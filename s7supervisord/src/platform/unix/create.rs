@@ -7,21 +7,20 @@ use super::clone::clone_vfork;
 use super::identity::{self, Identity};
 use super::inherited::Inherited;
 use super::launch::Launch;
-use super::notices::{self, Channel};
+use super::notices::{Channel, NewChannel, descriptor_of};
 use super::output::{Capture, ChildOutput};
 use super::pidfd;
 use super::places::Place;
 use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
 use crate::output::failure;
-use crate::registry::plan::{ComponentPlan, NotifyBy};
+use crate::registry::plan::ComponentPlan;
 use crate::state::journal::{Journal, Lent};
 use crate::state::known::Tally;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use s7proto::status::{SpawnFailure, SpawnStage};
 use std::collections::HashSet;
-use std::ffi::c_int;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -70,7 +69,7 @@ pub struct Prepared {
     output: ChildOutput,
     lock: Option<File>,
     cgroup: Option<Tree>,
-    notify: Option<notices::Made>,
+    notify: Option<NewChannel>,
 }
 
 /// A new process.
@@ -134,7 +133,7 @@ impl Creator {
         let in_haste = || self.hastened().contains(&run);
         let lock = super::locks::lock_for(&self.locks, &plan.id, &self.instance, &in_haste)?;
         let owner = identity.differs.then_some((identity.uid, identity.gid));
-        let notify = self.channel(&plan, run, owner)?;
+        let notify = Channel::of_run(&self.runtime_dir, &plan, run.run, owner)?;
         let address = notify
             .as_ref()
             .filter(|made| made.given.is_none())
@@ -162,21 +161,6 @@ impl Creator {
     pub fn hastened(&self) -> MutexGuard<'_, HashSet<RunId>> {
         // Nobody panics with this lock, and if somebody did, a set is whole all the same.
         self.hastened.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Where the run tells of itself.
-    fn channel(
-        &self,
-        plan: &ComponentPlan,
-        run: RunId,
-        owner: Option<(u32, u32)>,
-    ) -> Result<Option<notices::Made>, SpawnFailure> {
-        let Some(notify) = plan.notify else {
-            return Ok(None);
-        };
-        let made = Channel::make(&self.runtime_dir, &plan.id, run.run, notify.by, owner);
-        let failed = |error| io_failure(SpawnStage::CreatingProcess, plan.id.to_string(), &error);
-        made.map(Some).map_err(failed)
     }
 
     /// The run's own cgroup. Without one its tree is held together as everywhere else, so that keeps nothing from running.
@@ -327,7 +311,7 @@ impl Creator {
             null: place.null(),
             lock: if has_lock { place.lock() } else { -1 },
             notify: place.notify(),
-            notify_as: if has_notify { notify_as(component) } else { -1 },
+            notify_as: if has_notify { descriptor_of(component) } else { -1 },
             end: place.end(),
             journal: lent.as_ref().and_then(Lent::file).map_or(-1, AsRawFd::as_raw_fd),
             record: &launch.record,
@@ -397,14 +381,6 @@ pub(super) fn kill_errand(pid: u32, cgroup: Option<&Tree>) {
     let tree = || census::tree(pid);
     pidfd::signal(tree(), &[Signal::KILL], || tree().into_iter().collect());
     to_group(Signal::KILL);
-}
-
-/// The descriptor on which it tells that it is ready; -1 for none.
-fn notify_as(component: &ComponentPlan) -> c_int {
-    match component.notify.map(|notify| notify.by) {
-        Some(NotifyBy::Descriptor(number)) => c_int::try_from(number).unwrap_or(-1),
-        _ => -1,
-    }
 }
 
 fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String {

@@ -255,11 +255,9 @@ impl Host {
         for command in self.commands.values_mut().filter(|command| command.run == run) {
             command.kill();
         }
-        if let Some(channel) = self.notices.remove(run) {
-            self.spawner.submit(Order::Close(channel));
-        }
-        if let Some(cgroup) = process.cgroup {
-            self.spawner.submit(Order::Remove(cgroup));
+        let channel = self.notices.remove(run);
+        if process.cgroup.is_some() || channel.is_some() {
+            self.spawner.submit(Order::Remove(process.cgroup, channel));
         }
         // The record of the next run says it as well, and so does the note of a failure to create one.
         if !self.coming.contains(&run.slot) {

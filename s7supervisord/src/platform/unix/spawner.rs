@@ -68,10 +68,8 @@ pub enum Order {
     },
     /// The component has left the registry: remove its lock.
     Forget(ComponentName),
-    /// A run is over, tree and all: remove its cgroup.
-    Remove(Tree),
-    /// A run is over: remove where it told of itself.
-    Close(Channel),
+    /// A run is over, tree and all: remove its cgroup, and where it told of itself.
+    Remove(Option<Tree>, Option<Channel>),
     /// Put this into the record, given by its words.
     Note(String),
     /// Begin the record again, which could not be written, and put these lines into it.
@@ -239,11 +237,7 @@ impl Spawner {
                 made: Err(failure),
             }),
             Order::EndErrand { number, .. } => (self.shared.done)(Spawned::ErrandKilled(number)),
-            Order::Note(_)
-            | Order::RecordAgain(_)
-            | Order::Forget(_)
-            | Order::Remove(_)
-            | Order::Close(_) => {}
+            Order::Note(_) | Order::RecordAgain(_) | Order::Forget(_) | Order::Remove(..) => {}
         }
     }
 
@@ -351,12 +345,14 @@ impl Shared {
             Order::Forget(component) => {
                 let _ = std::fs::remove_file(self.creator.locks.join(component.as_str()));
             }
-            Order::Remove(cgroup) => {
-                if let Err(error) = cgroup.end() {
+            Order::Remove(cgroup, channel) => {
+                drop(channel);
+                if let Some(cgroup) = cgroup
+                    && let Err(error) = cgroup.end()
+                {
                     log::warn!("removing {cgroup}: {error}; it is tried again when the supervisor ends");
                 }
             }
-            Order::Close(channel) => drop(channel),
             Order::Note(words) => {
                 failpoint::reach(Point::RecordBeforeNote);
                 let noted = self.creator.journal.note(&[words]);

@@ -3,11 +3,14 @@
 
 use super::receive::identify_senders;
 use crate::output::failure::doing;
+use crate::platform::os::create::io_failure;
 use crate::platform::os::fifo;
-use crate::registry::plan::NotifyBy;
+use crate::registry::plan::{ComponentPlan, NotifyBy};
 use crate::state::line::seal_of;
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use s7proto::name::ComponentName;
+use s7proto::status::{SpawnFailure, SpawnStage};
+use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -39,7 +42,7 @@ pub enum Source {
 
 /// A channel, and what its run is given.
 #[derive(Debug)]
-pub struct Made {
+pub struct NewChannel {
     /// The daemon's end.
     pub channel: Channel,
     /// The run's end, where that is a descriptor.
@@ -47,6 +50,24 @@ pub struct Made {
 }
 
 impl Channel {
+    /// Makes the channel of run number `run` of `plan`, for `owner` (uid, gid); `None` where it doesn't tell of itself.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn of_run(
+        runtime_dir: &Path,
+        plan: &ComponentPlan,
+        run: u64,
+        owner: Option<(u32, u32)>,
+    ) -> Result<Option<NewChannel>, SpawnFailure> {
+        let Some(notify) = plan.notify else {
+            return Ok(None);
+        };
+        let made = Self::make(runtime_dir, &plan.id, run, notify.by, owner);
+        let failed = |error| io_failure(SpawnStage::CreatingProcess, plan.id.to_string(), &error);
+        made.map(Some).map_err(failed)
+    }
+
     /// Makes the channel of `component`'s run number `run`, for `owner` (uid, gid) to write to.
     ///
     /// # Errors
@@ -57,7 +78,7 @@ impl Channel {
         run: u64,
         by: NotifyBy,
         owner: Option<(u32, u32)>,
-    ) -> io::Result<Made> {
+    ) -> io::Result<NewChannel> {
         let folder = runtime_dir.join(FOLDER);
         let held = fifo::folder(&folder)?;
         let name = name_in(&folder, component, run);
@@ -67,7 +88,7 @@ impl Channel {
                 let socket = bind(&path, owner)?;
                 let source = Source::Socket(socket);
                 let channel = Self { path, source };
-                Ok(Made { channel, given: None })
+                Ok(NewChannel { channel, given: None })
             }
             NotifyBy::Descriptor(_) => {
                 let ends = fifo::make(held.as_fd(), &name, owner, PIPE)
@@ -75,7 +96,7 @@ impl Channel {
                 let source = Source::Pipe(ends.read);
                 let channel = Self { path, source };
                 let given = Some(ends.child);
-                Ok(Made { channel, given })
+                Ok(NewChannel { channel, given })
             }
         }
     }
@@ -128,6 +149,15 @@ impl Channel {
     /// What is read from.
     pub fn source(&self) -> &Source {
         &self.source
+    }
+}
+
+/// The descriptor on which a component tells that it is ready; -1 for none.
+#[must_use]
+pub fn descriptor_of(plan: &ComponentPlan) -> c_int {
+    match plan.notify.map(|notify| notify.by) {
+        Some(NotifyBy::Descriptor(number)) => c_int::try_from(number).unwrap_or(-1),
+        _ => -1,
     }
 }
 

@@ -5,7 +5,7 @@ mod channel;
 mod kin;
 mod receive;
 
-pub use channel::{Channel, Made, remove_others};
+pub use channel::{Channel, NewChannel, descriptor_of, remove_others};
 pub use kin::Kin;
 
 use self::channel::Source;
