@@ -77,6 +77,18 @@ pub enum ComponentFact {
         /// ended when it is found above.
         by_system: bool,
     },
+    /// What its latest run has said that it is at (`STATUS=` of sd_notify(3)): at most 256 characters, on one line.
+    Said(String),
+    /// It isn't ready until it says so itself; how it is to say it ("by sd_notify", "by a newline on descriptor 3").
+    AwaitsNotice(String),
+    /// It reads its settings anew, as it says.
+    Reloading,
+    /// It has said that it ends.
+    SaysItStops,
+    /// Which process of its tree is the one that counts, as it says.
+    MainProcess(u32),
+    /// Notifications of its latest run that were not listened to: sent by processes that aren't its own, or unreadable.
+    NoticesIgnored(u64),
 }
 
 /// One kind of check.

@@ -31,7 +31,7 @@ pub async fn hand_over(
     }
     if let Some(candidate) = driver.hand_over() {
         handed.farewell(FAREWELL).await;
-        let error = execute(&candidate, &handed, inherited, lock, log);
+        let error = execute(&candidate, &handed, inherited, lock, &driver.sockets(), log);
         let path = candidate.binary.path().display();
         driver.carry_on(&format!("executing {path} in place of this supervisor: {error}"));
     }
@@ -44,6 +44,7 @@ fn execute(
     handed: &Handed,
     inherited: Inherited,
     lock: &File,
+    notify: &[&Socket],
     log: &DaemonLog,
 ) -> io::Error {
     let socket = match handed
@@ -64,7 +65,14 @@ fn execute(
         candidate.binary.path().display()
     );
     let _ = log.flush(FAREWELL);
-    let Err(error) = process::begin_anew(inherited, &candidate.binary, lock, socket.as_ref(), Some(own));
+    let Err(error) = process::begin_anew(
+        inherited,
+        &candidate.binary,
+        lock,
+        socket.as_ref(),
+        notify,
+        Some(own),
+    );
     error
 }
 
@@ -98,7 +106,8 @@ impl Kept {
                 "beginning anew: there is no program to begin with",
             );
         };
-        let Err(error) = process::begin_anew(inherited, binary, &self.lock, self.listener.as_ref(), None);
+        let Err(error) =
+            process::begin_anew(inherited, binary, &self.lock, self.listener.as_ref(), &[], None);
         let path = binary.path().display();
         Failure::new(
             exit::INTERNAL,

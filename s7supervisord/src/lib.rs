@@ -10,6 +10,7 @@ mod folders;
 mod handover;
 mod lock;
 pub mod machine;
+pub mod notification;
 pub mod output;
 pub mod panics;
 pub mod platform;

@@ -102,6 +102,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
         log: log.clone(),
         lock,
         listener: handed.listener,
+        notify: handed.notify,
         replaced: handed.from,
     };
     let end = runtime.block_on(supervise(begin));
@@ -128,6 +129,7 @@ struct Begin {
     log: DaemonLog,
     lock: File,
     listener: Option<Socket>,
+    notify: Vec<Socket>,
     replaced: Option<String>,
 }
 
@@ -142,6 +144,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         log,
         mut lock,
         listener,
+        notify,
         replaced,
     } = begin;
     let (plan, found) = registry.take();
@@ -169,7 +172,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         log::error!("{fault}: a next supervisor won't know what runs");
     }
     let journal = Arc::new(journal);
-    let host = Host::start(
+    let mut host = Host::start(
         &runtime_dir,
         instance.clone(),
         capture.clone(),
@@ -177,6 +180,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         inherited,
     )
     .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
+    host.take_sockets(notify);
     let taken_over = listener.and_then(|socket| endpoint::take_over(socket, &endpoint).ok().flatten());
     let listening = match taken_over {
         Some(listener) => Ok(listener),

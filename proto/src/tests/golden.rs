@@ -140,7 +140,10 @@ variants!(supervisor_fact, SupervisorFact, SupervisorFact::StaleRegistry { .. } 
     SupervisorFact::UpgradeFailed { .. } => "UpgradeFailed");
 variants!(component_fact, ComponentFact, ComponentFact::Adopted => "Adopted",
     ComponentFact::Containment(_) => "Containment", ComponentFact::PipeBytes(_) => "PipeBytes",
-    ComponentFact::Check(_) => "Check", ComponentFact::MemoryLimits { .. } => "MemoryLimits");
+    ComponentFact::Check(_) => "Check", ComponentFact::MemoryLimits { .. } => "MemoryLimits",
+    ComponentFact::Said(_) => "Said", ComponentFact::AwaitsNotice(_) => "AwaitsNotice",
+    ComponentFact::Reloading => "Reloading", ComponentFact::SaysItStops => "SaysItStops",
+    ComponentFact::MainProcess(_) => "MainProcess", ComponentFact::NoticesIgnored(_) => "NoticesIgnored");
 variants!(check_kind, CheckKind, CheckKind::Health => "Health", CheckKind::Readiness => "Readiness");
 variants!(check_verdict, CheckVerdict, CheckVerdict::Well => "Well", CheckVerdict::Ill => "Ill",
     CheckVerdict::Unsure => "Unsure");

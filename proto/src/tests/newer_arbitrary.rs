@@ -125,6 +125,12 @@ fn about_component() -> impl Strategy<Value = ComponentFact> {
             }
         }),
         check().prop_map(ComponentFact::Check),
+        text().prop_map(ComponentFact::Said),
+        text().prop_map(ComponentFact::AwaitsNotice),
+        Just(ComponentFact::Reloading),
+        Just(ComponentFact::SaysItStops),
+        any::<u32>().prop_map(ComponentFact::MainProcess),
+        any::<u64>().prop_map(ComponentFact::NoticesIgnored),
     ]
 }
 

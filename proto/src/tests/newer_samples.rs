@@ -168,6 +168,12 @@ pub fn dones() -> Vec<(&'static str, Done)> {
                     hard: None,
                     by_system: false,
                 },
+                ComponentFact::Said("Loading 3 of 5".into()),
+                ComponentFact::AwaitsNotice("by sd_notify".into()),
+                ComponentFact::Reloading,
+                ComponentFact::SaysItStops,
+                ComponentFact::MainProcess(4711),
+                ComponentFact::NoticesIgnored(2),
             ],
         }],
     };

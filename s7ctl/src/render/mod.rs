@@ -3,6 +3,7 @@
 mod checks;
 pub mod clock;
 pub mod event;
+mod facts;
 pub mod info;
 pub mod json;
 pub mod lines;

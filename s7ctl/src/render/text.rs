@@ -3,10 +3,10 @@
 use crate::render::clock::Clock;
 use crate::render::sentence::Asked;
 use crate::render::table::{self, Cell, visible};
-use crate::render::{Facts, View, event, info, no_supervisor, quantity, sentence, why};
+use crate::render::{Facts, View, event, facts, info, no_supervisor, quantity, sentence, why};
 use anstyle::{AnsiColor, Style};
 use s7proto::name::ComponentName;
-use s7proto::overview::SupervisorFact;
+use s7proto::overview::{ComponentFact, SupervisorFact};
 use s7proto::reply::{CheckReport, LogTail, Part, ReloadReport, VersionInfo};
 use s7proto::status::{ComponentStatus, Health, State, StatusReport, SupervisorStatus};
 use s7proto::version::PROTOCOL;
@@ -69,7 +69,7 @@ fn sentence_case(text: &str) -> String {
     first.chain(chars).chain(['.']).collect()
 }
 
-fn status(report: &StatusReport, facts: &Facts, page: &Page) -> String {
+fn status(report: &StatusReport, told: &Facts, page: &Page) -> String {
     let title = Style::new().bold();
     let titles = [
         "COMPONENT",
@@ -83,11 +83,13 @@ fn status(report: &StatusReport, facts: &Facts, page: &Page) -> String {
         "DESCRIPTION",
     ];
     let mut rows = vec![titles.map(|text| styled(text, title, page)).to_vec()];
-    rows.extend(report.components.iter().map(|component| row(component, page)));
+    let facts_of = |place: usize| told.components.get(place).map_or(&[][..], |of| &of.facts);
+    let components = report.components.iter().enumerate();
+    rows.extend(components.map(|(place, component)| row(component, facts_of(place), page)));
     let mut text = table::render(&rows, page.width);
     text.push('\n');
     text.push_str(&supervisor(&report.supervisor));
-    for fact in &facts.supervisor {
+    for fact in &told.supervisor {
         match fact {
             SupervisorFact::StaleRegistry { file, diagnostics } => text.push_str(&format!(
                 "warning: the registry {} cannot be loaded ({}); the last one that could is in force; see: s7ctl check\n",
@@ -105,15 +107,17 @@ fn status(report: &StatusReport, facts: &Facts, page: &Page) -> String {
     text
 }
 
-fn row(component: &ComponentStatus, page: &Page) -> Vec<Cell> {
+fn row(component: &ComponentStatus, told: &[ComponentFact], page: &Page) -> Vec<Cell> {
     let health = match component.health {
         Health::None => Cell::new("-"),
         health => styled(health.name(), colour_of_health(health), page),
     };
-    let description = match (
-        component.description.as_str(),
-        sentence::detail(component, &page.clock),
-    ) {
+    let details: Vec<String> = sentence::detail(component, &page.clock)
+        .into_iter()
+        .chain(told.iter().filter_map(facts::words))
+        .collect();
+    let detail = (!details.is_empty()).then(|| details.join("; "));
+    let description = match (component.description.as_str(), detail) {
         ("", detail) => detail.unwrap_or_default(),
         (description, None) => description.to_owned(),
         (description, Some(detail)) => format!("{description} - {detail}"),

@@ -2,6 +2,7 @@
 
 use crate::render::checks;
 use crate::render::event;
+use crate::render::facts;
 use crate::render::quantity::{self, count, micros};
 use crate::render::sentence;
 use crate::render::table::{self, Cell, visible};
@@ -43,6 +44,7 @@ fn block(story: &Story, page: &Page) -> String {
     if let Some(next) = status.next_try_us {
         rows.add("next", format!("a try in {}", micros(next)));
     }
+    rows.all("tells", story.facts.iter().filter_map(facts::words));
     rows.all("runs", runs(story, page));
     let missing = one.dependencies.iter().filter(|one| !is_up(one));
     rows.all("needs", missing.map(neighbour));

@@ -9,7 +9,7 @@ use crate::output::dated::before_suffix;
 use crate::output::last_words::{Ends, last_words};
 use crate::platform::output::Capture;
 use crate::platform::{host, process};
-use crate::registry::check::{argv, stop_text};
+use crate::registry::check::{argv, notify_text, stop_text};
 use crate::registry::plan::ComponentPlan;
 use s7proto::event::{PastEnd, PastRun};
 use s7proto::explain::{ComponentInfo, Explanation, InfoReport, LastWords, Neighbour, Story, SupervisorInfo};
@@ -265,7 +265,7 @@ fn component_info(plan: &ComponentPlan) -> ComponentInfo {
         max_retries: plan.restart.max_retries,
         success_exit_codes: plan.restart.success.clone(),
         stop: stop_text(&plan.stop),
-        health: plan.health.as_ref().map(words),
+        health: health_or_notify(plan),
         depends_on: plan
             .depends_on
             .iter()
@@ -287,4 +287,19 @@ fn text(path: &Path) -> String {
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn health_or_notify(plan: &ComponentPlan) -> Option<String> {
+    let notify = plan
+        .notify
+        .as_ref()
+        .map(|notify| format!("ready {}", notify_text(notify)));
+    let all: Vec<String> = plan
+        .health
+        .as_ref()
+        .map(words)
+        .into_iter()
+        .chain(notify)
+        .collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }

@@ -93,6 +93,9 @@ impl Driver {
                 let record: String = words.map(|words| line::sealed(&words)).collect();
                 if self.host.adopt(run, started, record.into_bytes(), leads)? {
                     self.adopted(run, component, pid);
+                    if let Some(notify) = self.roster.plan(slot).and_then(|plan| plan.notify) {
+                        self.host.listen_again(run, notify.by);
+                    }
                     Fate::Lives {
                         pid,
                         asked: known.asked_ns.map(since_boot),
@@ -202,6 +205,7 @@ impl Driver {
             }
         }
         let capture = self.capture.clone();
+        let remove_unheard = self.host.unheard();
         // Their logs are on a disk. Nothing begins meanwhile, so no new pipe is taken for one that nobody knows.
         self.background.run(
             move || {
@@ -215,6 +219,7 @@ impl Driver {
                 if let Err(error) = capture.remove_strays() {
                     log::warn!("{error}");
                 }
+                remove_unheard();
                 Found::TakenUp
             },
             Found::TakenUp,

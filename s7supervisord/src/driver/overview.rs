@@ -2,8 +2,11 @@
 
 use super::Driver;
 use crate::machine::input::{RunId, Slot};
+use crate::machine::view::View;
+use crate::registry::plan::NotifyBy;
 use s7proto::overview::{ComponentFact, ComponentFacts, Overview, SupervisorFact};
 use s7proto::reply::Done;
+use s7proto::status::State;
 
 /// How much is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +75,36 @@ impl Driver {
             facts.extend(checks.into_iter().map(ComponentFact::Check));
         }
         facts.extend(self.memory_fact(run));
+        self.add_said(&mut facts, slot, &view);
         Some(facts)
+    }
+
+    /// What it says of itself.
+    fn add_said(&self, facts: &mut Vec<ComponentFact>, slot: Slot, view: &View) {
+        let notify = self.roster.plan(slot).and_then(|plan| plan.notify);
+        let said = self.host.said(RunId { slot, run: view.run });
+        let ready = said.is_some_and(|said| said.ready);
+        if let Some(notify) = notify
+            && view.state == State::Starting
+            && !ready
+        {
+            facts.push(ComponentFact::AwaitsNotice(match notify.by {
+                NotifyBy::Socket => "by sd_notify".to_owned(),
+                NotifyBy::Descriptor(number) => format!("by a newline on descriptor {number}"),
+            }));
+        }
+        let Some(said) = said else { return };
+        if !said.status.is_empty() {
+            facts.push(ComponentFact::Said(said.status.clone()));
+        }
+        if said.ignored > 0 {
+            facts.push(ComponentFact::NoticesIgnored(said.ignored));
+        }
+        // The rest is about a run that lives.
+        if view.pid.is_some() {
+            facts.extend(said.reloading.then_some(ComponentFact::Reloading));
+            facts.extend(said.stopping.then_some(ComponentFact::SaysItStops));
+            facts.extend(said.main_process.map(ComponentFact::MainProcess));
+        }
     }
 }

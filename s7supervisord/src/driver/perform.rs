@@ -101,6 +101,7 @@ impl Driver {
                         self.capture.search(&plan.id, &[]);
                         self.host.forget_component(&plan.id);
                     }
+                    self.host.forget_said(slot);
                     self.roster.forget(slot);
                 }
                 Effect::Halt => {

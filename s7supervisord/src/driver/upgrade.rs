@@ -7,7 +7,7 @@ use super::{Driver, End, Turn};
 use crate::control::call::Answer;
 use crate::machine::input::Command;
 use crate::platform::binary::{self, Binary};
-use crate::platform::{leftovers, process};
+use crate::platform::{Socket, leftovers, process};
 use crate::state::check;
 use crate::state::journal::{self, Journal};
 use s7proto::overview::SupervisorFact;
@@ -261,6 +261,12 @@ impl Driver {
             to: candidate.version.clone(),
         }));
         Some(candidate)
+    }
+
+    /// Where the runs tell of themselves, to be left open for the next image.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<&Socket> {
+        self.host.sockets()
     }
 
     /// The next image could not be executed: this one carries on after all.

@@ -184,10 +184,30 @@ fn component_text(component: &ComponentPlan) -> String {
 }
 
 fn ready_text(component: &ComponentPlan) -> String {
-    let Some(health) = &component.health else {
-        return format!("after {:?} alive", component.start_delay);
+    match (&component.notify, &component.health) {
+        (Some(notify), None) => notify_text(notify),
+        (Some(notify), Some(health)) => {
+            format!(
+                "{}, and {}",
+                notify_text(notify),
+                probe_text(health, component.start_delay)
+            )
+        }
+        (None, Some(health)) => probe_text(health, component.start_delay),
+        (None, None) => format!("after {:?} alive", component.start_delay),
+    }
+}
+
+/// How a component tells that it is ready, in a few words.
+pub(crate) fn notify_text(notify: &NotifyPlan) -> String {
+    let by = match notify.by {
+        NotifyBy::Socket => "when it says so by sd_notify".to_owned(),
+        NotifyBy::Descriptor(number) => format!("when it writes a newline to descriptor {number}"),
     };
-    probe_text(health, component.start_delay)
+    let watchdog = notify.watchdog.map_or_else(String::new, |span| {
+        format!(", and then a sign of life at least every {span:?}")
+    });
+    format!("{by}, for at most {:?}{watchdog}", notify.startup_timeout)
 }
 
 fn probe_text(health: &HealthPlan, start_delay: Duration) -> String {

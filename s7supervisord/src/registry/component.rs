@@ -1,6 +1,6 @@
 //! One component: a layer with everything in it resolved for one instance.
 
-mod checks;
+pub(super) mod checks;
 
 use super::diagnostic::{Finding, Span, shown};
 use super::elements::{Argument, CommandElement, HealthElement, StopElement};
@@ -81,6 +81,7 @@ impl Builder<'_> {
         let on_failure = layer.on_failure.as_ref();
         let on_failure = on_failure.and_then(|hook| self.hook(hook, reading, &mut programs));
         let triggers = settled_triggers(&layer.triggers, layer.dump.unwrap_or_default(), reading);
+        let notify = self.notify(reading);
         let file = self.folders.logs.resolve(&format!("{}.log", self.id)).ok()?;
         let run = RunPlan {
             program: program?,
@@ -110,7 +111,7 @@ impl Builder<'_> {
             stop: stop?,
             health,
             readiness,
-            notify: None,
+            notify,
             port,
             memory,
             on_failure,

@@ -1,6 +1,6 @@
 //! What a reload has to do: how two plans differ, component by component.
 
-use super::plan::{ComponentPlan, Plan};
+use super::plan::{ComponentPlan, NotifyPlan, Plan};
 use s7proto::name::ComponentName;
 use std::collections::HashMap;
 
@@ -114,6 +114,8 @@ fn compare(old: &ComponentPlan, new: &ComponentPlan) -> Option<Change> {
     } = run;
     let environment_differs =
         *inherit_environment != old.run.inherit_environment || *environment != old.run.environment;
+    let told = |plan: &Option<NotifyPlan>| plan.map(|notify| (notify.by, notify.watchdog));
+    let notify_differs = told(notify) != told(&old.notify);
     let mut fields = names([
         // The number of an instance is in its environment (S7_INSTANCE).
         ("instances", *instance_of != old.instance_of),
@@ -128,11 +130,8 @@ fn compare(old: &ComponentPlan, new: &ComponentPlan) -> Option<Change> {
         ("group", *group != old.run.group),
         ("umask", *umask != old.run.umask),
         ("limits", *limits != old.run.limits),
-        // Where it tells of itself is in its environment.
-        (
-            "notify",
-            notify.map(|notify| notify.by) != old.notify.map(|notify| notify.by),
-        ),
+        // Where and how often it tells of itself is in its environment.
+        ("notify", notify_differs),
     ]);
     let kind = match fields.is_empty() {
         true => ChangeKind::Live,
@@ -148,10 +147,7 @@ fn compare(old: &ComponentPlan, new: &ComponentPlan) -> Option<Change> {
         ("stop", *stop != old.stop),
         ("health", *health != old.health),
         ("readiness", *readiness != old.readiness),
-        (
-            "notify",
-            notify.map(|notify| notify.by) == old.notify.map(|notify| notify.by) && *notify != old.notify,
-        ),
+        ("notify", !notify_differs && *notify != old.notify),
         ("port", *port != old.port),
         ("memory", *memory != old.memory),
         ("onFailure", *on_failure != old.on_failure),

@@ -1,7 +1,7 @@
 //! What a run is made of, as one number: so that a daemon that finds a run of an earlier one knows whether the registry still
 //! says the same.
 
-use super::plan::{ComponentPlan, RunPlan};
+use super::plan::{ComponentPlan, NotifyBy, NotifyPlan, RunPlan};
 
 /// FNV-1a with 64 bits. The number is kept over daemons and versions, so neither it nor the order below may ever change.
 struct Sum(u64);
@@ -59,6 +59,15 @@ pub fn of(plan: &ComponentPlan) -> u64 {
     // The number of an instance is in its environment.
     if let Some((_, instance)) = &plan.instance_of {
         sum.add(&instance.to_string());
+    }
+    // So is where and how often it tells of itself.
+    if let Some(NotifyPlan { by, watchdog, .. }) = &plan.notify {
+        sum.add(&match by {
+            NotifyBy::Socket => "notify".to_owned(),
+            NotifyBy::Descriptor(number) => format!("notify {number}"),
+        });
+        let micros = watchdog.map_or(0, |span| span.as_micros());
+        sum.add(&micros.to_string());
     }
     sum.0
 }

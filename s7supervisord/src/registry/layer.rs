@@ -5,6 +5,7 @@ use super::elements::{
     Argument, HealthElement, StopElement, read_arguments, read_dump, read_executable, read_health,
     read_limit, read_stop,
 };
+use super::notify::{NotifyElement, read_notify};
 use super::paths::Os;
 use super::plan::{DropPlan, DumpPlan, LimitPlan, OnFull, RestartPolicy};
 use super::reactions::{HookElement, MemoryElement, TriggerElement, read_hook, read_memory, read_triggers};
@@ -58,6 +59,7 @@ pub(super) struct Layer {
     pub memory: MemoryElement,
     pub on_failure: Option<HookElement>,
     pub triggers: Vec<TriggerElement>,
+    pub notify: Option<NotifyElement>,
     pub max_size: Option<u64>,
     pub max_files: Option<u32>,
     pub max_days: Option<u32>,
@@ -68,7 +70,7 @@ pub(super) struct Layer {
 }
 
 /// The elements that a layer is read from.
-pub(super) const ELEMENTS: [&str; 32] = [
+pub(super) const ELEMENTS: [&str; 33] = [
     "description",
     "executable",
     "arguments",
@@ -89,6 +91,7 @@ pub(super) const ELEMENTS: [&str; 32] = [
     "memory",
     "onFailure",
     "match",
+    "notify",
     "log",
     "vmArguments",
     "classpath",
@@ -136,6 +139,7 @@ impl Layer {
         layer.memory = read_memory(element, reading);
         layer.on_failure = read_hook(element, reading);
         layer.triggers = read_triggers(element, reading);
+        layer.notify = read_notify(element, reading);
         layer.read_log(element, reading);
         layer.read_java(element, reading);
         layer
@@ -325,6 +329,7 @@ impl Layer {
         self.memory = self.memory.under(later.memory);
         over(&mut self.on_failure, &later.on_failure);
         self.triggers.extend_from_slice(&later.triggers);
+        over(&mut self.notify, &later.notify);
         over(&mut self.max_size, &later.max_size);
         over(&mut self.max_files, &later.max_files);
         over(&mut self.max_days, &later.max_days);

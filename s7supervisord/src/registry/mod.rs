@@ -16,6 +16,7 @@ pub mod kept;
 mod layer;
 mod load;
 mod neighbours;
+mod notify;
 mod paths;
 pub mod places;
 pub mod plan;
@@ -34,6 +35,7 @@ pub use load::{
     LoadFailure, LoadFailureKind, LoadOptions, Sources, failure, load, load_text, load_trusted,
     load_with_sources, profile_folder,
 };
+pub(crate) use notify::WATCHDOG;
 pub use paths::Os;
 pub use reactions::compile_trigger;
 

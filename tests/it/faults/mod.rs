@@ -22,7 +22,7 @@
 //! | 14 | killed from outside, or by the kernel for its memory | `a_kill_from_outside_is_told_as_a_crash_by_a_signal_and_made_good`, `a_component_that_the_kernel_ends_for_its_memory_is_spaced_as_any_crash_needs_root`, `only_a_kill_for_want_of_memory_counts_as_one`, `whom_the_kernel_has_killed_for_want_of_memory_is_in_its_log` |
 //! | 15 | dies between stop request and signal | `a_component_that_ends_while_it_is_stopped_stays_stopped` |
 //! | 16 | exits 0 or with an expected code | `what_follows_an_exit_is_what_the_policy_says` |
-//! | 17 | notifications from elsewhere, twice or late | not yet: components have no way to notify before there are health checks |
+//! | 17 | notifications from elsewhere, twice or late | `what_strangers_say_of_a_component_is_counted_and_changes_nothing`, `only_processes_of_its_own_tree_speak_for_a_component_and_only_of_these`, `what_is_said_after_a_stop_or_to_an_old_run_changes_nothing`, `rubbish_from_anybody_harms_neither_the_daemon_nor_the_component`, `descriptors_that_come_with_a_notification_are_closed`, `a_component_that_never_stops_talking_holds_nobody_up` |
 //! | 18 | health command hangs or forks | `a_command_that_hangs_is_gone_with_all_that_it_has_made_before_the_next_one`, `what_a_command_leaves_behind_is_gone_with_it`, `what_a_command_leaves_behind_in_another_session_is_gone_with_the_run` |
 //! | 19 | SIGKILL of the daemon | `no_kill_at_any_moment_under_load_costs_a_pid_or_a_line_or_leaves_a_second_copy`, `a_daemon_that_dies_anywhere_in_a_start_is_made_good`, `a_daemon_that_dies_anywhere_in_recording_is_made_good`, `a_daemon_that_dies_anywhere_in_a_stop_is_made_good`, `a_daemon_that_dies_anywhere_in_a_reload_is_made_good`, `a_daemon_that_dies_anywhere_in_a_rotation_is_made_good`, `a_daemon_that_dies_anywhere_in_taking_over_is_made_good`, `a_daemon_that_dies_anywhere_in_a_delegated_cgroup_is_made_good_needs_root`, `no_line_is_lost_or_doubled_when_the_daemon_is_killed` |
 //! | 20 | panic in one task | `what_a_panic_ends_depends_on_where_it_is` |
@@ -79,6 +79,7 @@ mod late_daemon;
 mod many_clients;
 mod many_deaths;
 mod no_processes;
+mod notices;
 mod permissions;
 mod pid_reuse;
 mod registry_broken;

@@ -6,6 +6,7 @@ mod environment;
 mod exit_policy;
 mod grace_period;
 mod left_over;
+mod notify;
 mod output;
 mod reload;
 mod start_order;

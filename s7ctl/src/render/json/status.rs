@@ -149,6 +149,21 @@ pub(super) struct Component {
     memory_hard_bytes: Option<u64>,
     /// Who sees to the hard limit.
     memory_hard_by: Option<&'static str>,
+    /// What it says of itself; null where it has nothing to say, or nobody listens.
+    said: Option<Said>,
+}
+
+#[derive(Serialize, Default)]
+struct Said {
+    /// What it is at.
+    status: Option<String>,
+    /// How it is to say that it is ready, where it has not.
+    awaited: Option<String>,
+    reloading: bool,
+    stopping: bool,
+    main_pid: Option<u32>,
+    /// What was not listened to.
+    ignored: u64,
 }
 
 /// How it is checked.
@@ -216,6 +231,7 @@ pub(super) fn component(
         memory_soft_bytes: None,
         memory_hard_bytes: None,
         memory_hard_by: None,
+        said: None,
     };
     for fact in facts.iter().flat_map(|of| &of.facts) {
         match fact {
@@ -232,9 +248,19 @@ pub(super) fn component(
                 shown.memory_hard_bytes = *hard;
                 shown.memory_hard_by = hard.map(|_| if *by_system { "system" } else { "sampling" });
             }
+            ComponentFact::Said(text) => said(&mut shown).status = Some(text.clone()),
+            ComponentFact::AwaitsNotice(how) => said(&mut shown).awaited = Some(how.clone()),
+            ComponentFact::Reloading => said(&mut shown).reloading = true,
+            ComponentFact::SaysItStops => said(&mut shown).stopping = true,
+            ComponentFact::MainProcess(pid) => said(&mut shown).main_pid = Some(*pid),
+            ComponentFact::NoticesIgnored(number) => said(&mut shown).ignored = *number,
         }
     }
     shown
+}
+
+fn said(component: &mut Component) -> &mut Said {
+    component.said.get_or_insert_default()
 }
 
 #[derive(Serialize)]

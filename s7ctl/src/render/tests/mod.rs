@@ -4,6 +4,7 @@ mod event;
 mod explain;
 mod operation;
 mod others;
+mod said;
 mod status;
 
 use crate::error::{CtlError, Kind};

@@ -350,6 +350,7 @@ fn status_as_json_has_the_shape_that_was_promised() {
                     "memory_soft_bytes": null,
                     "memory_hard_bytes": null,
                     "memory_hard_by": null,
+                    "said": null,
                 },
                 {
                     "id": "ps",
@@ -376,6 +377,7 @@ fn status_as_json_has_the_shape_that_was_promised() {
                     "memory_soft_bytes": null,
                     "memory_hard_bytes": null,
                     "memory_hard_by": null,
+                    "said": null,
                 },
             ],
             "error": null,

@@ -253,6 +253,13 @@ impl Tree {
         Some(maker)
     }
 
+    /// The kernel's number of it.
+    #[must_use]
+    pub fn number(&self) -> Option<u64> {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(&self.folder).ok().map(|about| about.ino())
+    }
+
     /// A descriptor by which a process can be created in it.
     ///
     /// # Errors

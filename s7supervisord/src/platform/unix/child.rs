@@ -24,6 +24,9 @@ pub struct Plan<'a> {
     pub null: c_int,
     /// Stays open in the component; -1 for none.
     pub lock: c_int,
+    /// Where it tells that it is ready, and as which descriptor; -1 for none.
+    pub notify: c_int,
+    pub notify_as: c_int,
     /// Of the daemon's descriptors only those below this one are copied.
     pub end: u32,
     /// Where the run's record is appended; -1 for none.
@@ -210,7 +213,7 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
         // Everything is close-on-exec already; this catches what a library may have opened otherwise. It is absent
         // before Linux 5.11, and then the first guard has to do.
         libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-        if plan.lock >= 0 && libc::fcntl(plan.lock, libc::F_SETFD, 0) < 0 {
+        if !keep_open(plan) {
             return 5;
         }
         for signal in Inherited::signals() {
@@ -226,6 +229,39 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
         fail_point(Point::ChildBeforeExec);
         libc::execve(plan.program, plan.argv, plan.envp);
         6
+    }
+}
+
+/// Leaves open what the component is to have: its lock, and where it tells that it is ready.
+///
+/// # Safety
+/// As for [`child_main`].
+unsafe fn keep_open(plan: &Plan<'_>) -> bool {
+    let mut lock = plan.lock;
+    // SAFETY: plain system calls on descriptors of this process.
+    unsafe {
+        if plan.notify_as >= 0 {
+            if lock == plan.notify_as {
+                // The component wants that number for something else.
+                lock = libc::fcntl(lock, libc::F_DUPFD, plan.notify_as + 1);
+                if lock < 0 {
+                    return false;
+                }
+            }
+            // A second one, which nobody knows of: as long as it is open a next daemon finds what was written.
+            if libc::fcntl(plan.notify, libc::F_DUPFD, plan.notify_as + 1) < 0 {
+                return false;
+            }
+            let given = if plan.notify == plan.notify_as {
+                libc::fcntl(plan.notify, libc::F_SETFD, 0)
+            } else {
+                libc::dup2(plan.notify, plan.notify_as)
+            };
+            if given < 0 {
+                return false;
+            }
+        }
+        lock < 0 || libc::fcntl(lock, libc::F_SETFD, 0) >= 0
     }
 }
 

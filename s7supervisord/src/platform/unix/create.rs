@@ -7,6 +7,7 @@ use super::clone::clone_vfork;
 use super::identity::{self, Identity};
 use super::inherited::Inherited;
 use super::launch::Launch;
+use super::notices::{Channel, NewChannel, descriptor_of};
 use super::output::{Capture, ChildOutput};
 use super::pidfd;
 use super::places::Place;
@@ -39,6 +40,8 @@ pub struct Creator {
     pub inherited: Inherited,
     /// Where the components' locks lie.
     pub locks: PathBuf,
+    /// Where runs tell of themselves.
+    pub runtime_dir: PathBuf,
     /// What a component is told as `S7_INSTANCE`.
     pub instance: String,
     /// Who the daemon is itself, once it was looked up.
@@ -66,6 +69,7 @@ pub struct Prepared {
     output: ChildOutput,
     lock: Option<File>,
     cgroup: Option<Tree>,
+    notify: Option<NewChannel>,
 }
 
 /// A new process.
@@ -78,6 +82,8 @@ pub struct Created {
     pub unrecorded: Option<String>,
     /// The cgroup that it lives in, if it has one of its own.
     pub cgroup: Option<Tree>,
+    /// Where it tells of itself, if it does.
+    pub channel: Option<Channel>,
 }
 
 /// A command beside a run.
@@ -126,8 +132,13 @@ impl Creator {
         }
         let in_haste = || self.hastened().contains(&run);
         let lock = super::locks::lock_for(&self.locks, &plan.id, &self.instance, &in_haste)?;
-        let launch = Launch::new(&plan, run.run, &identity, &self.instance, &tally)?;
         let owner = identity.differs.then_some((identity.uid, identity.gid));
+        let notify = Channel::of_run(&self.runtime_dir, &plan, run.run, owner)?;
+        let address = notify
+            .as_ref()
+            .filter(|made| made.given.is_none())
+            .map(|made| made.channel.path());
+        let launch = Launch::new(&plan, run.run, &identity, &self.instance, &tally, address)?;
         let output = self
             .capture
             .attach(&plan.id, run.run, owner, &plan.log)
@@ -142,6 +153,7 @@ impl Creator {
             output,
             lock,
             cgroup,
+            notify,
         })
     }
 
@@ -188,14 +200,17 @@ impl Creator {
             output,
             lock,
             cgroup,
+            notify,
         } = prepared;
-        let result = Place::with(Some(output.as_fd()), lock.as_ref().map(AsFd::as_fd))
+        let (channel, given) = notify.map_or((None, None), |made| (Some(made.channel), made.given));
+        let lent = (lock.as_ref().map(AsFd::as_fd), given.as_ref().map(AsFd::as_fd));
+        let result = Place::with(Some(output.as_fd()), lent.0, lent.1)
             .map_err(|error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), &error))
             .and_then(|place| {
-                let has_lock = lock.is_some();
+                let has = (lock.is_some(), given.is_some());
                 // What lies in the place is enough, and is let go of after the call.
-                drop((output, lock));
-                let given = (&place, has_lock, Some(&*self.journal));
+                drop((output, lock, given));
+                let given = (&place, has, Some(&*self.journal));
                 let created = self.clone_child(&launch, &identity, given, stack, &plan, cgroup.clone());
                 place.give_back();
                 created
@@ -208,7 +223,7 @@ impl Creator {
         if result.is_err() {
             self.journal.ended(&plan.id, run.run, &tally, None);
         }
-        result
+        result.map(|created| Created { channel, ..created })
     }
 
     /// Its output is nobody's, and it is no run: it has neither lock nor record.
@@ -219,10 +234,17 @@ impl Creator {
         stack: &mut Stack,
     ) -> Result<(u32, OwnedFd), SpawnFailure> {
         let identity = self.identity(plan)?;
-        let launch = Launch::new(plan, run.run, &identity, &self.instance, &Tally::default())?;
-        let place = Place::with(None, None)
+        let launch = Launch::new(plan, run.run, &identity, &self.instance, &Tally::default(), None)?;
+        let place = Place::with(None, None, None)
             .map_err(|error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), &error))?;
-        let created = self.clone_child(&launch, &identity, (&place, false, None), stack, plan, None);
+        let created = self.clone_child(
+            &launch,
+            &identity,
+            (&place, (false, false), None),
+            stack,
+            plan,
+            None,
+        );
         place.give_back();
         let Created { pid, pidfd, .. } = created?;
         Ok((pid, pidfd))
@@ -238,14 +260,21 @@ impl Creator {
     ) -> Result<Made, SpawnFailure> {
         let failed = |error: &io::Error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), error);
         let identity = self.identity(plan)?;
-        let launch = Launch::new(plan, run.run, &identity, &self.instance, &Tally::default())?;
+        let launch = Launch::new(plan, run.run, &identity, &self.instance, &Tally::default(), None)?;
         let (output, input) =
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(&error.into()))?;
         // The run may just be ending, and its cgroup with it; the command ends then too.
         let cgroup = cgroup.and_then(|cgroup| cgroup.below(ERRANDS).ok());
-        let place = Place::with(Some(input.as_fd()), None).map_err(|error| failed(&error))?;
+        let place = Place::with(Some(input.as_fd()), None, None).map_err(|error| failed(&error))?;
         drop(input);
-        let created = self.clone_child(&launch, &identity, (&place, false, None), stack, plan, cgroup);
+        let created = self.clone_child(
+            &launch,
+            &identity,
+            (&place, (false, false), None),
+            stack,
+            plan,
+            cgroup,
+        );
         place.give_back();
         let Created {
             pid, pidfd, cgroup, ..
@@ -262,7 +291,7 @@ impl Creator {
         &self,
         launch: &Launch,
         identity: &Identity,
-        (place, has_lock, journal): (&Place, bool, Option<&Journal>),
+        (place, (has_lock, has_notify), journal): (&Place, (bool, bool), Option<&Journal>),
         stack: &mut Stack,
         component: &ComponentPlan,
         cgroup: Option<Tree>,
@@ -281,6 +310,8 @@ impl Creator {
             output: place.output(),
             null: place.null(),
             lock: if has_lock { place.lock() } else { -1 },
+            notify: place.notify(),
+            notify_as: if has_notify { descriptor_of(component) } else { -1 },
             end: place.end(),
             journal: lent.as_ref().and_then(Lent::file).map_or(-1, AsRawFd::as_raw_fd),
             record: &launch.record,
@@ -319,6 +350,7 @@ impl Creator {
                 record: launch.record.line(),
                 unrecorded,
                 cgroup: cgroup.filter(|_| outside.is_none()),
+                channel: None,
             });
         };
         // The child has ended or is about to; nobody else may be left with its remains.

@@ -21,6 +21,8 @@ pub struct HandedOver {
     pub lock: Option<File>,
     /// Where clients connect.
     pub listener: Option<Socket>,
+    /// Where runs tell of themselves: what they have said since is in there.
+    pub notify: Vec<Socket>,
     /// The version before, where another binary was put in place of this one while components run.
     pub from: Option<String>,
 }
@@ -40,6 +42,7 @@ impl HandedOver {
             match name {
                 "lock" => handed.lock = open(value, FileType::RegularFile).map(File::from),
                 "listen" => handed.listener = open(value, FileType::Socket),
+                "notify" => handed.notify.extend(open(value, FileType::Socket)),
                 "from" => handed.from = Some(value.to_owned()),
                 // A later version may hand over more; what it is about is closed with the next execution.
                 _ => {}

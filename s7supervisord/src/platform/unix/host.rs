@@ -3,11 +3,13 @@
 use super::census::Orphans;
 pub use super::census::tree;
 use super::cgroup::{self, Tree};
+use super::handed::Socket;
 use super::held::{Command, Origin, Process};
 use super::inherited::Inherited;
 use super::leftovers::Leftovers;
 pub use super::measure::{Meter, Usage};
 use super::memory_kills::MemoryKills;
+use super::notices::Notices;
 use super::output::Capture;
 use super::recording::Recording;
 use super::spawner::{Order, Spawned, Spawner};
@@ -29,7 +31,7 @@ use s7proto::status::Exit;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -37,6 +39,7 @@ use tokio::sync::mpsc;
 mod adoption;
 mod asking;
 mod beside;
+mod hearing;
 mod trees;
 
 /// What the threads tell the core loop. At most a few lie in the queue for each run, since each is answered before the
@@ -72,6 +75,10 @@ pub struct Host {
     /// Runs that nobody waited for and of which nothing is left.
     gone: Vec<StartedRun>,
     memory_kills: MemoryKills,
+    notices: Notices,
+    /// Sockets of runs that are still to be adopted.
+    handed: Vec<Socket>,
+    runtime_dir: PathBuf,
 }
 
 impl Host {
@@ -139,6 +146,9 @@ impl Host {
             leftovers: None,
             gone: Vec::new(),
             memory_kills: MemoryKills::begin(),
+            notices: Notices::default(),
+            handed: Vec::new(),
+            runtime_dir: runtime_dir.to_owned(),
         })
     }
 
@@ -245,8 +255,9 @@ impl Host {
         for command in self.commands.values_mut().filter(|command| command.run == run) {
             command.kill();
         }
-        if let Some(cgroup) = process.cgroup {
-            self.spawner.submit(Order::Remove(cgroup));
+        let channel = self.notices.remove(run);
+        if process.cgroup.is_some() || channel.is_some() {
+            self.spawner.submit(Order::Remove(process.cgroup, channel));
         }
         // The record of the next run says it as well, and so does the note of a failure to create one.
         if !self.coming.contains(&run.slot) {
@@ -274,6 +285,7 @@ impl Host {
         tokio::select! {
             _ = self.told.recv_many(&mut facts, 256) => self.heard(facts),
             keys = self.watch.next() => self.deaths(&keys),
+            said = self.notices.next() => said,
             _ = self.children.recv() => {
                 // A run's first process is noticed by its descriptor; this is about everybody else.
                 if self.has_orphans() {
@@ -296,6 +308,7 @@ impl Host {
                     record,
                     unrecorded,
                     cgroup,
+                    channel,
                 }) => {
                     if let Some(why) = unrecorded {
                         self.recording.has_missed(run, &component, &why);
@@ -303,6 +316,9 @@ impl Host {
                     self.coming.remove(&run.slot);
                     self.spawner.is_over(run);
                     self.add(run, component, (pid, Some(pidfd)), Origin::Own, (record, cgroup));
+                    if let Some(channel) = channel {
+                        self.listen(run, channel);
+                    }
                     (run, Event::Spawned { pid })
                 }
                 Told::Spawned(Spawned::Unrecorded(why)) => {
@@ -403,6 +419,8 @@ impl Host {
             let Some(process) = self.runs.get_mut(&run) else {
                 continue;
             };
+            // What it has said last is heard first.
+            events.extend(self.notices.last_words(run));
             process.ended = true;
             let exit = process.exit();
             if process.ran_out_of_memory() {

@@ -8,6 +8,7 @@ use s7proto::status::{SpawnFailure, SpawnStage};
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString, c_char, c_int};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 /// The search path of a component where the daemon has none itself: the one of a Debian or Red Hat login as root.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -36,13 +37,15 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Prepares run number `run` of `plan` as `identity`, under the supervisor `instance`.
+    /// Prepares run number `run` of `plan` as `identity`, under the supervisor `instance`. `notify` is the address of the socket
+    /// where it tells of itself, if it does.
     pub fn new(
         plan: &ComponentPlan,
         run: u64,
         identity: &Identity,
         instance: &str,
         tally: &Tally,
+        notify: Option<&Path>,
     ) -> Result<Self, SpawnFailure> {
         let program = c_string(plan.run.program.as_os_str().as_bytes(), "the program's path")?;
         let argv = std::iter::once(Ok(program.clone()))
@@ -53,7 +56,9 @@ impl Launch {
                     .map(|text| c_string(text.as_bytes(), "an argument")),
             )
             .collect::<Result<_, _>>()?;
-        let envp = environment(plan, run, identity, instance)
+        let mut variables = environment(plan, run, identity, instance);
+        variables.extend(notify.into_iter().flat_map(|path| notify_variables(plan, path)));
+        let envp = variables
             .into_iter()
             .map(|(name, value)| {
                 let mut pair = name.into_vec();
@@ -152,6 +157,14 @@ fn environment(
             .map(|(name, value)| (name.into(), value.into())),
     );
     variables
+}
+
+/// Where and how often it tells of itself, as sd_notify(3) and sd_watchdog_enabled(3) look for it. There is no `WATCHDOG_PID`: any
+/// process of the run may give its signs of life.
+fn notify_variables(plan: &ComponentPlan, path: &Path) -> impl Iterator<Item = (OsString, OsString)> {
+    let watchdog = plan.notify.and_then(|notify| notify.watchdog);
+    let watchdog = watchdog.map(|span| ("WATCHDOG_USEC".into(), span.as_micros().to_string().into()));
+    std::iter::once(("NOTIFY_SOCKET".into(), path.as_os_str().to_owned())).chain(watchdog)
 }
 
 fn limit(limit: &LimitPlan) -> (c_int, libc::rlimit64) {

@@ -25,6 +25,7 @@ mod locks;
 pub mod log_file;
 mod measure;
 mod memory_kills;
+mod notices;
 mod owners;
 mod pace;
 mod pidfd;

@@ -118,12 +118,26 @@ fn exit_by_info(pidfd: BorrowedFd<'_>) -> Option<Exit> {
     (asked == 0 && info.mask & INFO_EXIT != 0).then(|| exit_of_wait(info.exit_code))
 }
 
-/// From `/proc/<pid>/stat`: the state is field 3, the wait status field 52 (proc(5)), which root and the own user can read.
-fn exit_of_remains(pidfd: BorrowedFd<'_>, pid: u32) -> Option<Exit> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // The number was its own when this was read, since it is not reaped even now.
-    // SAFETY: a plain system call; signal 0 only asks whether the process is there.
-    let there = unsafe {
+/// `PIDFD_INFO_CGROUPID`: the number of its cgroup is wanted, and is there (Linux 6.13).
+const INFO_CGROUP: u64 = 1 << 2;
+
+/// The number of the cgroup (v2) that a process lives in, or was in when it was reaped (Linux 6.15).
+#[must_use]
+pub fn cgroup(pidfd: BorrowedFd<'_>) -> Option<u64> {
+    let mut info = Info {
+        mask: INFO_CGROUP | INFO_EXIT,
+        ..Info::default()
+    };
+    // SAFETY: as in `exit_by_info`.
+    let asked = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO, &raw mut info) };
+    (asked == 0 && info.mask & INFO_CGROUP != 0).then_some(info.cgroup)
+}
+
+/// Whether it is there, as long as nobody has reaped it: until then its number is its own.
+#[must_use]
+pub fn is_there(pidfd: BorrowedFd<'_>) -> bool {
+    // SAFETY: a plain system call; signal 0 only asks.
+    let asked = unsafe {
         libc::syscall(
             libc::SYS_pidfd_send_signal,
             pidfd.as_raw_fd(),
@@ -132,7 +146,15 @@ fn exit_of_remains(pidfd: BorrowedFd<'_>, pid: u32) -> Option<Exit> {
             0,
         )
     };
-    if there != 0 {
+    // Who must not be signalled is there.
+    asked == 0 || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+}
+
+/// From `/proc/<pid>/stat`: the state is field 3, the wait status field 52 (proc(5)), which root and the own user can read.
+fn exit_of_remains(pidfd: BorrowedFd<'_>, pid: u32) -> Option<Exit> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The number was its own when this was read, since it is not reaped even now.
+    if !is_there(pidfd) {
         return None;
     }
     let after_name = stat.iter().rposition(|byte| *byte == b')')? + 2;

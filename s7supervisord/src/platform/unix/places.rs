@@ -26,6 +26,8 @@ pub struct Place {
     output: OwnedFd,
     /// Stays open in the component; `/dev/null` while there is no child.
     lock: OwnedFd,
+    /// Where it tells that it is ready; `/dev/null` while there is no child, or it tells otherwise.
+    notify: OwnedFd,
 }
 
 impl Place {
@@ -35,6 +37,7 @@ impl Place {
         Ok(Self {
             output: rustix::io::fcntl_dupfd_cloexec(&null, 0)?,
             lock: rustix::io::fcntl_dupfd_cloexec(&null, 0)?,
+            notify: rustix::io::fcntl_dupfd_cloexec(&null, 0)?,
             null,
         })
     }
@@ -43,10 +46,14 @@ impl Place {
     ///
     /// # Errors
     /// All are in use, and there are no descriptors left for another one.
-    pub fn with(output: Option<BorrowedFd<'_>>, lock: Option<BorrowedFd<'_>>) -> io::Result<Self> {
+    pub fn with(
+        output: Option<BorrowedFd<'_>>,
+        lock: Option<BorrowedFd<'_>>,
+        notify: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Self> {
         let free = free().pop();
         let mut place = free.map_or_else(Self::new, Ok)?;
-        let laid = place.lay(output, lock);
+        let laid = place.lay(output, lock, notify);
         if let Err(error) = laid {
             place.give_back();
             return Err(error);
@@ -54,21 +61,35 @@ impl Place {
         Ok(place)
     }
 
-    fn lay(&mut self, output: Option<BorrowedFd<'_>>, lock: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    fn lay(
+        &mut self,
+        output: Option<BorrowedFd<'_>>,
+        lock: Option<BorrowedFd<'_>>,
+        notify: Option<BorrowedFd<'_>>,
+    ) -> io::Result<()> {
         if let Some(output) = output {
             rustix::io::dup3(output, &mut self.output, DupFlags::CLOEXEC)?;
         }
         if let Some(lock) = lock {
             rustix::io::dup3(lock, &mut self.lock, DupFlags::CLOEXEC)?;
         }
+        if let Some(notify) = notify {
+            rustix::io::dup3(notify, &mut self.notify, DupFlags::CLOEXEC)?;
+        }
         Ok(())
     }
 
     /// Lets go of what was laid down: as long as it lies there, an output pipe has a writer and a lock is held.
     pub fn give_back(mut self) {
-        let Self { null, output, lock } = &mut self;
-        let cleared = rustix::io::dup3(null.as_fd(), output, DupFlags::CLOEXEC)
-            .and_then(|()| rustix::io::dup3(null.as_fd(), lock, DupFlags::CLOEXEC));
+        let Self {
+            null,
+            output,
+            lock,
+            notify,
+        } = &mut self;
+        let cleared = [output, lock, notify]
+            .into_iter()
+            .try_for_each(|place| rustix::io::dup3(null.as_fd(), place, DupFlags::CLOEXEC));
         let mut free = free();
         // The kept ones are the lowest, because they were the first. One that can't be cleared is closed, which clears it.
         if cleared.is_ok() && free.len() < KEPT {
@@ -92,9 +113,14 @@ impl Place {
         self.lock.as_raw_fd()
     }
 
+    /// Where it tells that it is ready.
+    pub fn notify(&self) -> RawFd {
+        self.notify.as_raw_fd()
+    }
+
     /// The lowest descriptor that a child with this place doesn't need.
     pub fn end(&self) -> u32 {
-        let last = self.null().max(self.output()).max(self.lock());
+        let last = self.null().max(self.output()).max(self.lock()).max(self.notify());
         u32::try_from(last).unwrap_or(0) + 1
     }
 }

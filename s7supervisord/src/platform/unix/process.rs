@@ -172,9 +172,13 @@ pub fn can_begin_anew() -> bool {
     true
 }
 
+/// Sockets of runs that the next image gets: it is told of them in one variable, which may have 128 KiB (execve(2)). The others
+/// are made anew.
+const NOTIFY_SOCKETS: usize = 4096;
+
 /// Executes `binary` in place of this program: in the same process, with the same arguments. The next image gets the lock and
-/// the listening socket, and `from`, this version, where components run on meanwhile. Comes back only if that fails, and then
-/// everything is as it was.
+/// the listening socket, those where runs tell of themselves (`notify`), and `from`, this version, where components run on
+/// meanwhile. Comes back only if that fails, and then everything is as it was.
 ///
 /// # Errors
 /// The binary can't be executed.
@@ -183,10 +187,13 @@ pub fn begin_anew(
     binary: &Binary,
     lock: &File,
     listener: Option<&Socket>,
+    notify: &[&Socket],
     from: Option<&str>,
 ) -> io::Result<Infallible> {
     let mut open = vec![("lock", lock.as_fd())];
     open.extend(listener.map(|listener| ("listen", listener.as_fd())));
+    let notify = notify.iter().take(NOTIFY_SOCKETS);
+    open.extend(notify.map(|socket| ("notify", socket.as_fd())));
     let handing = Handing::open(open)?;
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_else(|| binary.path().into());

@@ -5,6 +5,7 @@ use super::cgroup::Tree;
 pub use super::create::Made;
 use super::create::{Created, Creator, Prepared, Stack};
 use super::inherited::Inherited;
+use super::notices::Channel;
 use super::output::Capture;
 use super::turns::{Job, Turns};
 use crate::failpoint::{self, Point};
@@ -67,8 +68,8 @@ pub enum Order {
     },
     /// The component has left the registry: remove its lock.
     Forget(ComponentName),
-    /// A run is over, tree and all: remove its cgroup.
-    Remove(Tree),
+    /// A run is over, tree and all: remove its cgroup, and where it told of itself.
+    Remove(Option<Tree>, Option<Channel>),
     /// Put this into the record, given by its words.
     Note(String),
     /// Begin the record again, which could not be written, and put these lines into it.
@@ -93,6 +94,8 @@ pub enum Spawned {
         unrecorded: Option<String>,
         /// The cgroup of its own that it lives in, if so.
         cgroup: Option<Tree>,
+        /// Where it tells of itself, if it does.
+        channel: Option<Channel>,
     },
     /// The command that asks a run to stop runs, or why it doesn't.
     Asking {
@@ -175,6 +178,7 @@ impl Spawner {
             journal,
             inherited,
             locks,
+            runtime_dir: runtime_dir.to_owned(),
             instance,
             own: OnceLock::new(),
             hastened: Mutex::default(),
@@ -233,7 +237,7 @@ impl Spawner {
                 made: Err(failure),
             }),
             Order::EndErrand { number, .. } => (self.shared.done)(Spawned::ErrandKilled(number)),
-            Order::Note(_) | Order::RecordAgain(_) | Order::Forget(_) | Order::Remove(_) => {}
+            Order::Note(_) | Order::RecordAgain(_) | Order::Forget(_) | Order::Remove(..) => {}
         }
     }
 
@@ -341,8 +345,11 @@ impl Shared {
             Order::Forget(component) => {
                 let _ = std::fs::remove_file(self.creator.locks.join(component.as_str()));
             }
-            Order::Remove(cgroup) => {
-                if let Err(error) = cgroup.end() {
+            Order::Remove(cgroup, channel) => {
+                drop(channel);
+                if let Some(cgroup) = cgroup
+                    && let Err(error) = cgroup.end()
+                {
                     log::warn!("removing {cgroup}: {error}; it is tried again when the supervisor ends");
                 }
             }
@@ -409,6 +416,7 @@ impl Shared {
                 record,
                 unrecorded,
                 cgroup,
+                channel,
             }) => Spawned::Yes {
                 run,
                 component,
@@ -417,6 +425,7 @@ impl Shared {
                 record,
                 unrecorded,
                 cgroup,
+                channel,
             },
             Err(failure) => Spawned::No { run, failure },
         }

@@ -41,6 +41,16 @@ impl Watch {
         )?)
     }
 
+    /// Has what was reported once reported again.
+    ///
+    /// # Errors
+    /// It isn't in the set.
+    pub fn again(&self, descriptor: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
+        let data = epoll::EventData::new_u64(key);
+        Ok(epoll::modify(self.set.get_ref(), descriptor, data, flags)?)
+    }
+
     /// Takes a pidfd out.
     pub fn remove(&self, pidfd: BorrowedFd<'_>) {
         // It is gone with its last descriptor in any case.

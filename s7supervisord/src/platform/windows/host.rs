@@ -2,9 +2,10 @@
 
 use super::beside::{Beside, Errand};
 use super::output::Capture;
-use super::process::{Inherited, unsupported};
-use crate::machine::input::{Event, RunId};
-use crate::registry::plan::ComponentPlan;
+use super::process::{Inherited, Socket, unsupported};
+use crate::machine::input::{Event, RunId, Slot};
+use crate::notification::SaidSoFar;
+use crate::registry::plan::{ComponentPlan, NotifyBy};
 use crate::state::journal::Journal;
 use crate::state::known::{StartedRun, Stays, Tally};
 use s7proto::name::ComponentName;
@@ -150,6 +151,40 @@ impl Host {
     /// Ends all of them.
     pub fn end_errands(&mut self) {
         match self.0 {}
+    }
+
+    /// The sockets of runs that an image before this one has left open for it.
+    pub fn take_sockets(&mut self, _handed: Vec<Socket>) {
+        match self.0 {}
+    }
+
+    /// The sockets of all runs.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<&Socket> {
+        match self.0 {}
+    }
+
+    /// Goes on listening to an adopted run.
+    pub fn listen_again(&mut self, _run: RunId, _by: NotifyBy) {
+        match self.0 {}
+    }
+
+    /// What a run has said of itself.
+    #[must_use]
+    pub fn said(&self, _run: RunId) -> Option<&SaidSoFar> {
+        match self.0 {}
+    }
+
+    /// The component is gone.
+    pub fn forget_said(&mut self, _slot: Slot) {
+        match self.0 {}
+    }
+
+    /// Removes where runs of earlier daemons told of themselves.
+    pub fn unheard(&mut self) -> impl FnOnce() + Send + 'static {
+        match self.0 {}
+        #[expect(unreachable_code, reason = "names the type that the signature promises")]
+        || ()
     }
 
     /// Notes that a run has become ready.

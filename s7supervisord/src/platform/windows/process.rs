@@ -132,6 +132,7 @@ pub fn begin_anew(
     _binary: &Binary,
     _lock: &File,
     _listener: Option<&Socket>,
+    _notify: &[&Socket],
     _from: Option<&str>,
 ) -> io::Result<Infallible> {
     Err(unsupported("beginning anew in the same process"))
@@ -147,6 +148,8 @@ pub struct HandedOver {
     pub lock: Option<File>,
     /// Where clients connect.
     pub listener: Option<Socket>,
+    /// Where runs tell of themselves.
+    pub notify: Vec<Socket>,
     /// The version before.
     pub from: Option<String>,
 }

@@ -101,6 +101,7 @@ fn component_json(component: &ComponentPlan) -> Value {
         "stop": stop_json(&component.stop),
         "health": component.health.as_ref().map(health_json),
         "readiness": component.readiness.as_ref().map(health_json),
+        "notify": component.notify.as_ref().map(notify_json),
         "memory": {"soft_bytes": component.memory.soft, "hard_bytes": component.memory.hard},
         "on_failure": component.on_failure.as_ref().map(hook_json),
         "matches": component.triggers.iter().map(trigger_json).collect::<Vec<_>>(),
@@ -127,6 +128,19 @@ fn stop_json(stop: &StopPlan) -> Value {
             json!({"method": "command", "command": argv(program, arguments)})
         }
     }
+}
+
+fn notify_json(notify: &NotifyPlan) -> Value {
+    let (kind, descriptor) = match notify.by {
+        NotifyBy::Socket => ("systemd", None),
+        NotifyBy::Descriptor(number) => ("descriptor", Some(number)),
+    };
+    json!({
+        "type": kind,
+        "descriptor": descriptor,
+        "startup_timeout_seconds": seconds(notify.startup_timeout),
+        "watchdog_seconds": notify.watchdog.map(seconds),
+    })
 }
 
 fn health_json(health: &HealthPlan) -> Value {

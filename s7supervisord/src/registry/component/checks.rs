@@ -14,7 +14,7 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 const PROBE_FAILURES: u32 = 3;
 const PROBE_SUCCESSES: u32 = 1;
-const STARTUP_TIMEOUT: Duration = Duration::from_secs(300);
+pub(in crate::registry) const STARTUP_TIMEOUT: Duration = Duration::from_secs(300);
 /// A command that tells somebody of a failure, or collects what is needed to find its cause.
 const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 

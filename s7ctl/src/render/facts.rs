@@ -1,0 +1,25 @@
+//! The facts about a component that stand beside its state, in words.
+
+use crate::render::quantity::count;
+use s7proto::overview::ComponentFact;
+
+/// What is worth a few words on the line of a component; `None` for what only programs want to know.
+#[must_use]
+pub fn words(fact: &ComponentFact) -> Option<String> {
+    Some(match fact {
+        ComponentFact::Said(text) => format!("says: {text}"),
+        ComponentFact::AwaitsNotice(how) => format!("has not said yet that it is ready, {how}"),
+        ComponentFact::Reloading => "reads its settings anew".to_owned(),
+        ComponentFact::SaysItStops => "is about to end, as it says".to_owned(),
+        ComponentFact::MainProcess(pid) => format!("goes on in process {pid}, as it says"),
+        ComponentFact::NoticesIgnored(number) => {
+            let what = count(*number, "notification was", "notifications were");
+            format!("{what} not listened to, see the supervisor's log")
+        }
+        ComponentFact::Adopted
+        | ComponentFact::Containment(_)
+        | ComponentFact::PipeBytes(_)
+        | ComponentFact::Check(_)
+        | ComponentFact::MemoryLimits { .. } => return None,
+    })
+}
