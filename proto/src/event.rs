@@ -122,6 +122,26 @@ pub enum Happening {
         /// Such lines since the last one that was told, this one included.
         times: u64,
     },
+    /// A run was asked for a dump of itself and has written one into its output. Since 1.2.
+    Dumped {
+        /// Which.
+        run: u64,
+        /// The file.
+        file: String,
+        /// Where it begins, in bytes from the file's beginning.
+        from: u64,
+        /// Where it ends.
+        to: u64,
+        /// Why it was asked.
+        why: DumpReason,
+    },
+    /// What a run has left behind when it ended. Since 1.2.
+    Found {
+        /// Which.
+        run: u64,
+        /// What; at least one thing.
+        remains: Vec<Remains>,
+    },
 }
 
 /// What follows from a line of output. Variants are only ever appended.
@@ -143,6 +163,52 @@ impl MatchAction {
             Self::Restart => "restart",
             Self::Dump => "dump",
             Self::Event => "event",
+        }
+    }
+}
+
+/// Why a run is asked for a dump of itself. Variants are only ever appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DumpReason {
+    /// Somebody has asked for it.
+    AskedBy(Actor),
+    /// It did not stop in time and is to be killed.
+    StopTimeout,
+    /// It no longer answers and is to be stopped.
+    Hung,
+    /// A line of its output says so.
+    Output,
+}
+
+/// Something that a run has left behind. Variants are only ever appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Remains {
+    /// Its Java ran out of memory and ended it: the line that says so.
+    OutOfJavaMemory(String),
+    /// The contents of its Java heap.
+    HeapDump {
+        /// The file.
+        file: String,
+        /// How long it is, in bytes.
+        bytes: u64,
+    },
+    /// What its Java says of its own crash (`hs_err`).
+    ErrorReport {
+        /// The file.
+        file: String,
+        /// How long it is, in bytes.
+        bytes: u64,
+    },
+}
+
+/// `a heap dump, /s7/temp/heap-ps/java_pid4121.hprof (1024 bytes)`: the same words in the daemon's log and in what the
+/// client says.
+impl std::fmt::Display for Remains {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::OutOfJavaMemory(line) => write!(f, "its Java ran out of memory (\"{line}\")"),
+            Self::HeapDump { file, bytes } => write!(f, "a heap dump, {file} ({bytes} bytes)"),
+            Self::ErrorReport { file, bytes } => write!(f, "a report of its crash, {file} ({bytes} bytes)"),
         }
     }
 }

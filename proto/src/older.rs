@@ -2,10 +2,10 @@
 //!
 //! An unknown variant makes a whole message unreadable, so a newer one is replaced by what comes nearest, or left out.
 
-use crate::event::{Event, Happening};
+use crate::event::{Event, Happening, PastEnd};
 use crate::refusal::{Permission, Refusal};
 use crate::reply::{Done, Notice, Outcome, Part, Response};
-use crate::status::{EndCause, ExitReport, StatusReport};
+use crate::status::{EndCause, ExitReport, Reason, SpawnFailure, SpawnStage, StatusReport};
 
 /// `response` as a client of this minor can read it; `None` for a notice that has nothing to say to it.
 #[must_use]
@@ -58,9 +58,13 @@ fn done_before_2(done: Done) -> Option<Done> {
                 if let Some(exit) = &mut one.status.last_exit {
                     exit_before_2(exit);
                 }
+                if let Some(reason) = &mut one.status.reason {
+                    reason_before_2(reason);
+                }
                 for past in &mut one.past {
-                    if let crate::event::PastEnd::Exited(exit) = &mut past.end {
-                        exit_before_2(exit);
+                    match &mut past.end {
+                        PastEnd::Exited(exit) => exit_before_2(exit),
+                        PastEnd::NotSpawned(failure) => spawn_before_2(failure),
                     }
                 }
                 one.events = one.events.drain(..).filter_map(event_before_2).collect();
@@ -71,19 +75,30 @@ fn done_before_2(done: Done) -> Option<Done> {
         other @ (Done::Logs(_) | Done::Check(_) | Done::Version(_) | Done::Info(_) | Done::StreamEnded) => {
             other
         }
-        Done::Overview(_) | Done::Upgrading { .. } | Done::Story(_) => return None,
+        Done::Overview(_) | Done::Upgrading { .. } | Done::Story(_) | Done::Dumped(_) => return None,
         // It would hear the same when the daemon ends.
         Done::HandedOver | Done::OutputHandedOver(_) => Done::StreamEnded,
     })
 }
 
 fn report_before_2(report: &mut StatusReport) {
-    for exit in report
-        .components
-        .iter_mut()
-        .filter_map(|one| one.last_exit.as_mut())
-    {
-        exit_before_2(exit);
+    for component in &mut report.components {
+        component.last_exit.iter_mut().for_each(exit_before_2);
+        component.reason.iter_mut().for_each(reason_before_2);
+    }
+}
+
+fn reason_before_2(reason: &mut Reason) {
+    if let Reason::SpawnFailed(failure) = reason {
+        spawn_before_2(failure);
+    }
+}
+
+fn spawn_before_2(failure: &mut SpawnFailure) {
+    if failure.stage == SpawnStage::CheckingPort {
+        failure.stage = SpawnStage::Executing;
+        let port = std::mem::take(&mut failure.subject);
+        failure.cause = format!("port {port}: {}", failure.cause);
     }
 }
 
@@ -114,6 +129,10 @@ fn part_before_2(mut part: Part) -> Part {
             exit_before_2(&mut exit);
             Outcome::FailedRun(exit)
         }
+        Outcome::FailedSpawn(mut failure) => {
+            spawn_before_2(&mut failure);
+            Outcome::FailedSpawn(failure)
+        }
         Outcome::Refused(refusal) => Outcome::Refused(refusal_before_2(refusal)),
         other => other,
     };
@@ -124,10 +143,15 @@ fn event_before_2(mut event: Event) -> Option<Event> {
     match &mut event.what {
         Happening::Ended { report, .. } => exit_before_2(report),
         Happening::Unresponsive { .. } => event.what = Happening::Health(false),
+        Happening::Entered {
+            reason: Some(reason), ..
+        } => reason_before_2(reason),
         Happening::Adopted { .. }
         | Happening::TookOver { .. }
         | Happening::RegistryStale { .. }
-        | Happening::Matched { .. } => return None,
+        | Happening::Matched { .. }
+        | Happening::Dumped { .. }
+        | Happening::Found { .. } => return None,
         _ => {}
     }
     Some(event)

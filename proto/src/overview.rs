@@ -89,6 +89,8 @@ pub enum ComponentFact {
     MainProcess(u32),
     /// Notifications of its latest run that were not listened to: sent by processes that aren't its own, or unreadable.
     NoticesIgnored(u64),
+    /// A debugger may hold it up, so it is not restarted when its health checks fail.
+    Debugged,
 }
 
 /// One kind of check.

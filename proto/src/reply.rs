@@ -109,6 +109,43 @@ pub enum Done {
     OutputHandedOver(Vec<LogPosition>),
     /// To `Story`, by tier, then in the order of the registry. Since 1.2.
     Story(Vec<Story>),
+    /// To `Dump`, by tier, then in the order of the registry. Since 1.2.
+    Dumped(Vec<DumpReport>),
+}
+
+/// What came of asking one component for a dump of itself. Since 1.2.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DumpReport {
+    /// Which component.
+    pub component: ComponentName,
+    /// What came of it.
+    pub outcome: DumpOutcome,
+}
+
+/// See [`DumpReport`]. Variants are only ever appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DumpOutcome {
+    /// It was asked, and has written something.
+    Written {
+        /// The run that was asked.
+        run: RunInfo,
+        /// The file of its output.
+        file: String,
+        /// Where the dump begins in it, in bytes.
+        from: u64,
+        /// Where it ends.
+        to: u64,
+        /// What lies between, as much of it as fits in a reply, from the beginning.
+        bytes: Vec<u8>,
+    },
+    /// It was asked, and has written nothing within so many microseconds.
+    Silent(u64),
+    /// The registry doesn't say that it writes one when it is asked, and the signal may end it.
+    NotConfigured,
+    /// There is no process.
+    NotRunning,
+    /// It could not be done, for this reason.
+    Failed(String),
 }
 
 /// What became of one component in an operation.

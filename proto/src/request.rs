@@ -59,7 +59,8 @@ impl Request {
             | Self::LogsFrom { .. }
             | Self::Upgrade { .. }
             | Self::FollowFrom(_)
-            | Self::Story(_) => 2,
+            | Self::Story(_)
+            | Self::Dump(_) => 2,
         }
     }
 }
@@ -158,6 +159,8 @@ pub enum Request {
     FollowFrom(Vec<LogPosition>),
     /// As `Why`, with everything else there is to know. Since 1.2.
     Story(Selection),
+    /// Ask the components for a dump of themselves (a JVM's threads), which they write into their output. Since 1.2.
+    Dump(Selection),
 }
 
 /// A point in a component's output.

@@ -168,6 +168,8 @@ pub enum SpawnStage {
     ConnectingOutput,
     /// Executing the program.
     Executing,
+    /// Looking whether somebody else listens on its port. Since 1.2.
+    CheckingPort,
 }
 
 /// A start that did not come to a running program.
@@ -200,6 +202,7 @@ impl SpawnStage {
             Self::ChangingDirectory => ("changing directory", " to"),
             Self::ConnectingOutput => ("connecting its output", " to"),
             Self::Executing => ("executing", ""),
+            Self::CheckingPort => ("checking port", ""),
         }
     }
 }

@@ -58,6 +58,8 @@ pub enum Verb {
     Wait(WaitArgs),
     /// Send a signal to the first process of components
     Signal(SignalArgs),
+    /// Ask components for a dump of themselves (the threads of a JVM) and show it
+    Dump(DumpArgs),
     /// Load the registry anew and apply what changed
     Reload(ReloadArgs),
     /// Say why components are as they are; without any, of all that are not as they should be
@@ -179,6 +181,7 @@ impl Verb {
             | Self::Info(of) => &of.components,
             Self::Wait(args) => &args.targets.components,
             Self::Signal(args) => &args.components,
+            Self::Dump(args) => &args.components,
             Self::Logs(args) => &args.targets.components,
             Self::Events(args) => &args.targets.components,
             Self::Reload(_) | Self::Check(_) | Self::Upgrade(_) | Self::Shutdown | Self::Version => &[],
@@ -235,6 +238,14 @@ pub struct SignalArgs {
     #[arg(value_name = "SIGNAL")]
     pub signal: Signal,
     /// To whom: components, patterns in quotes, or "all"
+    #[arg(value_name = "COMPONENT", required = true)]
+    pub components: Vec<Target>,
+}
+
+/// Options of `dump`.
+#[derive(Debug, Clone, Args)]
+pub struct DumpArgs {
+    /// Whom: components, patterns in quotes, or "all"
     #[arg(value_name = "COMPONENT", required = true)]
     pub components: Vec<Target>,
 }

@@ -30,6 +30,7 @@ fn added(request: &Request) -> Option<&'static str> {
         Request::Overview(_) => Some("the long status"),
         Request::LogsFrom { .. } => Some("logs --since"),
         Request::Upgrade { .. } => Some("upgrade"),
+        Request::Dump(_) => Some("dump"),
         Request::FollowFrom(_) => Some("going on with logs -f"),
         Request::Status(which)
         | Request::Start(which)

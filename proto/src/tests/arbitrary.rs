@@ -100,6 +100,7 @@ pub fn spawn_failure() -> impl Strategy<Value = SpawnFailure> {
         SpawnStage::ChangingDirectory,
         SpawnStage::ConnectingOutput,
         SpawnStage::Executing,
+        SpawnStage::CheckingPort,
     ]);
     (stage, text(), of(any::<i32>()), text(), any::<bool>()).prop_map(
         |(stage, subject, os_error, cause, host_fault)| SpawnFailure {

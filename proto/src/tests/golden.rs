@@ -2,7 +2,7 @@
 
 use super::samples::{requests, responses};
 use crate::codec::{Message, encode};
-use crate::event::{Happening, MatchAction, PastEnd};
+use crate::event::{DumpReason, Happening, MatchAction, PastEnd, Remains};
 use crate::frame;
 use crate::hello::Hello;
 use crate::overview::{CheckKind, CheckVerdict, ComponentFact, SupervisorFact};
@@ -103,7 +103,7 @@ variants!(request, Request,
     Request::Signal { .. } => "Signal", Request::Wait { .. } => "Wait", Request::Follow { .. } => "Follow",
     Request::Why(_) => "Why", Request::Events { .. } => "Events", Request::Info(_) => "Info",
     Request::Overview(_) => "Overview", Request::LogsFrom { .. } => "LogsFrom", Request::Upgrade { .. } => "Upgrade",
-    Request::FollowFrom(_) => "FollowFrom", Request::Story(_) => "Story");
+    Request::FollowFrom(_) => "FollowFrom", Request::Story(_) => "Story", Request::Dump(_) => "Dump");
 variants!(until, Until, Until::Up => "Up", Until::Down => "Down");
 variants!(signal, Signal,
     Signal::Hup => "Hup", Signal::Int => "Int", Signal::Quit => "Quit", Signal::Abrt => "Abrt", Signal::Kill => "Kill",
@@ -124,7 +124,15 @@ variants!(happening, Happening,
     Happening::Forgotten => "Forgotten", Happening::Health(_) => "Health",
     Happening::LeftOver { .. } => "LeftOver", Happening::Adopted { .. } => "Adopted",
     Happening::TookOver { .. } => "TookOver", Happening::RegistryStale { .. } => "RegistryStale",
-    Happening::Unresponsive { .. } => "Unresponsive", Happening::Matched { .. } => "Matched");
+    Happening::Unresponsive { .. } => "Unresponsive", Happening::Matched { .. } => "Matched",
+    Happening::Dumped { .. } => "Dumped", Happening::Found { .. } => "Found");
+variants!(dump_reason, DumpReason, DumpReason::AskedBy(_) => "AskedBy", DumpReason::StopTimeout => "StopTimeout",
+    DumpReason::Hung => "Hung", DumpReason::Output => "Output");
+variants!(remains, Remains, Remains::OutOfJavaMemory(_) => "OutOfJavaMemory", Remains::HeapDump { .. } => "HeapDump",
+    Remains::ErrorReport { .. } => "ErrorReport");
+variants!(dump_outcome, DumpOutcome, DumpOutcome::Written { .. } => "Written", DumpOutcome::Silent(_) => "Silent",
+    DumpOutcome::NotConfigured => "NotConfigured", DumpOutcome::NotRunning => "NotRunning",
+    DumpOutcome::Failed(_) => "Failed");
 variants!(match_action, MatchAction, MatchAction::Restart => "Restart", MatchAction::Dump => "Dump",
     MatchAction::Event => "Event");
 variants!(past_end, PastEnd, PastEnd::Exited(_) => "Exited", PastEnd::NotSpawned(_) => "NotSpawned");
@@ -134,7 +142,8 @@ variants!(done, Done,
     Done::Restarting(_) => "Restarting", Done::Version(_) => "Version", Done::Why(_) => "Why",
     Done::Events(_) => "Events", Done::Info(_) => "Info", Done::StreamEnded => "StreamEnded",
     Done::Overview(_) => "Overview", Done::Upgrading { .. } => "Upgrading", Done::HandedOver => "HandedOver",
-    Done::OutputHandedOver(_) => "OutputHandedOver", Done::Story(_) => "Story");
+    Done::OutputHandedOver(_) => "OutputHandedOver", Done::Story(_) => "Story",
+    Done::Dumped(_) => "Dumped");
 variants!(supervisor_fact, SupervisorFact, SupervisorFact::StaleRegistry { .. } => "StaleRegistry",
     SupervisorFact::TookOver { .. } => "TookOver", SupervisorFact::PipeBytes(_) => "PipeBytes",
     SupervisorFact::UpgradeFailed { .. } => "UpgradeFailed");
@@ -143,7 +152,8 @@ variants!(component_fact, ComponentFact, ComponentFact::Adopted => "Adopted",
     ComponentFact::Check(_) => "Check", ComponentFact::MemoryLimits { .. } => "MemoryLimits",
     ComponentFact::Said(_) => "Said", ComponentFact::AwaitsNotice(_) => "AwaitsNotice",
     ComponentFact::Reloading => "Reloading", ComponentFact::SaysItStops => "SaysItStops",
-    ComponentFact::MainProcess(_) => "MainProcess", ComponentFact::NoticesIgnored(_) => "NoticesIgnored");
+    ComponentFact::MainProcess(_) => "MainProcess", ComponentFact::NoticesIgnored(_) => "NoticesIgnored",
+    ComponentFact::Debugged => "Debugged");
 variants!(check_kind, CheckKind, CheckKind::Health => "Health", CheckKind::Readiness => "Readiness");
 variants!(check_verdict, CheckVerdict, CheckVerdict::Well => "Well", CheckVerdict::Ill => "Ill",
     CheckVerdict::Unsure => "Unsure");
@@ -191,7 +201,7 @@ variants!(stage, SpawnStage,
     SpawnStage::CreatingSession => "CreatingSession", SpawnStage::SettingLimits => "SettingLimits",
     SpawnStage::SettingGroup => "SettingGroup", SpawnStage::SettingUser => "SettingUser",
     SpawnStage::ChangingDirectory => "ChangingDirectory", SpawnStage::ConnectingOutput => "ConnectingOutput",
-    SpawnStage::Executing => "Executing");
+    SpawnStage::Executing => "Executing", SpawnStage::CheckingPort => "CheckingPort");
 variants!(action, ReloadAction,
     ReloadAction::AddedAndStarted => "AddedAndStarted", ReloadAction::Added => "Added",
     ReloadAction::Removed => "Removed", ReloadAction::Restarted => "Restarted",
@@ -215,6 +225,7 @@ fn seen() -> BTreeSet<&'static str> {
             | Request::Info(which)
             | Request::Overview(which)
             | Request::Story(which)
+            | Request::Dump(which)
             | Request::LogsFrom { which, .. } => {
                 selection(&which, &mut seen);
             }
@@ -239,8 +250,13 @@ fn seen() -> BTreeSet<&'static str> {
                     Notice::Entered { state: entered, .. } => state(&entered, &mut seen),
                     Notice::Happened(event) => {
                         happening(&event.what, &mut seen);
-                        if let Happening::Matched { action, .. } = &event.what {
-                            match_action(action, &mut seen);
+                        match event.what {
+                            Happening::Matched { action, .. } => match_action(&action, &mut seen),
+                            Happening::Dumped { why, .. } => dump_reason(&why, &mut seen),
+                            Happening::Found { remains: left, .. } => {
+                                left.iter().for_each(|one| remains(one, &mut seen));
+                            }
+                            _ => {}
                         }
                     }
                     _ => {}
@@ -316,6 +332,7 @@ fn visit_done(message: Done, seen: &mut BTreeSet<&'static str>) {
                 .iter()
                 .for_each(|fact| supervisor_fact(fact, seen));
         }
+        Done::Dumped(reports) => reports.iter().for_each(|one| dump_outcome(&one.outcome, seen)),
         Done::Logs(_)
         | Done::Version(_)
         | Done::Events(_)
@@ -367,6 +384,9 @@ fn no_variant_is_without_its_frozen_bytes() {
         check_kind::ALL,
         check_verdict::ALL,
         match_action::ALL,
+        dump_reason::ALL,
+        remains::ALL,
+        dump_outcome::ALL,
         problem::ALL,
     ];
     assert_eq!(seen(), all.concat().into_iter().collect());

@@ -2,14 +2,15 @@
 
 use super::arbitrary::{diagnostic, name, selection, status, text};
 use super::long_arbitrary::explanation;
-use crate::event::{Event, Happening, MatchAction};
+use crate::event::{DumpReason, Event, Happening, MatchAction, Remains};
 use crate::explain::{LastWords, Story};
 use crate::overview::{
     CheckFact, CheckKind, CheckResult, CheckVerdict, ComponentFact, ComponentFacts, Overview, SupervisorFact,
 };
 use crate::refusal::{Refusal, UpgradeProblem};
-use crate::reply::{Done, Notice};
+use crate::reply::{Done, DumpOutcome, DumpReport, Notice, RunInfo};
 use crate::request::{LogPosition, Request};
+use crate::status::Actor;
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -28,6 +29,7 @@ pub fn request() -> impl Strategy<Value = Request> {
         }),
         of(text()).prop_map(|binary| Request::Upgrade { binary }),
         vec(position(), 0..3).prop_map(Request::FollowFrom),
+        selection().prop_map(Request::Dump),
     ]
 }
 
@@ -61,6 +63,16 @@ pub fn notice() -> impl Strategy<Value = Notice> {
                 times,
             }
         }),
+        (any::<(u64, u64, u64)>(), text(), dump_reason()).prop_map(|((run, from, to), file, why)| {
+            Happening::Dumped {
+                run,
+                file,
+                from,
+                to,
+                why,
+            }
+        }),
+        (any::<u64>(), vec(remains(), 0..3)).prop_map(|(run, remains)| Happening::Found { run, remains }),
     ];
     (any::<(u64, i64)>(), of(name()), what).prop_map(|((sequence, at_ms), component, what)| {
         Notice::Happened(Event {
@@ -70,6 +82,41 @@ pub fn notice() -> impl Strategy<Value = Notice> {
             what,
         })
     })
+}
+
+fn dump_reason() -> impl Strategy<Value = DumpReason> {
+    prop_oneof![
+        any::<u32>().prop_map(|uid| DumpReason::AskedBy(Actor::Uid(uid))),
+        Just(DumpReason::StopTimeout),
+        Just(DumpReason::Hung),
+        Just(DumpReason::Output),
+    ]
+}
+
+fn remains() -> impl Strategy<Value = Remains> {
+    prop_oneof![
+        text().prop_map(Remains::OutOfJavaMemory),
+        (text(), any::<u64>()).prop_map(|(file, bytes)| Remains::HeapDump { file, bytes }),
+        (text(), any::<u64>()).prop_map(|(file, bytes)| Remains::ErrorReport { file, bytes }),
+    ]
+}
+
+fn dump() -> impl Strategy<Value = DumpReport> {
+    let written = (any::<(u64, u32, u64, u64)>(), text(), vec(any::<u8>(), 0..9));
+    let outcome = prop_oneof![
+        written.prop_map(|((run, pid, from, to), file, bytes)| DumpOutcome::Written {
+            run: RunInfo { run, pid },
+            file,
+            from,
+            to,
+            bytes,
+        }),
+        any::<u64>().prop_map(DumpOutcome::Silent),
+        Just(DumpOutcome::NotConfigured),
+        Just(DumpOutcome::NotRunning),
+        text().prop_map(DumpOutcome::Failed),
+    ];
+    (name(), outcome).prop_map(|(component, outcome)| DumpReport { component, outcome })
 }
 
 pub fn done() -> impl Strategy<Value = Done> {
@@ -109,6 +156,7 @@ pub fn done() -> impl Strategy<Value = Done> {
         (text(), text()).prop_map(|(from, to)| Done::Upgrading { from, to }),
         Just(Done::HandedOver),
         vec(position(), 0..3).prop_map(Done::OutputHandedOver),
+        vec(dump(), 0..3).prop_map(Done::Dumped),
     ]
 }
 
@@ -131,6 +179,7 @@ fn about_component() -> impl Strategy<Value = ComponentFact> {
         Just(ComponentFact::SaysItStops),
         any::<u32>().prop_map(ComponentFact::MainProcess),
         any::<u64>().prop_map(ComponentFact::NoticesIgnored),
+        Just(ComponentFact::Debugged),
     ]
 }
 

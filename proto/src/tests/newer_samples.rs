@@ -2,15 +2,15 @@
 
 use super::long_samples::explanation;
 use super::samples::{component, diagnostics, name, supervisor};
-use crate::event::{Event, Happening, MatchAction};
+use crate::event::{DumpReason, Event, Happening, MatchAction, Remains};
 use crate::explain::{LastWords, Story};
 use crate::overview::{
     CheckFact, CheckKind, CheckResult, CheckVerdict, ComponentFact, ComponentFacts, Overview, SupervisorFact,
 };
 use crate::refusal::{Permission, Refusal, UpgradeProblem};
-use crate::reply::{Done, Notice};
+use crate::reply::{Done, DumpOutcome, DumpReport, Notice, RunInfo};
 use crate::request::{LogPosition, Request, Selection};
-use crate::status::StatusReport;
+use crate::status::{Actor, StatusReport};
 
 pub fn requests() -> Vec<(String, Request)> {
     let from = Request::LogsFrom {
@@ -27,6 +27,7 @@ pub fn requests() -> Vec<(String, Request)> {
         ("story", Request::Story(Selection::All)),
         ("follow-from", Request::FollowFrom(positions())),
         ("logs-from", from),
+        ("dump", Request::Dump(Selection::All)),
         ("upgrade", Request::Upgrade { binary: None }),
         ("upgrade.given", given),
     ]
@@ -63,7 +64,35 @@ pub fn notices() -> Vec<(String, Notice)> {
         replaced: Some("0.1.0".to_owned()),
         adopted: 20,
     };
+    let dumped = |why| {
+        happened(Happening::Dumped {
+            run: 3,
+            file: "/s7/logs/ps.log".into(),
+            from: 1 << 33,
+            to: (1 << 33) + 70_000,
+            why,
+        })
+    };
+    let remains = vec![
+        Remains::OutOfJavaMemory("Terminating due to java.lang.OutOfMemoryError: Java heap space".into()),
+        Remains::HeapDump {
+            file: "/s7/temp/heap-ps/java_pid4121.hprof".into(),
+            bytes: 1 << 29,
+        },
+        Remains::ErrorReport {
+            file: "/s7/logs/hs_err_ps_4121.log".into(),
+            bytes: 90_000,
+        },
+    ];
     [
+        (
+            "happened.dumped.asked",
+            dumped(DumpReason::AskedBy(Actor::Uid(1000))),
+        ),
+        ("happened.dumped.stop-timeout", dumped(DumpReason::StopTimeout)),
+        ("happened.dumped.hung", dumped(DumpReason::Hung)),
+        ("happened.dumped.output", dumped(DumpReason::Output)),
+        ("happened.found", happened(Happening::Found { run: 3, remains })),
         (
             "happened.adopted",
             happened(Happening::Adopted { run: 3, pid: 4121 }),
@@ -174,6 +203,7 @@ pub fn dones() -> Vec<(&'static str, Done)> {
                 ComponentFact::SaysItStops,
                 ComponentFact::MainProcess(4711),
                 ComponentFact::NoticesIgnored(2),
+                ComponentFact::Debugged,
             ],
         }],
     };
@@ -188,7 +218,29 @@ pub fn dones() -> Vec<(&'static str, Done)> {
         ("upgrading", upgrading),
         ("handed-over", Done::HandedOver),
         ("output-handed-over", Done::OutputHandedOver(positions())),
+        ("dumped", Done::Dumped(dumps())),
     ]
+}
+
+fn dumps() -> Vec<DumpReport> {
+    [
+        DumpOutcome::Written {
+            run: RunInfo { run: 3, pid: 4121 },
+            file: "/s7/logs/ps.log".into(),
+            from: 1 << 33,
+            to: (1 << 33) + 3,
+            bytes: vec![0, 10, 255],
+        },
+        DumpOutcome::Silent(5_000_000),
+        DumpOutcome::NotConfigured,
+        DumpOutcome::NotRunning,
+        DumpOutcome::Failed("w".into()),
+    ]
+    .map(|outcome| DumpReport {
+        component: name("ps"),
+        outcome,
+    })
+    .into()
 }
 
 pub fn refusals() -> Vec<(&'static str, Refusal)> {

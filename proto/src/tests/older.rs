@@ -27,6 +27,9 @@ fn what_an_older_client_is_sent_holds_nothing_that_it_does_not_know() {
         "dependency-lost",
         "done.story",
         "happened.matched",
+        "checking-port",
+        "dumped",
+        "found",
     ];
     let mut replaced = 0;
     for (file, response) in responses() {
@@ -58,6 +61,8 @@ fn what_an_older_client_is_sent_holds_nothing_that_it_does_not_know() {
                 "Stale",
                 "Unresponsive",
                 "Matched",
+                "CheckingPort",
+                "Dumped",
             ] {
                 assert!(!text.contains(word), "{file}: {text}");
             }

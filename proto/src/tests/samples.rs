@@ -221,6 +221,7 @@ fn stages() -> Vec<(&'static str, SpawnStage)> {
         ("changing-directory", SpawnStage::ChangingDirectory),
         ("connecting-output", SpawnStage::ConnectingOutput),
         ("executing", SpawnStage::Executing),
+        ("checking-port", SpawnStage::CheckingPort),
     ]
 }
 

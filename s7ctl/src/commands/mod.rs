@@ -1,6 +1,7 @@
 //! Verb → file, exhaustively. Each file makes a request of the arguments and a view of the reply.
 
 mod check;
+mod dump;
 mod events;
 mod handed_over;
 mod info;
@@ -170,6 +171,7 @@ pub async fn run(verb: &Verb, context: &mut Context) -> Result<View, CtlError> {
         Verb::Restart(targets) => restart::run(targets, context).await,
         Verb::Wait(args) => wait::run(args, context).await,
         Verb::Signal(args) => signal::run(args, context).await,
+        Verb::Dump(args) => dump::run(args, context).await,
         Verb::Reload(args) => reload::run(args, context).await,
         Verb::Why(targets) => why::run(targets, context).await,
         Verb::Logs(args) => logs::run(args, context).await,

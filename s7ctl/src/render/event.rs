@@ -6,7 +6,7 @@ use crate::render::sentence;
 use crate::render::table::{self, Cell, visible};
 use crate::render::text::{Page, colour_of, styled};
 use anstyle::Style;
-use s7proto::event::{Event, Happening, MatchAction};
+use s7proto::event::{DumpReason, Event, Happening, MatchAction};
 use s7proto::name::ComponentName;
 use s7proto::status::{EndCause, ExitReport};
 
@@ -101,6 +101,25 @@ pub fn words(event: &Event, clock: &Clock) -> String {
                 times => format!(" ({times} such lines since the last one told)"),
             };
             format!("run {run} has written: {}{times}{then}", visible(line))
+        }
+        Happening::Dumped {
+            run,
+            file,
+            from,
+            to,
+            why,
+        } => {
+            let why = match why {
+                DumpReason::AskedBy(who) => format!("for {}", sentence::actor(who)),
+                DumpReason::StopTimeout => "because it does not stop in time".to_owned(),
+                DumpReason::Hung => "because it no longer answers".to_owned(),
+                DumpReason::Output => "because of a line of its output".to_owned(),
+            };
+            format!("run {run} has written a dump of itself, {why}: {file}, bytes {from} to {to}")
+        }
+        Happening::Found { run, remains } => {
+            let each: Vec<String> = remains.iter().map(ToString::to_string).collect();
+            format!("run {run} has left: {}", each.join("; "))
         }
         Happening::Health(true) => "its health checks succeed".to_owned(),
         Happening::Health(false) => "its health checks fail".to_owned(),

@@ -16,6 +16,9 @@ pub fn words(fact: &ComponentFact) -> Option<String> {
             let what = count(*number, "notification was", "notifications were");
             format!("{what} not listened to, see the supervisor's log")
         }
+        ComponentFact::Debugged => {
+            "can be held up by a debugger, so it is not restarted when its health checks fail".to_owned()
+        }
         ComponentFact::Adopted
         | ComponentFact::Containment(_)
         | ComponentFact::PipeBytes(_)

@@ -2,6 +2,7 @@
 
 mod checks;
 pub mod clock;
+pub mod dump;
 pub mod event;
 mod facts;
 pub mod info;
@@ -19,7 +20,7 @@ use s7proto::endpoint::Endpoint;
 use s7proto::event::Event;
 use s7proto::explain::{InfoReport, Story};
 use s7proto::overview::{ComponentFacts, SupervisorFact};
-use s7proto::reply::{CheckReport, LogTail, Outcome, Part, ReloadReport, VersionInfo};
+use s7proto::reply::{CheckReport, DumpReport, LogTail, Outcome, Part, ReloadReport, VersionInfo};
 use s7proto::status::{ComponentStatus, Health, State, StatusReport, Wish};
 
 /// What `status` tells beyond its first fields: nothing where the supervisor is older.
@@ -84,6 +85,13 @@ pub enum View {
     },
     /// `upgrade`.
     Upgraded(Upgraded),
+    /// `dump`.
+    Dumps {
+        /// What came of each.
+        reports: Vec<DumpReport>,
+        /// Everything was asked, so that what can't be asked is no failure.
+        all: bool,
+    },
     /// `events` without `-f`.
     Events(Vec<Event>),
     /// `info`.
@@ -106,6 +114,10 @@ impl View {
             Self::NoSupervisor(tried) => vec![no_supervisor(tried)],
             Self::Version(None) => vec![CtlError::new(Kind::NoSupervisor, "the supervisor is not running")],
             Self::Operation { asked, parts } => of_parts(parts, *asked),
+            Self::Dumps { reports, all } => reports
+                .iter()
+                .filter_map(|report| dump::failure(report, *all))
+                .collect(),
             Self::Reload(report) => of_parts(&report.parts, Asked::Change),
             Self::Logs(tails) => tails.iter().filter_map(unreadable).collect(),
             Self::Check(report) if !report.ok => {

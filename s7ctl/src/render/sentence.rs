@@ -9,7 +9,9 @@ use s7proto::name::ComponentName;
 use s7proto::reply::{Diagnostic, Outcome, Part, ReloadAction, ReloadChange, RunInfo, Severity};
 use s7proto::request::{Request, Selection, Until};
 use s7proto::signal::Signal;
-use s7proto::status::{Actor, ComponentStatus, EndCause, Exit, ExitReport, Health, Reason, State};
+use s7proto::status::{
+    Actor, ComponentStatus, EndCause, Exit, ExitReport, Health, Reason, SpawnStage, State,
+};
 
 /// What an operation was to do, where the words for its outcomes depend on that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -149,7 +151,9 @@ fn failure(name: &ComponentName, outcome: &Outcome, asked: Asked) -> CtlError {
         }
         Outcome::FailedSpawn(failure) => {
             let message = format!("{name}: cannot start: {}", failure);
-            let hint = if failure.host_fault {
+            let hint = if failure.stage == SpawnStage::CheckingPort {
+                "free the port, or give one of the two another one; the supervisor keeps trying".to_owned()
+            } else if failure.host_fault {
                 format!(
                     "the machine is short of something, {name} is not to blame; the supervisor keeps trying"
                 )

@@ -3,7 +3,7 @@
 use crate::render::clock::Clock;
 use crate::render::sentence::Asked;
 use crate::render::table::{self, Cell, visible};
-use crate::render::{Facts, View, event, facts, info, no_supervisor, quantity, sentence, why};
+use crate::render::{Facts, View, dump, event, facts, info, no_supervisor, quantity, sentence, why};
 use anstyle::{AnsiColor, Style};
 use s7proto::name::ComponentName;
 use s7proto::overview::{ComponentFact, SupervisorFact};
@@ -51,6 +51,7 @@ pub fn render(view: &View, page: &Page) -> Vec<u8> {
         View::Logs(tails) => logs(tails),
         View::Check(report) => check(report).into_bytes(),
         View::Why { stories, omitted } => why::render(stories, *omitted, page).into_bytes(),
+        View::Dumps { reports, .. } => dump::text(reports),
         View::Events(events) => event::table(events, page).into_bytes(),
         View::Info(report) => info::render(report, page).into_bytes(),
         View::Upgraded(upgraded) => line(&sentence::upgraded(upgraded)),

@@ -29,7 +29,8 @@ pub fn changes(request: &Request) -> bool {
         | Request::Shutdown
         | Request::RestartSupervisor
         | Request::Upgrade { .. }
-        | Request::Signal { .. } => true,
+        | Request::Signal { .. }
+        | Request::Dump(_) => true,
         Request::Reload { dry_run, .. } => !dry_run,
         Request::Status(_)
         | Request::Overview(_)
@@ -139,7 +140,9 @@ pub fn signalled(what: &str) {
 fn words(request: &Request) -> String {
     let mut text = verb(request).to_owned();
     let which = match request {
-        Request::Start(which) | Request::Stop(which) | Request::Restart(which) => Some(which),
+        Request::Start(which) | Request::Stop(which) | Request::Restart(which) | Request::Dump(which) => {
+            Some(which)
+        }
         Request::Signal { which, signal } => {
             let _ = write!(text, " {signal}");
             Some(which)

@@ -169,6 +169,7 @@ pub fn permission(request: &Request) -> Permission {
         | Request::Shutdown
         | Request::RestartSupervisor
         | Request::Signal { .. }
+        | Request::Dump(_)
         | Request::Wait { .. }
         | Request::Follow { .. }
         | Request::Why(_)
@@ -192,6 +193,7 @@ pub fn verb(request: &Request) -> &'static str {
         Request::RestartSupervisor => "restart of the supervisor",
         Request::Version => "version",
         Request::Signal { .. } => "signal",
+        Request::Dump(_) => "dump",
         Request::Wait { .. } => "wait",
         Request::Follow { .. } => "logs -f",
         Request::Why(_) | Request::Story(_) => "why",

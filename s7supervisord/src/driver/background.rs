@@ -1,5 +1,6 @@
 //! What takes time and must not hold the loop: one piece of work of each kind at a time, on a thread of the runtime.
 
+use super::dumps::Dumped;
 use super::memory::Sampled;
 use super::reload::Loads;
 use super::upgrade::Examined;
@@ -8,6 +9,7 @@ use crate::platform::host::Usage;
 use crate::registry::plan::Plan;
 use crate::registry::{LoadFailure, Sources};
 use crate::state::known::Unrecorded;
+use s7proto::event::Remains;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -35,6 +37,10 @@ pub enum Found {
     RegistryKept,
     /// The trees of the runs with limits of their memory were measured.
     Memory(Vec<Sampled>),
+    /// A run that has ended has left something.
+    Remains(RunId, Vec<Remains>),
+    /// A run has written a dump of itself, or has not.
+    Dumped(Box<Dumped>),
     /// Memory and CPU of the runs were measured.
     Measured(HashMap<RunId, Usage>),
 }

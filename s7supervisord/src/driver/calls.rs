@@ -65,6 +65,10 @@ impl Driver {
                 log::info!("{}: {signal} to {}", who, named(&which).join(" "));
                 driver.signal(&slots, signal, &who, answer);
             }),
+            Request::Dump(which) => self.select(&which, answer, |driver, slots, answer| {
+                log::info!("{}: dump of {}", who, named(&which).join(" "));
+                driver.dump_for(&slots, &who, answer);
+            }),
             Request::Wait { which, until } => self.select(&which, answer, |driver, slots, answer| {
                 driver.wait(slots, until, answer);
             }),

@@ -4,8 +4,8 @@ use super::Driver;
 use crate::machine::input::{Event, RunId};
 use crate::output::searcher::{Found, Searcher};
 use crate::platform::output::Capture;
-use crate::registry::plan::{DumpPlan, Plan, TriggerAction};
-use s7proto::event::{Happening, MatchAction};
+use crate::registry::plan::{Plan, TriggerAction};
+use s7proto::event::{DumpReason, Happening, MatchAction};
 use tokio::sync::mpsc;
 
 /// What the search has found and the loop hasn't heard yet: each `<match>` tells at most one line a second.
@@ -50,8 +50,6 @@ impl Driver {
         let Some(slot) = self.roster.slot(&component) else {
             return;
         };
-        let plan = self.roster.plan(slot);
-        let can_dump = plan.is_some_and(|plan| plan.dump != DumpPlan::default());
         let action = match what.action {
             TriggerAction::Restart => MatchAction::Restart,
             TriggerAction::Dump => MatchAction::Dump,
@@ -71,8 +69,15 @@ impl Driver {
                 let stamp = self.clock.stamp();
                 self.fleet.event(stamp, run, Event::Hung, &mut self.effects);
             }
-            TriggerAction::Dump if can_dump => self.host.diagnose(run),
-            TriggerAction::Dump | TriggerAction::Event => {}
+            TriggerAction::Dump => {
+                if let Err(outcome) = self.dump(run, DumpReason::Output, None) {
+                    log::warn!(
+                        "{component}: run {} is not asked for a dump: {outcome:?}",
+                        run.run
+                    );
+                }
+            }
+            TriggerAction::Event => {}
         }
     }
 }

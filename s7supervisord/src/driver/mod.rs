@@ -8,6 +8,7 @@ mod calls;
 mod checks;
 pub mod clock;
 mod concern;
+mod dumps;
 mod explain;
 mod history;
 mod hooks;
@@ -20,6 +21,7 @@ mod overview;
 mod perform;
 mod recording;
 mod reload;
+mod remains;
 pub mod roster;
 mod service;
 mod stale;
@@ -49,6 +51,7 @@ use crate::state::journal::Journal;
 use background::{Background, Found};
 use checks::Checker;
 use clock::Clock;
+use dumps::Dumps;
 use history::History;
 use hooks::Hooks;
 use inherit::Inheritance;
@@ -81,6 +84,7 @@ pub struct Driver {
     matches: Matches,
     hooks: Hooks,
     memory: Memory,
+    dumps: Dumps,
     history: History,
     inheritance: Inheritance,
     /// Why the registry can't be loaded, while the last one that could is in force.
@@ -231,6 +235,7 @@ impl Driver {
             matches: parts.matches,
             hooks: Hooks::default(),
             memory: Memory::default(),
+            dumps: Dumps::default(),
             history: History::default(),
             inheritance: Inheritance::default(),
             stale: None,
@@ -381,6 +386,8 @@ impl Driver {
             Found::Memory(sampled) => self.memory_sampled(&sampled),
             Found::Measured(usages) => self.measured(&usages),
             Found::Examined(examined) => self.examined(examined),
+            Found::Dumped(dumped) => self.dumped(*dumped),
+            Found::Remains(run, remains) => self.found_remains(run, remains),
         }
     }
 }

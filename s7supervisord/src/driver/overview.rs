@@ -1,6 +1,7 @@
 //! The long form of the status: facts about the daemon and about each component.
 
 use super::Driver;
+use super::roster::is_debugged;
 use crate::machine::input::{RunId, Slot};
 use crate::machine::view::View;
 use crate::registry::plan::NotifyBy;
@@ -73,6 +74,7 @@ impl Driver {
         if let Some(plan) = self.roster.plan(slot) {
             let checks = self.checker.results.facts(slot, plan);
             facts.extend(checks.into_iter().map(ComponentFact::Check));
+            facts.extend(is_debugged(plan).then_some(ComponentFact::Debugged));
         }
         facts.extend(self.memory_fact(run));
         self.add_said(&mut facts, slot, &view);

@@ -35,7 +35,7 @@ impl Driver {
                     }
                 }
                 Effect::Check { run, role, number } => self.check_run(run, role, number),
-                Effect::Diagnose(run) => self.host.diagnose(run),
+                Effect::Diagnose(run) => self.diagnose(run),
                 Effect::Health { slot, health } => self.health_changed(slot, health),
                 Effect::Hasten(run) => self.host.hasten(run),
                 Effect::AskRest(run) => self.host.ask_rest(run),
@@ -43,9 +43,11 @@ impl Driver {
                 Effect::Entered { slot, state } => self.entered(slot, state),
                 Effect::Ended { run, report } => {
                     let (tally, stays) = (self.tally(run.slot), self.stays(run.slot));
+                    let pid = self.host.pid(run);
                     self.host.forget(run, &tally, stays);
                     self.log_end(run, &report);
                     self.tell_of_end(run, &report);
+                    self.look_for_remains(run, pid, &report);
                     self.happened(run.slot, Happening::Ended { run: run.run, report });
                 }
                 Effect::Part {

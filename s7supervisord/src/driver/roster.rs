@@ -305,7 +305,10 @@ pub fn policy(plan: &ComponentPlan, slot_of: impl Fn(&ComponentName) -> Option<S
         ready_after: (plan.health.is_none() && plan.readiness.is_none() && plan.notify.is_none())
             .then_some(plan.start_delay),
         first_check_after: plan.start_delay,
-        health: plan.health.as_ref().map(|health| check(health, true)),
+        health: plan
+            .health
+            .as_ref()
+            .map(|health| check(health, !is_debugged(plan))),
         readiness: plan.readiness.as_ref().map(|readiness| check(readiness, false)),
         notify: plan.notify.as_ref().map(|notify| NotifyPolicy {
             startup: notify.startup_timeout,
@@ -339,6 +342,12 @@ pub fn policy(plan: &ComponentPlan, slot_of: impl Fn(&ComponentName) -> Option<S
             })
             .collect(),
     }
+}
+
+/// Whether a debugger may hold it up: whoever thinks for a minute at a breakpoint is not to lose what is looked at.
+#[must_use]
+pub fn is_debugged(plan: &ComponentPlan) -> bool {
+    plan.java.as_ref().is_some_and(|java| java.debugger)
 }
 
 fn check(plan: &HealthPlan, restarts: bool) -> CheckPolicy {

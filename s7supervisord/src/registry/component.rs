@@ -4,6 +4,7 @@ pub(super) mod checks;
 
 use super::diagnostic::{Finding, Span, shown};
 use super::elements::{Argument, CommandElement, HealthElement, StopElement};
+use super::java;
 use super::layer::{Kind, Layer};
 use super::paths::AbsolutePath;
 use super::plan::{
@@ -188,10 +189,13 @@ impl Builder<'_> {
             options: options.len(),
             only_from: only_from.collect(),
             drop: layer.drop.clone(),
+            ..JavaPlan::default()
         };
         // The version of the Java is not known here, so every option stays as it was written.
         let mut all = texts(&layer.vm_arguments, reading);
         all.extend(texts(&layer.arguments, reading));
+        self.look_at_options(&options, &all, reading);
+        let java = java.with_options(&all, self.id);
         let entries: Vec<String> = layer
             .class_path
             .iter()
@@ -217,6 +221,28 @@ impl Builder<'_> {
         }
         all.extend(texts(&layer.program_arguments, reading));
         (all, Some(java))
+    }
+
+    /// Reports what can't be meant, and what has a consequence that isn't seen in it. `texts` are what `options` come to.
+    fn look_at_options(&self, options: &[&Argument], texts: &[String], reading: &mut Reading<'_>) {
+        let mut heap_size: Option<Span> = None;
+        for (option, text) in options.iter().zip(texts) {
+            let at = option.text.at;
+            if java::sets_heap_size(text) && option.java_from.is_none() {
+                match heap_size {
+                    Some(first) => reading.twice(at, first, "the size of the heap (`-Xmx`)"),
+                    None => heap_size = Some(at),
+                }
+            }
+            if java::is_debugger(text) && self.instance == 1 {
+                let message = format!(
+                    "a debugger can hold `{}` up, so it is not restarted when its health checks fail",
+                    self.server
+                );
+                let hint = "remove the option when nobody debugs it any more";
+                reading.findings.report(Finding::warning(at, message).hint(hint));
+            }
+        }
     }
 
     fn refuse_java_parts(&self, reading: &mut Reading<'_>) {

@@ -210,7 +210,10 @@ pub(super) fn read_dump(dump: &Element, reading: &mut Reading<'_>) -> DumpPlan {
     reading.shape(dump, &[], &["on", "via"]);
     // There is one way so far; its name is checked, so that another can be added without changing a meaning.
     reading.typed_attribute(dump, "via", |text| word(text, &[("signal", ())]));
-    let mut plan = DumpPlan::default();
+    let mut plan = DumpPlan {
+        by_signal: true,
+        ..DumpPlan::default()
+    };
     if let Some(on) = reading.required_attribute(dump, "on") {
         for event in on.value.split_whitespace() {
             let text = Text {

@@ -1,6 +1,8 @@
 //! What the registry comes to: everything resolved, checked and typed. The rest of the daemon trusts it.
 
 pub use super::health::{HealthPlan, HttpProbe, HttpUrl, ProbePlan, Statuses};
+pub use super::java::{DropPlan, HeapDumps, JavaPlan};
+pub use super::port::PortPlan;
 use s7proto::name::ComponentName;
 use s7proto::reply::Diagnostic;
 use std::path::PathBuf;
@@ -92,28 +94,9 @@ pub struct DumpPlan {
     pub on_stop_timeout: bool,
     /// When `<health>` has found it unhealthy.
     pub on_health_failure: bool,
-}
-
-/// What is still open in a Java component's arguments, because it depends on the version of the Java that runs it.
-///
-/// As long as that version is not known, [`RunPlan::arguments`] holds every argument as it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JavaPlan {
-    /// How many of [`RunPlan::arguments`], from the first, are options of the JVM.
-    pub options: usize,
-    /// Options (by index) that only suit Java from this major version on.
-    pub only_from: Vec<(usize, u32)>,
-    /// Options that are to be left out.
-    pub drop: Vec<DropPlan>,
-}
-
-/// One `<dropArguments>`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DropPlan {
-    /// The option, where `*` stands for any text.
-    pub pattern: String,
-    /// The first major version of Java that it is left out for.
-    pub from: u32,
+    /// It answers SIGQUIT by a dump of itself, so that it can be asked for one at any time. To anything else the signal may
+    /// be the end.
+    pub by_signal: bool,
 }
 
 /// Everything that goes into creating the process.

@@ -82,6 +82,7 @@ mod no_processes;
 mod notices;
 mod permissions;
 mod pid_reuse;
+mod port_taken;
 mod registry_broken;
 mod removed_folder;
 mod second_daemon;

@@ -1,8 +1,5 @@
 //! Tomcat on a JVM, run as the documents have it: by a Java profile, the platform server's and Tomcat's, without a script
-//! in between.
-//!
-//! The documented registry has `-XX:MaxPermSize=200m` beside these; a Java of today ends at once when it sees it, so it
-//! is left out here.
+//! in between, and with the documented arguments.
 
 use super::servers::{self, PAGE, free_ports, page, ping, program, tree};
 use rustix::process::Signal;
@@ -77,6 +74,7 @@ fn platform_server(sandbox: &Sandbox, profiles: &[&str], http: u16, jmx: u16) ->
       {references}
       <arguments>
         <argument>-XmxSV::PsHeapSize</argument>
+        <argument>-XX:MaxPermSize=200m</argument>
         <argument>-Dcom.sun.management.jmxremote.port={jmx}</argument>
       </arguments>
       <environment inherit="false"><variable name="{name}" value="{value}"/></environment>
@@ -101,6 +99,22 @@ fn back(daemon: &Daemon<'_>, id: &str, before: u32) -> Value {
     daemon.wait_until(&format!("{id} is back"), id, WARM, |seen| {
         seen["state"] == "RUNNING" && seen["pid"] != before
     })
+}
+
+/// The addresses that somebody listens on at this port, as the kernel writes them.
+fn listeners(file: &str, port: u16) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let rows = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let listens = rows.filter(|row| row.get(3) == Some(&"0A"));
+    listens
+        .filter_map(|row| {
+            let (address, at) = row.get(1)?.split_once(':')?;
+            (u16::from_str_radix(at, 16) == Ok(port)).then(|| address.to_owned())
+        })
+        .collect()
 }
 
 fn nothing_left_of(family: &[u32]) {
@@ -134,6 +148,16 @@ fn tomcat_by_the_documented_profiles_serves_is_killed_and_serves_again_needs_tom
         command.contains("\0-Xmx96m\0"),
         "the setting is used: {command:?}"
     );
+    assert!(
+        !command.contains("MaxPermSize"),
+        "a Java of today ends at once when it sees it: {command:?}"
+    );
+    let open_to_all: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .flat_map(|file| listeners(file, jmx))
+        .filter(|address| address.chars().all(|digit| digit == '0'))
+        .collect();
+    assert!(open_to_all.is_empty(), "JMX is for this machine only");
     let parent = s7tests::processes::process(first).map(|java| java.parent);
     assert_eq!(parent, Some(daemon.pid()), "nobody stands between");
 
@@ -189,6 +213,49 @@ fn the_exit_of_a_jvm_that_was_asked_to_end_is_no_crash_needs_tomcat() {
     sandbox.ctl(&["status"]).exits(0);
 }
 
+#[test]
+fn a_tomcat_that_no_longer_answers_is_found_by_its_check_and_replaced_with_a_dump_of_its_threads_needs_tomcat()
+ {
+    let test = "a_tomcat_that_no_longer_answers_is_found_by_its_check_and_replaced_with_a_dump_of_its_threads_needs_tomcat";
+    let Some((java, tomcat)) = java_and_tomcat() else {
+        return s7tests::not_run(test, "Java or tomcat10 is not installed");
+    };
+    let sandbox = Sandbox::new();
+    let [http, jmx] = free_ports();
+    make_base(&sandbox, http);
+    symlink(java, sandbox.path("jre64")).expect("the sandbox is ours");
+    symlink(tomcat, sandbox.path("tomcat")).expect("the sandbox is ours");
+    let numbers = "<health interval=\"1\" timeout=\"1\" failures=\"3\" ";
+    let server = platform_server(&sandbox, &["Java64", "PlatformServer", "Tomcat"], http, jmx)
+        .replace("<health ", numbers);
+    sandbox.write(
+        "conf/SupervisorRegistry.xml",
+        &extended(&sandbox.document(&[]), "", &server),
+    );
+    let daemon = sandbox.start();
+    let first = pid(&daemon.wait_for_within("ps", "RUNNING", WARM)).expect("it runs");
+    // Its port still takes connections then, which would be enough for a check of the port alone.
+    send(first, Signal::STOP);
+    let seen = back(&daemon, "ps", first);
+    assert_eq!(
+        (
+            &seen["last_exit"]["reason"],
+            &seen["last_exit"]["code"],
+            &seen["restarts"]
+        ),
+        (&"hung".into(), &143.into(), &1.into()),
+        "{seen}"
+    );
+    eventually("Tomcat serves again", WARM, || page(http));
+    let log = sandbox.log_of("ps");
+    let mark = "[s7supervisord: dump of run 1, because it no longer answers]\n";
+    assert!(log.contains(mark) && log.contains("Full thread dump"), "{log}");
+    sandbox
+        .ctl(&["events", "-n", "100", "ps"])
+        .exits(0)
+        .says("run 1 has written a dump of itself, because it no longer answers");
+}
+
 /// Everything of the three servers, under one registry.
 struct Stack {
     sandbox: Sandbox,
@@ -216,6 +283,7 @@ impl Stack {
       <argument>-Dcom.sun.management.jmxremote.authenticate=false</argument>
       <argument>-Dcom.sun.management.jmxremote.ssl=false</argument>
     </vmArguments>
+    <dropArguments match="-XX:MaxPermSize=*" javaFrom="8"/>
     <exit success="0 143"/>
   </profile>
   <profile id="DebianTomcat">

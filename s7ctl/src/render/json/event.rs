@@ -4,7 +4,7 @@ use super::status::{Component, Supervisor, component, supervisor};
 use super::{LastExit, last_exit, print, reason_code};
 use crate::render::clock::{Clock, rfc3339};
 use crate::render::event::words;
-use s7proto::event::{Event, Happening};
+use s7proto::event::{DumpReason, Event, Happening, Remains};
 use s7proto::status::{Actor, StatusReport};
 use serde::Serialize;
 
@@ -91,6 +91,54 @@ enum What {
         line: String,
         times: u64,
     },
+    Dumped {
+        run: u64,
+        file: String,
+        from: u64,
+        to: u64,
+        why: &'static str,
+        who: Option<Who>,
+    },
+    Found {
+        run: u64,
+        remains: Vec<Remain>,
+    },
+}
+
+#[derive(Serialize)]
+struct Remain {
+    kind: &'static str,
+    file: Option<String>,
+    bytes: Option<u64>,
+    line: Option<String>,
+}
+
+fn remain(remains: &Remains) -> Remain {
+    let of_file = |kind, file: &String, bytes: &u64| Remain {
+        kind,
+        file: Some(file.clone()),
+        bytes: Some(*bytes),
+        line: None,
+    };
+    match remains {
+        Remains::OutOfJavaMemory(line) => Remain {
+            kind: "out_of_java_memory",
+            file: None,
+            bytes: None,
+            line: Some(line.clone()),
+        },
+        Remains::HeapDump { file, bytes } => of_file("heap_dump", file, bytes),
+        Remains::ErrorReport { file, bytes } => of_file("error_report", file, bytes),
+    }
+}
+
+fn dump_reason(why: &DumpReason) -> (&'static str, Option<Who>) {
+    match why {
+        DumpReason::AskedBy(actor) => ("asked", Some(who(actor))),
+        DumpReason::StopTimeout => ("stop_timeout", None),
+        DumpReason::Hung => ("hung", None),
+        DumpReason::Output => ("output", None),
+    }
 }
 
 /// Both null: the supervisor itself.
@@ -181,6 +229,27 @@ pub(super) fn of(event: &Event, clock: &Clock) -> Happened {
             action: action.name(),
             line: line.clone(),
             times: *times,
+        },
+        Happening::Dumped {
+            run,
+            file,
+            from,
+            to,
+            why,
+        } => {
+            let (why, who) = dump_reason(why);
+            What::Dumped {
+                run: *run,
+                file: file.clone(),
+                from: *from,
+                to: *to,
+                why,
+                who,
+            }
+        }
+        Happening::Found { run, remains } => What::Found {
+            run: *run,
+            remains: remains.iter().map(remain).collect(),
         },
     };
     Happened {

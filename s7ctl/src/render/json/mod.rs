@@ -11,8 +11,8 @@ use crate::error::CtlError;
 use crate::render::View;
 use crate::render::clock::{Clock, rfc3339};
 use operation::{Operation, part, reload};
-use s7proto::reply::{CheckReport, Diagnostic, LogTail, Severity, VersionInfo};
-use s7proto::status::{EndCause, Exit, ExitReport, Reason, Wish};
+use s7proto::reply::{CheckReport, Diagnostic, DumpOutcome, DumpReport, LogTail, Severity, VersionInfo};
+use s7proto::status::{EndCause, Exit, ExitReport, Reason, SpawnStage, Wish};
 use s7proto::version::PROTOCOL;
 use serde::Serialize;
 use status::status;
@@ -40,6 +40,10 @@ pub fn render(view: &View, clock: &Clock) -> String {
         View::Check(report) => print(&envelope(Some(check(report)), error)),
         View::Why { stories, omitted } => {
             print(&envelope(Some(explain::why(stories, *omitted, clock)), error))
+        }
+        View::Dumps { reports, .. } => {
+            let components = reports.iter().map(dump).collect();
+            print(&envelope(Some(Dumps { components }), error))
         }
         View::Events(events) => print(&envelope(Some(event::events(events, clock)), error)),
         View::Info(report) => print(&envelope(Some(explain::info(report)), error)),
@@ -124,6 +128,7 @@ fn reason_code(reason: &Reason) -> &'static str {
         Reason::Crashed {
             crash_loop: false, ..
         } => "crashed",
+        Reason::SpawnFailed(failure) if failure.stage == SpawnStage::CheckingPort => "port_taken",
         Reason::SpawnFailed(failure) if failure.host_fault => "host_fault",
         Reason::SpawnFailed(_) => "spawn_failed",
         Reason::GaveUp { .. } => "gave_up",
@@ -235,6 +240,57 @@ fn log(tail: &LogTail) -> Log {
         text: String::from_utf8_lossy(&tail.bytes).into_owned(),
         truncated: tail.truncated,
         error: tail.error.clone(),
+    }
+}
+
+#[derive(Serialize)]
+struct Dumps {
+    components: Vec<Dump>,
+}
+
+#[derive(Serialize)]
+struct Dump {
+    id: String,
+    outcome: &'static str,
+    run: Option<u64>,
+    pid: Option<u32>,
+    file: Option<String>,
+    from: Option<u64>,
+    to: Option<u64>,
+    text: Option<String>,
+}
+
+fn dump(report: &DumpReport) -> Dump {
+    let nothing = |outcome| Dump {
+        id: report.component.to_string(),
+        outcome,
+        run: None,
+        pid: None,
+        file: None,
+        from: None,
+        to: None,
+        text: None,
+    };
+    match &report.outcome {
+        DumpOutcome::Written {
+            run,
+            file,
+            from,
+            to,
+            bytes,
+        } => Dump {
+            run: Some(run.run),
+            pid: Some(run.pid),
+            file: Some(file.clone()),
+            from: Some(*from),
+            to: Some(*to),
+            text: Some(String::from_utf8_lossy(bytes).into_owned()),
+            ..nothing("written")
+        },
+        DumpOutcome::Silent(_) => nothing("silent"),
+        DumpOutcome::NotConfigured => nothing("not_configured"),
+        DumpOutcome::NotRunning => nothing("not_running"),
+        DumpOutcome::Failed(_) => nothing("failed"),
     }
 }
 

@@ -143,6 +143,8 @@ pub(super) struct Component {
     adopted: Option<bool>,
     containment: Option<String>,
     pipe_bytes: Option<u64>,
+    /// A debugger may hold it up, so its health checks restart nothing.
+    debugged: Option<bool>,
     /// Null where an older supervisor doesn't say.
     checks: Option<Vec<Check>>,
     memory_soft_bytes: Option<u64>,
@@ -232,6 +234,7 @@ pub(super) fn component(
         memory_hard_bytes: None,
         memory_hard_by: None,
         said: None,
+        debugged: facts.map(|_| false),
     };
     for fact in facts.iter().flat_map(|of| &of.facts) {
         match fact {
@@ -254,6 +257,7 @@ pub(super) fn component(
             ComponentFact::SaysItStops => said(&mut shown).stopping = true,
             ComponentFact::MainProcess(pid) => said(&mut shown).main_pid = Some(*pid),
             ComponentFact::NoticesIgnored(number) => said(&mut shown).ignored = *number,
+            ComponentFact::Debugged => shown.debugged = Some(true),
         }
     }
     shown

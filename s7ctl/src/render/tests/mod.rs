@@ -1,6 +1,7 @@
 //! Fixed values as text and as JSON: every state, reason, outcome and refusal. Here are the values.
 
 mod checks;
+mod dump;
 mod event;
 mod explain;
 mod operation;

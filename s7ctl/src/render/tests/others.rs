@@ -337,3 +337,37 @@ fn an_upgrade_that_has_failed_is_said_until_it_is_mended() {
         "{text}"
     );
 }
+
+#[test]
+fn every_stage_of_a_failed_start_is_named() {
+    let stages = [
+        SpawnStage::LookingUpUser,
+        SpawnStage::PreparingOutput,
+        SpawnStage::CreatingProcess,
+        SpawnStage::Recording,
+        SpawnStage::CreatingSession,
+        SpawnStage::SettingLimits,
+        SpawnStage::SettingGroup,
+        SpawnStage::SettingUser,
+        SpawnStage::ChangingDirectory,
+        SpawnStage::ConnectingOutput,
+        SpawnStage::Executing,
+        SpawnStage::CheckingPort,
+    ];
+    let said: std::collections::BTreeSet<String> = stages
+        .iter()
+        .map(|stage| {
+            let failure = SpawnFailure {
+                stage: *stage,
+                ..spawn_failure()
+            };
+            let said = failure.to_string();
+            assert!(
+                said.ends_with(" /srv/ps: No such file or directory (os error 2)"),
+                "{said}"
+            );
+            said
+        })
+        .collect();
+    assert_eq!(said.len(), stages.len());
+}

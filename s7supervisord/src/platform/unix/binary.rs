@@ -1,21 +1,17 @@
 //! A binary that is to take this one's place: opened once, checked, asked and executed through that one descriptor.
 
-use super::candidate::Candidate;
+use super::question;
 use super::trusted::{self, Distrust};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, MemfdFlags, Mode, OFlags};
 use s7proto::refusal::UpgradeProblem;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
-
-/// How much of what a program says is heard: one line of JSON, or why it can't, is far shorter.
-const MOST: usize = 16 * 1024;
+use std::time::Duration;
 
 /// An open binary.
 #[derive(Debug)]
@@ -127,29 +123,18 @@ impl Binary {
         let unusable = |error: io::Error| UpgradeProblem::Unusable {
             why: error.to_string(),
         };
-        let deadline = Instant::now() + within;
-        let (said, output) = io::pipe().map_err(unusable)?;
         let name = self.path.clone().into_os_string();
         let mut command = self.command(name.clone());
         command
             .arg(argument)
             .stdin(on_file(input).map_err(unusable)?)
-            .stdout(output.try_clone().map_err(unusable)?)
-            .stderr(output)
             .env_clear();
         for name in ["PATH", "LANG"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
-        let candidate = Candidate::start(&mut command, name).map_err(unusable)?;
-        // It holds the writing end of the pipe.
-        drop(command);
-        let heard = hear(said, deadline).and_then(|said| Ok((said, candidate.has_ended(deadline)?)));
-        let status = candidate.end();
-        let (said, in_time) = heard.map_err(unusable)?;
-        let status = status.map_err(unusable)?.filter(|_| in_time);
-        let Some(status) = status else {
+        let Some((said, status)) = question::ask(command, name, within).map_err(unusable)? else {
             return Err(UpgradeProblem::Silent {
                 seconds: u32::try_from(within.as_secs()).unwrap_or(u32::MAX),
             });
@@ -167,29 +152,4 @@ fn on_file(input: &[u8]) -> io::Result<Stdio> {
     file.write_all(input)?;
     file.rewind()?;
     Ok(file.into())
-}
-
-/// What is said until the end, the deadline, or more than anybody wants to know.
-fn hear(mut said: io::PipeReader, deadline: Instant) -> io::Result<Vec<u8>> {
-    let mut heard = Vec::new();
-    let mut chunk = [0; 4096];
-    while heard.len() < MOST {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let wait = rustix::event::Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        };
-        let mut polled = [PollFd::new(&said, PollFlags::IN)];
-        match poll(&mut polled, Some(&wait)) {
-            Ok(0) => break,
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
-            Ok(_) => {}
-        }
-        match said.read(&mut chunk)? {
-            0 => break,
-            count => heard.extend_from_slice(chunk.get(..count).unwrap_or_default()),
-        }
-    }
-    Ok(heard)
 }

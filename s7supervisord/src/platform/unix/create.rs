@@ -1,37 +1,40 @@
 //! Creating one process: what its child needs is prepared first, and then there is one call.
 
-use super::census;
+mod errand;
+
+pub use errand::Made;
+pub(super) use errand::kill as kill_errand;
+
 use super::cgroup::{self, Tree};
 use super::child::{Failure, Plan};
 use super::clone::clone_vfork;
+pub(super) use super::fault::io_failure;
 use super::identity::{self, Identity};
 use super::inherited::Inherited;
+use super::java::Javas;
 use super::launch::Launch;
 use super::notices::{Channel, NewChannel, descriptor_of};
 use super::output::{Capture, ChildOutput};
-use super::pidfd;
 use super::places::Place;
+use super::ports::Ports;
 use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
-use crate::output::failure;
 use crate::registry::plan::ComponentPlan;
 use crate::state::journal::{Journal, Lent};
 use crate::state::known::Tally;
-use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use s7proto::status::{SpawnFailure, SpawnStage};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 /// The child runs a handful of frames of plain system calls on this stack, before it executes.
 const CHILD_STACK: usize = 32 * 1024;
-/// The cgroup below a run's own where commands beside it live.
-const ERRANDS: &str = "beside";
 
 /// What every process is created with.
 pub struct Creator {
@@ -48,6 +51,10 @@ pub struct Creator {
     pub own: OnceLock<Identity>,
     /// Runs that are to end as soon as they are there, so that nothing is waited for on the way.
     pub hastened: Mutex<HashSet<RunId>>,
+    /// Who listens where.
+    pub ports: Ports,
+    /// Which Javas there are.
+    pub javas: Javas,
 }
 
 /// Where a thread's children run until they execute.
@@ -86,27 +93,48 @@ pub struct Created {
     pub channel: Option<Channel>,
 }
 
-/// A command beside a run.
-pub struct Made {
-    pub pid: u32,
-    pub pidfd: OwnedFd,
-    /// Where its output comes from.
-    pub output: OwnedFd,
-    /// The cgroup that it lives in, if it has one of its own.
-    pub cgroup: Option<Tree>,
-}
-
 impl Creator {
-    /// Does all that can be done before.
+    /// With nobody known so far.
+    ///
+    /// # Errors
+    /// The folder for lock files can't be made in `runtime_dir`.
+    pub fn new(
+        runtime_dir: &Path,
+        instance: String,
+        capture: Capture,
+        journal: Arc<Journal>,
+        inherited: Inherited,
+        ports: Ports,
+    ) -> io::Result<Self> {
+        let locks = runtime_dir.join("locks");
+        match std::fs::create_dir(&locks) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        Ok(Self {
+            capture,
+            journal,
+            inherited,
+            locks,
+            runtime_dir: runtime_dir.to_owned(),
+            instance,
+            own: OnceLock::new(),
+            hastened: Mutex::default(),
+            ports,
+            javas: Javas::default(),
+        })
+    }
+
+    /// Does all that can be done before, for a run that was ordered at that time.
     pub fn prepare(
         &self,
-        run: RunId,
+        (run, ordered): (RunId, Instant),
         plan: Arc<ComponentPlan>,
         tally: Tally,
     ) -> Result<Prepared, SpawnFailure> {
         failpoint::reach(Point::SpawnPrepare);
         let id = plan.id.clone();
-        let prepared = self.try_to_prepare(run, plan, tally.clone());
+        let prepared = self.try_to_prepare((run, ordered), plan, tally.clone());
         if prepared.is_err() {
             // Nobody has noted that the run before is over.
             self.journal.ended(&id, run.run, &tally, None);
@@ -116,7 +144,7 @@ impl Creator {
 
     fn try_to_prepare(
         &self,
-        run: RunId,
+        (run, ordered): (RunId, Instant),
         plan: Arc<ComponentPlan>,
         tally: Tally,
     ) -> Result<Prepared, SpawnFailure> {
@@ -130,15 +158,19 @@ impl Creator {
                 host_fault: false,
             });
         }
+        self.ports.check(&plan, ordered)?;
+        super::remains::make_heap_folder(&plan, &identity);
         let in_haste = || self.hastened().contains(&run);
         let lock = super::locks::lock_for(&self.locks, &plan.id, &self.instance, &in_haste)?;
+        let arguments = self.javas.arguments(&plan, &identity);
+        let start = (run.run, arguments.as_ref());
         let owner = identity.differs.then_some((identity.uid, identity.gid));
         let notify = Channel::of_run(&self.runtime_dir, &plan, run.run, owner)?;
         let address = notify
             .as_ref()
             .filter(|made| made.given.is_none())
             .map(|made| made.channel.path());
-        let launch = Launch::new(&plan, run.run, &identity, &self.instance, &tally, address)?;
+        let launch = Launch::new(&plan, start, &identity, &self.instance, &tally, address)?;
         let output = self
             .capture
             .attach(&plan.id, run.run, owner, &plan.log)
@@ -234,7 +266,8 @@ impl Creator {
         stack: &mut Stack,
     ) -> Result<(u32, OwnedFd), SpawnFailure> {
         let identity = self.identity(plan)?;
-        let launch = Launch::new(plan, run.run, &identity, &self.instance, &Tally::default(), None)?;
+        let start = (run.run, plan.run.arguments.as_slice());
+        let launch = Launch::new(plan, start, &identity, &self.instance, &Tally::default(), None)?;
         let place = Place::with(None, None, None)
             .map_err(|error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), &error))?;
         let created = self.clone_child(
@@ -248,43 +281,6 @@ impl Creator {
         place.give_back();
         let Created { pid, pidfd, .. } = created?;
         Ok((pid, pidfd))
-    }
-
-    /// Like [`Creator::create_asking`], with its output in a pipe, and in a cgroup of its own below that of the run.
-    pub fn create_errand(
-        &self,
-        run: RunId,
-        plan: &ComponentPlan,
-        cgroup: Option<&Tree>,
-        stack: &mut Stack,
-    ) -> Result<Made, SpawnFailure> {
-        let failed = |error: &io::Error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), error);
-        let identity = self.identity(plan)?;
-        let launch = Launch::new(plan, run.run, &identity, &self.instance, &Tally::default(), None)?;
-        let (output, input) =
-            rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(&error.into()))?;
-        // The run may just be ending, and its cgroup with it; the command ends then too.
-        let cgroup = cgroup.and_then(|cgroup| cgroup.below(ERRANDS).ok());
-        let place = Place::with(Some(input.as_fd()), None, None).map_err(|error| failed(&error))?;
-        drop(input);
-        let created = self.clone_child(
-            &launch,
-            &identity,
-            (&place, (false, false), None),
-            stack,
-            plan,
-            cgroup,
-        );
-        place.give_back();
-        let Created {
-            pid, pidfd, cgroup, ..
-        } = created?;
-        Ok(Made {
-            pid,
-            pidfd,
-            output,
-            cgroup,
-        })
     }
 
     fn clone_child(
@@ -361,28 +357,6 @@ impl Creator {
     }
 }
 
-/// Kills a command beside a run: all in its cgroup, or its group and those of its descendants that can be reached. What has
-/// left both bears the run's marker and ends with it. Its first process isn't reaped meanwhile.
-pub(super) fn kill_errand(pid: u32, cgroup: Option<&Tree>) {
-    if let Some(cgroup) = cgroup {
-        if let Err(error) = cgroup.kill() {
-            log::warn!("killing all in {cgroup}: {error}");
-        }
-        return;
-    }
-    let group = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let to_group = |signal| {
-        if let Some(group) = group {
-            let _ = rustix::process::kill_process_group(group, signal);
-        }
-    };
-    // What is stopped makes no more children while it is looked for.
-    to_group(Signal::STOP);
-    let tree = || census::tree(pid);
-    pidfd::signal(tree(), &[Signal::KILL], || tree().into_iter().collect());
-    to_group(Signal::KILL);
-}
-
 fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String {
     let run = &component.run;
     match stage {
@@ -400,29 +374,6 @@ fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String
         }),
         _ => component.id.to_string(),
     }
-}
-
-/// A failed start in the system's words, told apart by whose fault it is.
-pub(super) fn io_failure(stage: SpawnStage, subject: String, error: &io::Error) -> SpawnFailure {
-    let os_error = failure::os_code(error);
-    // What the machine lacks for the moment isn't the component's fault (reliability A2, "Resource failure").
-    let host_fault = os_error.is_some_and(super::process::is_want);
-    let cause = os_error.map_or_else(|| error.to_string(), |code| rustix_words(code, error));
-    SpawnFailure {
-        stage,
-        subject,
-        os_error,
-        cause,
-        host_fault,
-    }
-}
-
-/// The system's words without "(os error N)": the number travels beside them.
-fn rustix_words(code: i32, error: &io::Error) -> String {
-    let text = error.to_string();
-    text.strip_suffix(&format!(" (os error {code})"))
-        .unwrap_or(&text)
-        .to_owned()
 }
 
 /// Creates the child in its cgroup: it is born there, or else goes there itself before it executes.

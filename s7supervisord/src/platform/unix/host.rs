@@ -3,6 +3,7 @@
 use super::census::Orphans;
 pub use super::census::tree;
 use super::cgroup::{self, Tree};
+use super::create::Creator;
 use super::handed::Socket;
 use super::held::{Command, Origin, Process};
 use super::inherited::Inherited;
@@ -11,6 +12,7 @@ pub use super::measure::{Meter, Usage};
 use super::memory_kills::MemoryKills;
 use super::notices::Notices;
 use super::output::Capture;
+use super::ports::Ports;
 use super::recording::Recording;
 use super::spawner::{Order, Spawned, Spawner};
 use super::sweeper::{Job, Leader, Leaders, Sweeper, Swept};
@@ -33,6 +35,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -116,16 +119,11 @@ impl Host {
             },
         )?;
         let done = tell.clone();
-        let spawner = Spawner::new(
-            runtime_dir,
-            instance.clone(),
-            capture,
-            journal,
-            inherited,
-            move |fact| {
-                let _ = done.send(Told::Spawned(fact));
-            },
-        )?;
+        let ports = Ports::new(Arc::clone(&leaders), instance.clone());
+        let creator = Creator::new(runtime_dir, instance.clone(), capture, journal, inherited, ports)?;
+        let spawner = Spawner::new(creator, move |fact| {
+            let _ = done.send(Told::Spawned(fact));
+        });
         Ok(Self {
             runs: HashMap::new(),
             keys: HashMap::new(),
@@ -208,6 +206,7 @@ impl Host {
     /// Creates a run. Answered by `Spawned` or `SpawnFailed`. `tally` goes into its record.
     pub fn spawn(&mut self, run: RunId, plan: Arc<ComponentPlan>, tally: Tally) {
         self.coming.insert(run.slot);
+        let run = (run, Instant::now());
         self.spawner.submit(Order::Create { run, plan, tally });
     }
 

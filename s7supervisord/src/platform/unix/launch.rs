@@ -37,11 +37,11 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Prepares run number `run` of `plan` as `identity`, under the supervisor `instance`. `notify` is the address of the socket
+    /// Prepares run number `run` of `plan` with `arguments` as `identity`, under the supervisor `instance`. `notify` is the address of the socket
     /// where it tells of itself, if it does.
     pub fn new(
         plan: &ComponentPlan,
-        run: u64,
+        (run, arguments): (u64, &[String]),
         identity: &Identity,
         instance: &str,
         tally: &Tally,
@@ -50,8 +50,7 @@ impl Launch {
         let program = c_string(plan.run.program.as_os_str().as_bytes(), "the program's path")?;
         let argv = std::iter::once(Ok(program.clone()))
             .chain(
-                plan.run
-                    .arguments
+                arguments
                     .iter()
                     .map(|text| c_string(text.as_bytes(), "an argument")),
             )

@@ -7,6 +7,7 @@ use super::places;
 use super::pump::Pumps;
 use crate::output::failure::doing;
 use crate::output::last_words::Ends;
+use crate::output::mark::Mark;
 use crate::output::searcher::Searcher;
 use crate::registry::plan::{LogPlan, TriggerPlan};
 use s7proto::name::ComponentName;
@@ -129,6 +130,13 @@ impl Capture {
     pub fn remove_strays(&self) -> io::Result<()> {
         let removed = self.0.pumps.remove_strays();
         removed.map_err(|why| doing(format_args!("clearing {}", self.0.folder.display()), why))
+    }
+
+    /// Has `mark` written before the next bytes that `component` writes; `None` where there is nothing of it. Never waits for
+    /// a disk.
+    #[must_use]
+    pub fn mark(&self, component: &ComponentName, mark: Mark) -> Option<Arc<Mark>> {
+        self.0.pumps.mark(component, mark)
     }
 
     /// How many bytes of `component`'s output were dropped since it was first attached. Never waits for a disk.

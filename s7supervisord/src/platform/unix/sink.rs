@@ -7,21 +7,21 @@
 use super::archive::{Archive, Names};
 use super::line_end::{Glass, REACH};
 use super::stream::lock;
-use super::{fifo, log_file, rotate};
+use super::{fifo, log_file, own_line, rotate};
 use crate::failpoint;
 use crate::output::chain::ms_since_1970;
 use crate::output::day::Day;
 use crate::output::failure::cause;
 use crate::output::last_words::Spot;
+use crate::output::mark::Mark;
 use crate::output::times::{Point, Points};
 use crate::registry::plan::{LogPlan, OnFull};
 use jiff::tz::TimeZone;
 use rustix::io::Errno;
 use rustix::pipe::SpliceFlags;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -70,6 +70,8 @@ pub(super) struct Sink {
     unrotatable: Option<Instant>,
     /// Bytes dropped that no line in the file tells of yet.
     unmarked: u64,
+    /// What is to be written before the next bytes.
+    mark: Option<Arc<Mark>>,
 }
 
 struct Open {
@@ -125,6 +127,7 @@ impl Sink {
             day: Day::default(),
             unrotatable: None,
             unmarked: 0,
+            mark: None,
         }
     }
 
@@ -203,6 +206,13 @@ impl Sink {
         self.plan = plan;
     }
 
+    /// What the next bytes are is said in the file before them.
+    pub(super) fn announce(&mut self, mark: Option<Arc<Mark>>) {
+        if mark.is_some() {
+            self.mark = mark;
+        }
+    }
+
     /// Closes the file when no pipe is left, after telling in it what is missing.
     pub(super) fn close(&mut self) {
         if self.unmarked > 0 && self.opened(Instant::now()).is_ok() && self.mark().is_ok() {
@@ -222,6 +232,12 @@ impl Sink {
         if self.unmarked > 0 {
             self.mark()?;
         }
+        if let Some(mark) = self.mark.clone()
+            && let Some(line) = mark.unwritten()
+        {
+            self.write_line(line)?;
+            mark.is_written();
+        }
         let wall = wall_ms();
         let Share { mut end, most } = self.share(pipe, tools, (now, wall), component)?;
         let open = self.opened(now)?;
@@ -236,6 +252,9 @@ impl Sink {
         let moved = splice(pipe, open.file.as_fd(), Some(&mut end), most);
         if matches!(moved, Ok(1..)) {
             open.written = wall;
+            if let Some(mark) = self.mark.take() {
+                mark.is_before((point.file, point.offset));
+            }
         }
         match moved {
             Ok(0) if fifo::holds_bytes(pipe) => Err(io::ErrorKind::WriteZero.into()),
@@ -277,7 +296,7 @@ impl Sink {
             return Ok(Share { end, most });
         };
         let overhang = usize::try_from((due + OVERHANG).saturating_sub(end)).unwrap_or(0);
-        if overhang > 0 && !ends_a_line(&open.file, end)? {
+        if overhang > 0 && !own_line::is_after_end(&open.file, end)? {
             let line = tools.glass.line(pipe, overhang)?;
             // Of an empty pipe as well no more may be taken, because it may have been filled since.
             let most = if line == 0 { overhang } else { line };
@@ -347,27 +366,21 @@ impl Sink {
 
     /// Writes the line that tells how much is missing.
     fn mark(&mut self) -> io::Result<()> {
-        let (Some(open), Some(fault)) = (&self.file, &self.fault) else {
+        let Some(fault) = &self.fault else {
             return Ok(());
         };
-        let end = open.file.metadata()?.len();
-        let mut line = Vec::with_capacity(128);
-        if !ends_a_line(&open.file, end)? {
-            line.push(b'\n');
-        }
-        let why = cause(&fault.why);
-        writeln!(
-            line,
-            "[s7supervisord: {} bytes of output dropped: {why}]",
-            self.unmarked
-        )?;
-        if let Err(why) = open.file.write_all_at(&line, end) {
-            // Half a marker would be written again, so it is taken back; where even that fails, it stays.
-            let _ = open.file.set_len(end);
-            return Err(why);
-        }
+        let (why, bytes) = (cause(&fault.why), self.unmarked);
+        self.write_line(&format!(
+            "[s7supervisord: {bytes} bytes of output dropped: {why}]"
+        ))?;
         self.unmarked = 0;
         Ok(())
+    }
+
+    fn write_line(&mut self, text: &str) -> io::Result<()> {
+        self.file
+            .as_ref()
+            .map_or(Ok(()), |open| own_line::write(&open.file, text))
     }
 
     fn failed(&mut self, why: io::Error, now: Instant, component: &str) {
@@ -414,11 +427,6 @@ fn splice(
         let mut at = at;
         move || rustix::pipe::splice(pipe, None, to, at.as_deref_mut(), most, SpliceFlags::NONBLOCK)
     })
-}
-
-fn ends_a_line(file: &File, end: u64) -> io::Result<bool> {
-    let mut last = [0];
-    Ok(end == 0 || (file.read_at(&mut last, end - 1)? == 1 && last[0] == b'\n'))
 }
 
 fn wall_ms() -> i64 {

@@ -4,20 +4,16 @@
 use super::cgroup::Tree;
 pub use super::create::Made;
 use super::create::{Created, Creator, Prepared, Stack};
-use super::inherited::Inherited;
 use super::notices::Channel;
-use super::output::Capture;
 use super::turns::{Job, Turns};
 use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
 use crate::registry::plan::ComponentPlan;
-use crate::state::journal::Journal;
 use crate::state::known::Tally;
 use s7proto::name::ComponentName;
 use s7proto::status::{SpawnFailure, SpawnStage};
-use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Threads that create processes. More than two don't help on the machines this runs on; the others are there so that a
@@ -32,8 +28,8 @@ const TOGETHER: usize = 8;
 pub enum Order {
     /// Create a run.
     Create {
-        /// Which run.
-        run: RunId,
+        /// Which run, and when that was ordered.
+        run: (RunId, Instant),
         /// What it is made of.
         plan: Arc<ComponentPlan>,
         /// What is carried on from the run before.
@@ -157,33 +153,8 @@ struct Desk {
 
 impl Spawner {
     /// A pool that gives what came of each order to `done`.
-    ///
-    /// # Errors
-    /// The folder for lock files can't be made in `runtime_dir`.
-    pub fn new(
-        runtime_dir: &std::path::Path,
-        instance: String,
-        capture: Capture,
-        journal: Arc<Journal>,
-        inherited: Inherited,
-        done: impl Fn(Spawned) + Send + Sync + 'static,
-    ) -> io::Result<Self> {
-        let locks = runtime_dir.join("locks");
-        match std::fs::create_dir(&locks) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        let creator = Creator {
-            capture,
-            journal,
-            inherited,
-            locks,
-            runtime_dir: runtime_dir.to_owned(),
-            instance,
-            own: OnceLock::new(),
-            hastened: Mutex::default(),
-        };
-        Ok(Self {
+    pub fn new(creator: Creator, done: impl Fn(Spawned) + Send + Sync + 'static) -> Self {
+        Self {
             threads: 0,
             shared: Arc::new(Shared {
                 creator,
@@ -191,7 +162,7 @@ impl Spawner {
                 idle: Default::default(),
                 done: Box::new(done),
             }),
-        })
+        }
     }
 
     /// Whether every order is carried out and told.
@@ -227,7 +198,7 @@ impl Spawner {
             host_fault: true,
         };
         match order {
-            Order::Create { run, .. } => (self.shared.done)(Spawned::No { run, failure }),
+            Order::Create { run: (run, _), .. } => (self.shared.done)(Spawned::No { run, failure }),
             Order::Ask { run, .. } => (self.shared.done)(Spawned::Asking {
                 run,
                 command: Err(failure),
@@ -344,6 +315,7 @@ impl Shared {
         match order {
             Order::Forget(component) => {
                 let _ = std::fs::remove_file(self.creator.locks.join(component.as_str()));
+                self.creator.javas.forget(&component);
             }
             Order::Remove(cgroup, channel) => {
                 drop(channel);
@@ -394,7 +366,7 @@ impl Shared {
                 // Every order to create something has a number.
                 return Done::Ready(
                     number.unwrap_or(0),
-                    Box::new(ready.map_err(|failure| (run, failure))),
+                    Box::new(ready.map_err(|failure| (run.0, failure))),
                 );
             }
         }

@@ -4,6 +4,7 @@ use super::archive::Archive;
 use super::pace::Pace;
 use super::sink::{CHUNK, Poured, Sink, Tools};
 use crate::output::last_words::{Ends, Spot};
+use crate::output::mark::Mark;
 use crate::output::searcher::{Searcher, Wanted};
 use crate::registry::plan::LogPlan;
 use s7proto::name::ComponentName;
@@ -35,6 +36,8 @@ pub(super) struct Queue {
     pub(super) head: Option<Arc<Pipe>>,
     pub(super) waiting: VecDeque<Arc<Pipe>>,
     pub(super) forgotten: bool,
+    /// A line that is to be written before what comes next.
+    pub(super) mark: Option<Arc<Mark>>,
 }
 
 pub(super) struct Pipe {
@@ -73,6 +76,7 @@ impl Stream {
             head: None,
             waiting: VecDeque::new(),
             forgotten: false,
+            mark: None,
         };
         Self {
             component,
@@ -96,7 +100,12 @@ impl Pipe {
     /// Moves what is in the pipe, at most a quantum.
     pub(super) fn turn(&self, tools: &Tools<'_>) -> Next {
         let mut sink = lock(&self.stream.sink);
-        sink.follow(Arc::clone(&lock(&self.stream.queue).plan));
+        let (plan, mark) = {
+            let mut queue = lock(&self.stream.queue);
+            (Arc::clone(&queue.plan), queue.mark.take())
+        };
+        sink.follow(plan);
+        sink.announce(mark);
         let mut moved = 0;
         let component = &self.stream.component;
         let search = self.stream.searcher.get();

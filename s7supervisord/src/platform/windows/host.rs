@@ -138,8 +138,14 @@ impl Host {
         match self.0 {}
     }
 
+    /// The process id that a run has, or had.
+    #[must_use]
+    pub fn pid(&self, _run: RunId) -> Option<u32> {
+        match self.0 {}
+    }
+
     /// Asks a run for a diagnosis of itself.
-    pub fn diagnose(&mut self, _run: RunId) {
+    pub fn diagnose(&mut self, _run: RunId) -> bool {
         match self.0 {}
     }
 

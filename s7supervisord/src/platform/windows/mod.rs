@@ -9,6 +9,7 @@ pub mod host;
 pub mod leftovers;
 pub mod output;
 pub mod process;
+pub mod remains;
 pub mod removals;
 pub mod service_manager;
 pub mod signals;

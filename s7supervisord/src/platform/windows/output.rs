@@ -1,11 +1,13 @@
 //! Capture of the components' output: not here yet, and it says so.
 
 use crate::output::last_words::Ends;
+use crate::output::mark::Mark;
 use crate::output::searcher::Searcher;
 use crate::registry::plan::{LogPlan, TriggerPlan};
 use s7proto::name::ComponentName;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A handle on the capture of all components' output; cheap to clone.
@@ -69,6 +71,12 @@ impl Capture {
     /// None so far.
     pub fn remove_strays(&self) -> io::Result<()> {
         Ok(())
+    }
+
+    /// Never called: there is no [`Capture`].
+    #[must_use]
+    pub fn mark(&self, _component: &ComponentName, _mark: Mark) -> Option<Arc<Mark>> {
+        match self.never {}
     }
 
     /// Never called: there is no [`Capture`].

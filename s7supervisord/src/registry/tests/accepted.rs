@@ -55,7 +55,8 @@ fn a_java_server_runs_java_with_its_arguments_before_the_main_class() {
             "-Djava.awt.headless=true",
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:+HeapDumpOnOutOfMemoryError",
-            "-XX:HeapDumpPath=/s7/temp",
+            "-XX:HeapDumpPath=/s7/temp/heap-ps",
+            "-XX:ErrorFile=/s7/logs/hs_err_ps_%p.log",
             "-Dcom.sun.management.jmxremote.host=127.0.0.1",
             "-Dcom.sun.management.jmxremote.authenticate=false",
             "-Dcom.sun.management.jmxremote.ssl=false",
@@ -75,8 +76,11 @@ fn a_java_server_runs_java_with_its_arguments_before_the_main_class() {
     assert_eq!(ps.stop, StopPlan::Signal(StopSignal::Term));
     // What depends on Java's version is kept apart and left as it is, until the version is known.
     let java = ps.java.as_ref().unwrap();
-    assert_eq!((java.options, java.only_from.as_slice()), (13, &[(1, 8)][..]));
+    assert_eq!((java.options, java.only_from.as_slice()), (14, &[(1, 8)][..]));
     assert_eq!(java.drop[0].pattern, "-XX:MaxPermSize=*");
+    assert!(java.heap_dumps.as_ref().is_some_and(|dumps| dumps.is_own));
+    assert_eq!(java.error_file.as_deref(), Some("/s7/logs/hs_err_ps_%p.log"));
+    assert!(ps.dump.by_signal && !plan.components[0].dump.by_signal);
     assert_eq!(plan.components[0].java, None);
     assert_eq!(plan.components[0].restart.success, [0]);
 }

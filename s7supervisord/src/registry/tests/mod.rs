@@ -4,6 +4,7 @@ mod accepted;
 mod files;
 mod form;
 mod hostile;
+mod java;
 mod notify;
 mod reactions;
 mod refused;

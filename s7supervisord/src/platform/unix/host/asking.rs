@@ -46,10 +46,18 @@ impl Host {
     }
 
     /// Asks a run for a diagnosis of itself: a JVM writes the stacks of its threads to its output.
-    pub fn diagnose(&mut self, run: RunId) {
-        if let Some(process) = self.runs.get(&run) {
-            process.send(Signal::QUIT);
-        }
+    ///
+    /// To whom that signal means something else it is the end: the caller has to know that it doesn't. `false` where the
+    /// run's first process has ended.
+    pub fn diagnose(&mut self, run: RunId) -> bool {
+        let process = self.runs.get(&run).filter(|process| !process.ended);
+        process.inspect(|process| process.send(Signal::QUIT)).is_some()
+    }
+
+    /// The process id that a run has, or had; `None` once it is forgotten.
+    #[must_use]
+    pub fn pid(&self, run: RunId) -> Option<u32> {
+        self.runs.get(&run).map(|process| process.pid)
     }
 
     /// Notes that a run has become ready, so that a next daemon needn't wait for that again.

@@ -1,12 +1,22 @@
-//! What the pumps tell of the components, without waiting for a disk.
+//! What the pumps tell of the components and are told about them, without waiting for a disk.
 
 use super::super::stream::lock;
 use super::Pumps;
 use crate::output::last_words::Ends;
+use crate::output::mark::Mark;
 use s7proto::name::ComponentName;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Pumps {
+    /// Has a line written before what a component writes next.
+    pub(in super::super) fn mark(&self, component: &ComponentName, mark: Mark) -> Option<Arc<Mark>> {
+        let mark = Arc::new(mark);
+        let stream = lock(&self.components).get(component).cloned()?;
+        lock(&stream.queue).mark = Some(Arc::clone(&mark));
+        Some(mark)
+    }
+
     /// Bytes of a component that were dropped.
     pub(in super::super) fn dropped_bytes(&self, component: &ComponentName) -> u64 {
         lock(&self.components)

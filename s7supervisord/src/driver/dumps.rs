@@ -1,0 +1,291 @@
+//! Dumps that runs write of themselves when they are asked: a JVM puts the stacks of its threads into its output.
+//!
+//! The signal is sent at once, and what the run writes then is watched beside the loop, until it is complete or has taken
+//! too long. A run that is asked while it is at one is not asked again.
+
+use super::Driver;
+use super::background::Found;
+use crate::control::call::Answer;
+use crate::machine::input::{Event, RunId, Slot};
+use crate::output::follow::Follower;
+use crate::output::mark::Mark;
+use s7proto::LIMITS;
+use s7proto::event::{DumpReason, Happening};
+use s7proto::reply::{Done, DumpOutcome, DumpReport, RunInfo};
+use s7proto::status::{Actor, Health};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// How long a dump may take (windows-and-scene7 E4). A JVM writes one within 100 ms, unless it is busy collecting garbage.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is looked at what has come.
+const LOOK: Duration = Duration::from_millis(50);
+/// A dump whose end was seen is complete when nothing has come for so long: behind the end there are some lines about the heap.
+const QUIET: Duration = Duration::from_millis(300);
+/// The same for one that doesn't show where it ends.
+const SILENCE: Duration = Duration::from_secs(1);
+/// What a HotSpot JVM writes below all threads ("JNI global refs: 15, weak refs: 0").
+const END: &[u8] = b"JNI global ref";
+/// How much of one dump is kept for whoever has asked for it: several hundred threads. All of it is in the file.
+const KEPT: usize = 1024 * 1024;
+/// How much is read at a time.
+const PIECE: usize = 64 * 1024;
+
+/// The dumps that are under way: at most one of each run.
+#[derive(Debug, Default)]
+pub struct Dumps(HashMap<RunId, UnderWay>);
+
+#[derive(Debug)]
+struct UnderWay {
+    why: DumpReason,
+    waiting: Vec<oneshot::Sender<DumpOutcome>>,
+}
+
+/// What came of one dump.
+#[derive(Debug)]
+pub struct Dumped {
+    run: RunId,
+    outcome: DumpOutcome,
+}
+
+impl Driver {
+    /// Asks the run for a dump, for the machine.
+    pub(super) fn diagnose(&mut self, run: RunId) {
+        let view = self.fleet.view(run.slot, self.clock.now());
+        let why = match view.map(|view| view.health) {
+            Some(Health::Unhealthy) => DumpReason::Hung,
+            _ => DumpReason::StopTimeout,
+        };
+        if self.dump(run, why, None).is_err() {
+            // Nothing is to be waited for.
+            self.fleet
+                .event(self.clock.stamp(), run, Event::Diagnosed, &mut self.effects);
+        }
+    }
+
+    /// Asks the run for a dump, unless it is at one already. What comes of it is an event, and goes to `waiting`.
+    ///
+    /// # Errors
+    /// Why it can't be asked.
+    pub(super) fn dump(
+        &mut self,
+        run: RunId,
+        why: DumpReason,
+        waiting: Option<oneshot::Sender<DumpOutcome>>,
+    ) -> Result<(), DumpOutcome> {
+        let plan = self.roster.plan(run.slot).ok_or(DumpOutcome::NotRunning)?;
+        if !plan.dump.by_signal {
+            return Err(DumpOutcome::NotConfigured);
+        }
+        let view = self.fleet.view(run.slot, self.clock.now());
+        let pid = view.filter(|view| view.run == run.run).and_then(|view| view.pid);
+        let pid = pid.ok_or(DumpOutcome::NotRunning)?;
+        if let Some(under_way) = self.dumps.0.get_mut(&run) {
+            under_way.waiting.extend(waiting);
+            return Ok(());
+        }
+        let component = plan.id.clone();
+        let line = format!("[s7supervisord: dump of run {}, {}]", run.run, words(&why));
+        let mark = self.capture.mark(&component, Mark::new(line));
+        let mark = mark.ok_or_else(|| DumpOutcome::Failed("its output is not captured".to_owned()))?;
+        if !self.host.diagnose(run) {
+            return Err(DumpOutcome::NotRunning);
+        }
+        log::info!(
+            "{component}: run {} is asked for a dump, {}",
+            run.run,
+            words(&why)
+        );
+        let waiting = waiting.into_iter().collect();
+        self.dumps.0.insert(run, UnderWay { why, waiting });
+        let info = RunInfo { run: run.run, pid };
+        let (reader, tell) = (Reader::new(plan.log.file.clone(), mark), self.background.teller());
+        tokio::spawn(async move {
+            let outcome = watch(reader, info).await;
+            let _ = tell.send(Found::Dumped(Box::new(Dumped { run, outcome })));
+        });
+        Ok(())
+    }
+
+    /// A dump is complete, or has taken too long.
+    pub(super) fn dumped(&mut self, dumped: Dumped) {
+        let Dumped { run, outcome } = dumped;
+        let Some(under_way) = self.dumps.0.remove(&run) else {
+            return;
+        };
+        self.fleet
+            .event(self.clock.stamp(), run, Event::Diagnosed, &mut self.effects);
+        if let Some(component) = self.roster.name(run.slot) {
+            match &outcome {
+                DumpOutcome::Written { file, from, to, .. } => {
+                    log::info!("{component}: its dump is in {file}, from byte {from} to {to}");
+                }
+                _ => log::warn!(
+                    "{component}: run {} has written no dump within {PATIENCE:?}",
+                    run.run
+                ),
+            }
+        }
+        if let DumpOutcome::Written { file, from, to, .. } = &outcome {
+            let happening = Happening::Dumped {
+                run: run.run,
+                file: file.clone(),
+                from: *from,
+                to: *to,
+                why: under_way.why,
+            };
+            self.happened(run.slot, happening);
+        }
+        for waiting in under_way.waiting {
+            // Whoever has gone doesn't want it any more.
+            let _ = waiting.send(outcome.clone());
+        }
+    }
+
+    /// Asks the runs of `slots` for dumps, and answers with what they write.
+    pub(super) fn dump_for(&mut self, slots: &[Slot], who: &Actor, answer: Answer) {
+        let mut reports = Vec::with_capacity(slots.len());
+        for slot in slots {
+            let (Some(component), Some(view)) = (
+                self.roster.name(*slot).cloned(),
+                self.fleet.view(*slot, self.clock.now()),
+            ) else {
+                continue;
+            };
+            let run = RunId {
+                slot: *slot,
+                run: view.run,
+            };
+            let (waiting, outcome) = oneshot::channel();
+            let asked = self.dump(run, DumpReason::AskedBy(who.clone()), Some(waiting));
+            reports.push((component, asked.map(|()| outcome)));
+        }
+        let share = LIMITS.log_bytes / reports.len().max(1);
+        tokio::spawn(async move {
+            let mut all = Vec::with_capacity(reports.len());
+            for (component, asked) in reports {
+                let outcome = match asked {
+                    // It is dropped with the loop alone.
+                    Ok(outcome) => outcome.await.unwrap_or(DumpOutcome::NotRunning),
+                    Err(outcome) => outcome,
+                };
+                let outcome = cut(outcome, share);
+                all.push(DumpReport { component, outcome });
+            }
+            answer.reply(Ok(Done::Dumped(all)));
+        });
+    }
+}
+
+fn cut(mut outcome: DumpOutcome, most: usize) -> DumpOutcome {
+    if let DumpOutcome::Written { bytes, .. } = &mut outcome {
+        bytes.truncate(most);
+    }
+    outcome
+}
+
+/// Why, in the mark and the log.
+fn words(why: &DumpReason) -> String {
+    match why {
+        DumpReason::AskedBy(who) => format!("asked for by {who}"),
+        DumpReason::StopTimeout => "because it does not stop in time".to_owned(),
+        DumpReason::Hung => "because it no longer answers".to_owned(),
+        DumpReason::Output => "because of a line of its output".to_owned(),
+    }
+}
+
+/// Waits until the dump is complete, for [`PATIENCE`] at most.
+async fn watch(mut reader: Reader, run: RunInfo) -> DumpOutcome {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let looking = tokio::task::spawn_blocking(move || {
+            let looked = reader.look();
+            (reader, looked)
+        });
+        // A file system that hangs keeps its thread; nobody else waits for it.
+        let (back, looked) = match tokio::time::timeout_at(until + LOOK, looking).await {
+            Ok(Ok(looked)) => looked,
+            Ok(Err(_)) | Err(_) => return DumpOutcome::Failed("its log can't be read".to_owned()),
+        };
+        reader = back;
+        match looked {
+            Err(error) => return DumpOutcome::Failed(format!("reading its log: {error}")),
+            Ok(complete) if complete || tokio::time::Instant::now() >= until => break,
+            Ok(_) => {}
+        }
+    }
+    reader.outcome(run)
+}
+
+/// What comes behind the mark.
+struct Reader {
+    file: PathBuf,
+    mark: Arc<Mark>,
+    follower: Option<Follower>,
+    bytes: Vec<u8>,
+    length: u64,
+    seen_end: bool,
+    last: Instant,
+}
+
+impl Reader {
+    fn new(file: PathBuf, mark: Arc<Mark>) -> Self {
+        Self {
+            file,
+            mark,
+            follower: None,
+            bytes: Vec::new(),
+            length: 0,
+            seen_end: false,
+            last: Instant::now(),
+        }
+    }
+
+    /// Reads what has come; whether that is all.
+    fn look(&mut self) -> std::io::Result<bool> {
+        let follower = match (&mut self.follower, self.mark.place()) {
+            (Some(follower), _) => follower,
+            (none, Some(place)) => none.insert(Follower::going_on(self.file.clone(), place)),
+            (None, None) => return Ok(false),
+        };
+        // So much that a component that writes without an end doesn't keep this from coming back.
+        for _ in 0..KEPT / PIECE {
+            let piece = follower.read(PIECE)?;
+            if piece.is_empty() {
+                break;
+            }
+            self.last = Instant::now();
+            self.length += piece.len() as u64;
+            self.seen_end = self.seen_end || piece.windows(END.len()).any(|window| window == END);
+            let room = KEPT - self.bytes.len();
+            self.bytes.extend(piece.into_iter().take(room));
+        }
+        let quiet = if self.seen_end { QUIET } else { SILENCE };
+        Ok(self.length > 0 && self.last.elapsed() >= quiet)
+    }
+
+    fn outcome(self, run: RunInfo) -> DumpOutcome {
+        let follower = self.follower.filter(|_| self.length > 0);
+        let (Some(follower), Some((file, from))) = (follower, self.mark.place()) else {
+            self.mark.withdraw();
+            return DumpOutcome::Silent(u64::try_from(PATIENCE.as_micros()).unwrap_or(u64::MAX));
+        };
+        let (last_file, to) = follower.position();
+        DumpOutcome::Written {
+            run,
+            file: text(&self.file),
+            // Where the log was rotated meanwhile, the rest of it is in the file that has the name now.
+            from: if last_file == file { from } else { 0 },
+            to,
+            bytes: self.bytes,
+        }
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}

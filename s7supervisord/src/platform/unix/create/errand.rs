@@ -1,0 +1,92 @@
+//! A command beside a run, in the run's surroundings: it has neither lock nor record, and what it says is heard.
+
+use super::{Created, Creator, Stack};
+use crate::machine::input::RunId;
+use crate::platform::os::census;
+use crate::platform::os::cgroup::Tree;
+use crate::platform::os::fault::io_failure;
+use crate::platform::os::launch::Launch;
+use crate::platform::os::pidfd;
+use crate::platform::os::places::Place;
+use crate::registry::plan::ComponentPlan;
+use crate::state::known::Tally;
+use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, Signal};
+use s7proto::status::{SpawnFailure, SpawnStage};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The cgroup below a run's own where commands beside it live.
+const ERRANDS: &str = "beside";
+
+/// A command beside a run.
+pub struct Made {
+    pub pid: u32,
+    pub pidfd: OwnedFd,
+    /// Where its output comes from.
+    pub output: OwnedFd,
+    /// The cgroup that it lives in, if it has one of its own.
+    pub cgroup: Option<Tree>,
+}
+
+impl Creator {
+    /// Like [`Creator::create_asking`], with its output in a pipe, and in a cgroup of its own below that of the run.
+    pub fn create_errand(
+        &self,
+        run: RunId,
+        plan: &ComponentPlan,
+        cgroup: Option<&Tree>,
+        stack: &mut Stack,
+    ) -> Result<Made, SpawnFailure> {
+        let failed = |error: &io::Error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), error);
+        let identity = self.identity(plan)?;
+        let start = (run.run, plan.run.arguments.as_slice());
+        let launch = Launch::new(plan, start, &identity, &self.instance, &Tally::default(), None)?;
+        let (output, input) =
+            rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(&error.into()))?;
+        // The run may just be ending, and its cgroup with it; the command ends then too.
+        let cgroup = cgroup.and_then(|cgroup| cgroup.below(ERRANDS).ok());
+        let place = Place::with(Some(input.as_fd()), None, None).map_err(|error| failed(&error))?;
+        drop(input);
+        let created = self.clone_child(
+            &launch,
+            &identity,
+            (&place, (false, false), None),
+            stack,
+            plan,
+            cgroup,
+        );
+        place.give_back();
+        let Created {
+            pid, pidfd, cgroup, ..
+        } = created?;
+        Ok(Made {
+            pid,
+            pidfd,
+            output,
+            cgroup,
+        })
+    }
+}
+
+/// Kills a command beside a run: all in its cgroup, or its group and those of its descendants that can be reached. What has
+/// left both bears the run's marker and ends with it. Its first process isn't reaped meanwhile.
+pub fn kill(pid: u32, cgroup: Option<&Tree>) {
+    if let Some(cgroup) = cgroup {
+        if let Err(error) = cgroup.kill() {
+            log::warn!("killing all in {cgroup}: {error}");
+        }
+        return;
+    }
+    let group = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let to_group = |signal| {
+        if let Some(group) = group {
+            let _ = rustix::process::kill_process_group(group, signal);
+        }
+    };
+    // What is stopped makes no more children while it is looked for.
+    to_group(Signal::STOP);
+    let tree = || census::tree(pid);
+    pidfd::signal(tree(), &[Signal::KILL], || tree().into_iter().collect());
+    to_group(Signal::KILL);
+}
