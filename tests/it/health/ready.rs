@@ -81,3 +81,37 @@ fn a_component_is_ready_when_its_page_holds_what_is_expected() {
     // Every failure before it was ready was nothing but time.
     assert_eq!(daemon.component("ps")["restarts"], 0);
 }
+
+#[test]
+fn a_component_that_is_not_ready_for_others_runs_on_and_others_wait_for_it() {
+    let [port] = free_ports();
+    let sandbox = Sandbox::new();
+    sandbox.write("page", &page("200 OK", "well"));
+    let readiness = format!(
+        "<readiness type=\"http\" url=\"http://127.0.0.1:{port}/\" interval=\"100ms\" failures=\"2\"/>"
+    );
+    let needs = Server::new("needs", "record needs wait").with("<autoStart>false</autoStart>");
+    sandbox.write_registry(&[
+        Server::new("is", &format!("answer {port} page")).with(&readiness),
+        needs.with("<dependsOn ref=\"is\"/>"),
+    ]);
+    let daemon = sandbox.start();
+    let ready = daemon.wait_for("is", "RUNNING");
+    assert_eq!(
+        (&ready["health"], &ready["checks"][0]["kind"]),
+        (&"healthy".into(), &"readiness".into())
+    );
+    sandbox.write("page", &page("503 Busy", ""));
+    daemon.wait_until("it is unwell", "is", SOON, |seen| seen["health"] == "unhealthy");
+    let client = s7tests::ctl::start(sandbox.ctl_command().args(["--timeout", "60", "start", "needs"]));
+    daemon.wait_for("needs", "WAITING");
+    daemon.wait_until("more checks fail", "is", SOON, |seen| {
+        seen["checks"][0]["last"]["in_a_row"].as_u64() >= Some(6)
+    });
+    let seen = daemon.component("is");
+    assert_eq!((&seen["pid"], &seen["state"]), (&ready["pid"], &"RUNNING".into()));
+    assert_eq!((&seen["restarts"], sandbox.starts("needs").len()), (&0.into(), 0));
+    sandbox.write("page", &page("200 OK", "well"));
+    s7tests::ctl::finish(client, "start needs".into()).exits(0);
+    assert_eq!(daemon.component("is")["health"], "healthy");
+}
