@@ -3,6 +3,7 @@
 mod checks;
 mod event;
 mod explain;
+mod facts;
 mod operation;
 mod others;
 mod said;
