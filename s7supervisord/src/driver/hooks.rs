@@ -6,7 +6,6 @@ use crate::machine::input::{RunId, Slot};
 use crate::machine::moment::Moment;
 use crate::machine::view::Why;
 use crate::platform::beside::{Beside, Errand};
-use crate::registry::plan::ComponentPlan;
 use s7proto::status::{EndCause, Exit, ExitReport, SpawnFailure};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -202,18 +201,11 @@ impl Driver {
             ("S7_MISSED", missed.to_string()),
             ("S7_LOG", component.log.file.display().to_string()),
         ]);
-        let mut errand = Errand::check(run, &component, &hook.program, &hook.arguments);
-        errand.ends_with_run = false;
-        let mut plan = ComponentPlan::clone(&errand.plan);
-        plan.run
-            .environment
-            .retain(|(name, _)| details.iter().all(|(own, _)| own != name));
-        plan.run.environment.extend(
-            details
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), one_line(&value))),
-        );
-        errand.plan = plan.into();
+        let details: Vec<(String, String)> = details
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), one_line(&value)))
+            .collect();
+        let errand = Errand::told(run, &component, (&hook.program, &hook.arguments), details);
         let what = format!(
             "{}: its command for failures {}",
             component.id,

@@ -4,6 +4,7 @@ mod checks;
 mod dump;
 mod event;
 mod explain;
+mod facts;
 mod operation;
 mod others;
 mod said;

@@ -35,6 +35,26 @@ impl Errand {
             plan: Arc::new(ask::command_plan(component, program, arguments)),
         }
     }
+
+    /// A command and its arguments in the surroundings of `component`, with `variables` over its own. It goes on when the
+    /// run is over.
+    #[must_use]
+    pub fn told(
+        run: RunId,
+        component: &ComponentPlan,
+        (program, arguments): (&Path, &[String]),
+        variables: Vec<(String, String)>,
+    ) -> Self {
+        let mut plan = ask::command_plan(component, program, arguments);
+        let is_told = |name: &str| variables.iter().any(|(own, _)| own == name);
+        plan.run.environment.retain(|(name, _)| !is_told(name));
+        plan.run.environment.extend(variables);
+        Self {
+            run,
+            ends_with_run: false,
+            plan: Arc::new(plan),
+        }
+    }
 }
 
 /// How a command ended.

@@ -21,6 +21,18 @@ impl Errand {
     pub fn check(run: RunId, _component: &ComponentPlan, _program: &Path, _arguments: &[String]) -> Self {
         Self { run }
     }
+
+    /// A command and its arguments in the surroundings of `component`, with `variables` over its own. It goes on when the
+    /// run is over.
+    #[must_use]
+    pub fn told(
+        run: RunId,
+        _component: &ComponentPlan,
+        (_program, _arguments): (&Path, &[String]),
+        _variables: Vec<(String, String)>,
+    ) -> Self {
+        Self { run }
+    }
 }
 
 /// How a command ended.
