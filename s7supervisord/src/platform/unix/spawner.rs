@@ -3,7 +3,7 @@
 
 use super::cgroup::Tree;
 pub use super::create::Made;
-use super::create::{Created, Creator, Prepared, Stack};
+use super::create::{Creator, Prepared, Stack};
 use super::notices::Channel;
 use super::turns::{Job, Turns};
 use crate::failpoint::{self, Point};
@@ -382,22 +382,15 @@ impl Shared {
         let created = self.creator.create(prepared, stack);
         self.shorten();
         match created {
-            Ok(Created {
-                pid,
-                pidfd,
-                record,
-                unrecorded,
-                cgroup,
-                channel,
-            }) => Spawned::Yes {
+            Ok(created) => Spawned::Yes {
                 run,
                 component,
-                pid,
-                pidfd,
-                record,
-                unrecorded,
-                cgroup,
-                channel,
+                pid: created.pid,
+                pidfd: created.pidfd,
+                record: created.record,
+                unrecorded: created.unrecorded,
+                cgroup: created.cgroup,
+                channel: created.channel,
             },
             Err(failure) => Spawned::No { run, failure },
         }
