@@ -25,7 +25,7 @@ async fn what_was_not_begun_is_asked_again_whatever_it_is() {
             &["restart", "is"],
             Done::Operation(vec![part("is", Outcome::Started(RUN))]),
         ),
-        (&["why", "is"], Done::Why(vec![])),
+        (&["why", "is"], Done::Story(vec![])),
     ] {
         let place = Place::new();
         let said = with(&place, arguments, async |listener| {

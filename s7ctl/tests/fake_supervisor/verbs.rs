@@ -1,7 +1,7 @@
 //! The verbs of protocol 1.1 that have one answer.
 
 use super::*;
-use s7proto::explain::Explanation;
+use s7proto::explain::{Explanation, Story};
 use s7proto::pattern::Pattern;
 use s7proto::request::Until;
 use s7proto::signal::Signal;
@@ -195,7 +195,7 @@ async fn why_without_a_component_explains_only_what_is_not_as_it_should_be() {
     let said = with(&Place::new(), &["why"], async |listener| {
         let (mut channel, _request) = answer(&listener, Done::Status(report(State::Fatal))).await;
         let (id, request) = channel.recv(SOON).await.unwrap().unwrap();
-        assert_eq!(request.unwrap(), Request::Why(named("is")));
+        assert_eq!(request.unwrap(), Request::Story(named("is")));
         let status = report(State::Fatal).components.remove(0);
         let explanation = Explanation {
             since_ms: None,
@@ -212,7 +212,12 @@ async fn why_without_a_component_explains_only_what_is_not_as_it_should_be() {
             },
             status,
         };
-        let done = Response::Done(Done::Why(vec![explanation]));
+        let story = Story {
+            explanation,
+            facts: vec![],
+            last_words: vec![],
+        };
+        let done = Response::Done(Done::Story(vec![story]));
         channel.send(id, &done, SOON).await.unwrap();
     })
     .await;

@@ -6,7 +6,7 @@
 use super::diagnostic::Findings;
 use super::source;
 use super::tree::{self, Element};
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::path::Path;
 
 /// What a profile can refer to as `${image_server_port}`, `${svg_port}` and `${platform_server}`.
