@@ -61,9 +61,12 @@ impl Turn<'_> {
     pub(super) fn stop(&mut self, slots: &[Slot], who: &Actor) {
         let slots = self.known(slots);
         self.expect_parts(slots.len());
-        for slot in slots {
+        for &slot in &slots {
             self.remember(slot, Wish::Down, who);
             self.wish_down(slot, who);
+        }
+        // Only when all of them are wished down: who is stopped by name with what it relies on has lost nothing.
+        for slot in slots {
             self.with(slot, |component, step, _| component.end_run(step));
         }
     }

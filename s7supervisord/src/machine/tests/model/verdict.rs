@@ -231,6 +231,8 @@ impl Court {
             );
             self.models.open(tier, now);
         }
+        // Which tiers have opened is only followed where timers are in time; what is created has had its turn all the same.
+        self.model(run.slot).ordered &= self.punctual;
         let missing = self.models.missing(run.slot, now);
         let (punctual, model) = (self.punctual, self.model(run.slot));
         assert_eq!(model.wish, Wish::Up, "I2: {run:?} is created and not wished");
