@@ -101,7 +101,7 @@ fn ways(point: Point) -> (Matter, &'static [(Way, u32)]) {
 fn servers() -> Vec<Server> {
     vec![
         // Rotated every third of a second.
-        Server::new("ticker", "tick 1").with("<log maxSize=\"4096\" maxFiles=\"1000\" compress=\"true\"/>"),
+        Server::new("ticker", "tick 5").with("<log maxSize=\"4096\" maxFiles=\"1000\" compress=\"true\"/>"),
         Server::new("plain", "record plain.starts wait"),
         Server::new("crasher", "record crasher.starts sleep 20 exit 3")
             .start_delay("1")
