@@ -6,7 +6,7 @@ use s7proto::status::Actor;
 use s7supervisord::driver::roster::{self, Roster};
 use s7supervisord::machine::effect::Effect;
 use s7supervisord::machine::fleet::Fleet;
-use s7supervisord::machine::input::{Command, Order, Slot, Stamp};
+use s7supervisord::machine::input::{Command, Event, NoteFrom, Order, Slot, Stamp, Verdict};
 use s7supervisord::machine::moment::Moment;
 use s7supervisord::registry::diff::{ChangeKind, diff, diff_config};
 use s7supervisord::registry::plan::{ComponentPlan, Plan};
@@ -259,17 +259,24 @@ fn judge_fleet(plan: &Plan) {
     // Each round begins a run, or goes on to the next timer; a component has at most two of those until it is up, and
     // one that ends its row of crashes.
     for _ in 0..4 * LARGE + 8 {
-        let spawned: Vec<_> = std::mem::take(&mut effects)
-            .into_iter()
-            .filter_map(|effect| match effect {
-                Effect::Spawn(run) => Some(run),
-                _ => None,
-            })
-            .collect();
+        let mut spawned = Vec::new();
+        for effect in std::mem::take(&mut effects) {
+            match effect {
+                Effect::Spawn(run) => spawned.push(run),
+                Effect::Check { run, number, .. } => {
+                    let verdict = Verdict::Well;
+                    fleet.event(stamp(now), run, Event::Checked { number, verdict }, &mut effects);
+                }
+                _ => {}
+            }
+        }
         for run in &spawned {
             assert!(begun.insert(run.slot), "{run:?} is begun twice and never ended");
-            let event = s7supervisord::machine::input::Event::Spawned { pid: 1 };
-            fleet.event(stamp(now), *run, event, &mut effects);
+            fleet.event(stamp(now), *run, Event::Spawned { pid: 1 }, &mut effects);
+            if plan.components[run.slot.index()].notify.is_some() {
+                let ready = Event::Noticed(NoteFrom::Ready);
+                fleet.event(stamp(now), *run, ready, &mut effects);
+            }
         }
         match fleet.next_deadline() {
             Some(next) if spawned.is_empty() => {
