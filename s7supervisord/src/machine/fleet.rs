@@ -170,6 +170,7 @@ impl Fleet {
         }
         self.look_for_held = true;
         self.settle(stamp, effects, from, ticket);
+        self.renewed.clear();
     }
 
     /// Something happened to a run.

@@ -58,7 +58,6 @@ impl Turn<'_> {
             self.remember(slot, Wish::Up, who);
             self.with(slot, |component, step, ticket| component.restart(step, ticket));
         }
-        self.fleet.renewed.clear();
     }
 
     pub(super) fn stop(&mut self, slots: &[Slot], who: &Actor) {

@@ -192,6 +192,7 @@ impl Court {
                     model.cause == Some(EndCause::Finished) && model.policy.stays_ended(true) && wanted;
                 let ran = self.announced.get(&run.slot) == Some(&State::Running);
                 if by_itself && ran && !done {
+                    self.models.prune_stop(now);
                     self.bereaved.extend(self.models.lose(run.slot, &[]));
                 }
             }
