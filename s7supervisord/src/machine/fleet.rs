@@ -32,6 +32,8 @@ pub struct Fleet {
     excused: BTreeSet<Slot>,
     /// The stop, tier by tier, that is under way.
     stopping: Option<StopSequence>,
+    /// What the command that is being carried out restarts by name: what of it is lost to each other stops nobody.
+    renewed: BTreeSet<Slot>,
     shutting_down: bool,
     hurry: bool,
     halted: bool,
@@ -61,6 +63,7 @@ impl Fleet {
             gate_deadline: None,
             excused: BTreeSet::new(),
             stopping: None,
+            renewed: BTreeSet::new(),
             shutting_down: false,
             hurry: false,
             halted: false,
@@ -167,6 +170,7 @@ impl Fleet {
         }
         self.look_for_held = true;
         self.settle(stamp, effects, from, ticket);
+        self.renewed.clear();
     }
 
     /// Something happened to a run.

@@ -71,6 +71,10 @@ impl Fleet {
         let those: Vec<(Slot, Loss)> = self
             .iter()
             .filter_map(|(slot, component)| Some((slot, minds(component)?)))
+            .map(|(slot, loss)| {
+                let renewed = self.renewed.contains(&slot);
+                (slot, if renewed { Loss::Restart } else { loss })
+            })
             .filter(|(slot, _)| !has_turn(*slot))
             .collect();
         for (slot, loss) in those {

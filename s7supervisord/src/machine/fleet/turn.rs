@@ -52,7 +52,9 @@ impl Turn<'_> {
     pub(super) fn restart(&mut self, slots: &[Slot], who: &Actor) {
         let slots = self.known(slots);
         self.expect_parts(slots.len());
-        for slot in self.refuse_dependants(&slots, |_| true) {
+        let slots = self.refuse_dependants(&slots, |_| true);
+        self.fleet.renewed.extend(&slots);
+        for slot in slots {
             self.remember(slot, Wish::Up, who);
             self.with(slot, |component, step, ticket| component.restart(step, ticket));
         }

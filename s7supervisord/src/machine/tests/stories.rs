@@ -66,6 +66,7 @@ stories! {
     a_stop_or_a_restart_ends_the_checks
     what_was_ready_is_checked_on_under_the_next_daemon
     a_reload_changes_how_a_living_run_is_checked
+    what_is_restarted_by_name_is_not_stopped_for_it
     who_minds_a_loss_gets_one_new_run
     a_loss_while_it_is_being_created
     who_minds_a_loss_is_stopped

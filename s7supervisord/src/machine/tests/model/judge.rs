@@ -192,7 +192,8 @@ impl Court {
                     model.cause == Some(EndCause::Finished) && model.policy.stays_ended(true) && wanted;
                 let ran = self.announced.get(&run.slot) == Some(&State::Running);
                 if by_itself && ran && !done {
-                    self.bereaved.extend(self.models.lose(run.slot));
+                    self.models.prune_stop(now);
+                    self.bereaved.extend(self.models.lose(run.slot, &[]));
                 }
             }
             Event::Emptied => model.emptied(now),

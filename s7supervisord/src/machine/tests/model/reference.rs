@@ -401,8 +401,8 @@ impl Models {
         self.gate_since = Some(now);
     }
 
-    /// `lost` is no longer RUNNING: who is to be ended for it in this step.
-    pub fn lose(&mut self, lost: Slot) -> Vec<Slot> {
+    /// `lost` is no longer RUNNING: who is to be ended for it in this step. `renewed` are restarted by name with it.
+    pub fn lose(&mut self, lost: Slot, renewed: &[Slot]) -> Vec<Slot> {
         let mut ends = Vec::new();
         for (slot, model) in &mut self.all {
             let minds = model.policy.on_loss.iter().find(|(on, _)| *on == lost);
@@ -415,6 +415,9 @@ impl Models {
                 ends.push(*slot);
             }
             match loss {
+                Loss::Stop if renewed.contains(slot) => {
+                    model.bereft |= model.process == Some(Process::Creating);
+                }
                 Loss::Stop => model.wish_down(),
                 Loss::Restart => model.bereft |= model.process == Some(Process::Creating),
             }

@@ -306,7 +306,11 @@ impl Court {
             };
             model.kill_due = Some(now + patience);
             if ran {
-                let minders = self.models.lose(run.slot);
+                let renewed = match input {
+                    Input::Command(Command::Restart(slots)) => slots.as_slice(),
+                    _ => &[],
+                };
+                let minders = self.models.lose(run.slot, renewed);
                 self.bereaved.extend(minders);
             }
         }
