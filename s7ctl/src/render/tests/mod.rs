@@ -5,6 +5,7 @@ mod dump;
 mod event;
 mod explain;
 mod facts;
+mod info;
 mod operation;
 mod others;
 mod said;

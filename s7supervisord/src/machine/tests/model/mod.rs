@@ -2,6 +2,7 @@
 
 mod judge;
 mod reference;
+mod standing;
 mod trial;
 mod verdict;
 mod world;
