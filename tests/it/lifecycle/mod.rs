@@ -7,6 +7,7 @@ mod exit_policy;
 mod grace_period;
 mod left_over;
 mod notify;
+mod on_loss;
 mod output;
 mod reload;
 mod start_order;

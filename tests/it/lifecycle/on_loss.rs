@@ -1,0 +1,63 @@
+//! What becomes of those that rely on a component when it is lost.
+
+use s7tests::daemon::Daemon;
+use s7tests::eventually::{SOON, eventually, when};
+use s7tests::processes::send;
+use s7tests::registry::Server;
+use s7tests::sandbox::Sandbox;
+
+use rustix::process::Signal;
+
+fn all_are_up(daemon: &Daemon<'_>) {
+    for id in ["base", "follows", "also-follows", "stops", "stays"] {
+        daemon.wait_for(id, "RUNNING");
+    }
+}
+
+#[test]
+fn who_follows_a_component_gets_one_new_run_when_it_is_lost_and_who_does_not_goes_on() {
+    let relies = |id: &str, loss: &str| {
+        let on = format!("<dependsOn ref=\"base\" onLoss=\"{loss}\"/>");
+        Server::new(id, &format!("record {id}.starts wait")).with(&on)
+    };
+    let chained = Server::new("also-follows", "record also-follows.starts wait")
+        .with("<dependsOn ref=\"follows\" onLoss=\"restart\"/><dependsOn ref=\"base\" onLoss=\"restart\"/>");
+    let sandbox = Sandbox::with(&[
+        Server::new("base", "record base.starts wait"),
+        relies("follows", "restart"),
+        chained,
+        relies("stops", "stop"),
+        relies("stays", "none"),
+    ]);
+    let daemon = sandbox.start();
+    all_are_up(&daemon);
+    send(daemon.pid_of("base"), Signal::KILL);
+    eventually("those that follow have a new run", SOON, || {
+        let runs =
+            ["base", "follows", "also-follows"].map(|id| sandbox.starts(&format!("{id}.starts")).len());
+        when(runs == [2, 2, 2], || format!("{runs:?}"))
+    });
+    for id in ["base", "follows", "also-follows"] {
+        let seen = daemon.wait_for(id, "RUNNING");
+        assert_eq!(seen["run"], 2, "one new run, however much was lost: {seen}");
+    }
+    let followed = daemon.component("follows");
+    assert_eq!(
+        (&followed["restarts"], &followed["last_exit"]["reason"]),
+        (&0.into(), &"dependency_lost".into()),
+        "that is no crash of its own: {followed}"
+    );
+    daemon.wait_for("stops", "STOPPED");
+    assert_eq!(sandbox.starts("stops.starts").len(), 1);
+    assert_eq!(sandbox.starts("stays.starts").len(), 1);
+    // Nobody has wished that, so somebody who starts everything starts it too.
+    sandbox.ctl(&["start", "stops"]).exits(0);
+    // A stop by name is a loss as well: who follows waits until it is back.
+    sandbox.ctl(&["stop", "base"]).exits(0);
+    daemon.wait_for("follows", "WAITING");
+    daemon.wait_for("stops", "STOPPED");
+    sandbox.ctl(&["start", "base"]).exits(0);
+    daemon.wait_for("follows", "RUNNING");
+    daemon.wait_for("also-follows", "RUNNING");
+    daemon.stop();
+}
