@@ -28,12 +28,13 @@ pub fn keep_newest(folder: &Path, before: &str, after: &str, most: usize) -> io:
             continue;
         };
         if FileType::from_raw_mode(about.st_mode).is_file() {
-            found.push((about.st_mtime, name.to_owned()));
+            // Several of them may be of one second, where everything crashes.
+            found.push((about.st_mtime, about.st_mtime_nsec, name.to_owned()));
         }
     }
     found.sort();
     let too_many = found.len().saturating_sub(most);
-    for (_, name) in found.iter().take(too_many) {
+    for (.., name) in found.iter().take(too_many) {
         rustix::fs::unlinkat(&folder, name, AtFlags::empty())?;
     }
     Ok(too_many)
@@ -109,10 +110,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         // The numbers are process ids, which say nothing about age.
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_900);
         for (age, pid) in [(5, 900), (4, 100), (3, 800), (2, 200)] {
             let file = File::create(at(&format!("java_pid{pid}.hprof"))).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(age * 60))
-                .unwrap();
+            file.set_modified(now - Duration::from_millis(age * 10)).unwrap();
         }
         let others = [
             "java_pid.hprof",
