@@ -66,14 +66,16 @@ impl<'a> Answer<'a> {
         }
         let wanted = self.wanted.expect.as_deref().unwrap_or_default();
         let body = self.body.as_mut()?;
-        let ended = match body.take(&mut self.rest) {
-            Ok(ended) => ended,
-            Err(why) => return Some(Err(why)),
-        };
+        let taken = body.take(&mut self.rest);
+        // What comes after the text makes no difference, however the answer is cut into pieces.
         if body.holds(wanted) {
             return Some(Ok(()));
         }
-        (ended || body.text.len() == BODY).then(|| Err(self.lacks()))
+        let full = body.text.len() == BODY;
+        match taken {
+            Ok(ended) => (ended || full).then(|| Err(self.lacks())),
+            Err(why) => Some(Err(why)),
+        }
     }
 
     /// The connection has ended.

@@ -65,7 +65,8 @@ impl Component {
         }
     }
 
-    /// The registry says something else of it now; a run that lives is checked by that from now on.
+    /// The registry says something else of it now; a run that lives is checked by that from now on. What follows from it is
+    /// looked at in [`Component::review`].
     pub(in crate::machine) fn alter(&mut self, step: &mut Step<'_>, policy: Policy) {
         let ways = |of: &Policy| {
             let ages = (of.ready_after, of.first_check_after);
@@ -76,26 +77,28 @@ impl Component {
         if same || !self.is_checked() {
             return;
         }
-        let now = step.stamp.now;
-        self.checks.alter(&self.policy, now, step.jitter);
+        self.checks.alter(&self.policy, step.stamp.now, step.jitter);
         self.health = self.checks.health();
-        let Life::Starting { ready_at } = &mut self.life else {
-            return;
-        };
-        if self.checks.are_awaited() {
-            *ready_at = None;
-            let finding = self.checks.look_whether_ready(now);
-            return self.follow(step, finding);
+        if let Life::Starting { ready_at } = &mut self.life {
+            // It was begun without the notification that the registry may speak of now, so it owes none.
+            let owes_none = self.policy.notify.map(|_| self.policy.first_check_after);
+            let after = self.policy.ready_after.or(owes_none);
+            *ready_at = after
+                .filter(|_| !self.checks.are_awaited())
+                .map(|after| self.started + after);
         }
-        // It was begun without the notification that the registry speaks of now, so it owes none.
-        let owes_none = self.policy.notify.map(|_| self.policy.first_check_after);
-        *ready_at = self
-            .policy
-            .ready_after
-            .or(owes_none)
-            .map(|after| self.started + after);
-        if ready_at.is_some_and(|at| at <= now) {
-            self.ready(step);
+    }
+
+    /// All changes of a registry are known: it may be ready by them.
+    pub(in crate::machine) fn review(&mut self, step: &mut Step<'_>) {
+        let now = step.stamp.now;
+        match self.life {
+            Life::Starting { ready_at: Some(at) } if at <= now => self.ready(step),
+            Life::Starting { ready_at: None } if self.checks.are_awaited() => {
+                let finding = self.checks.look_whether_ready(now);
+                self.follow(step, finding);
+            }
+            _ => {}
         }
     }
 

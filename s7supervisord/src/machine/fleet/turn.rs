@@ -147,6 +147,7 @@ impl Turn<'_> {
         }
         for slot in altered {
             self.with(slot, |component, step, _| {
+                component.review(step);
                 if !component.parked {
                     // What it waited for may no longer be what it depends on.
                     component.unpark(step);
