@@ -1,5 +1,6 @@
 //! The machine against a reference and a pretend host, on trials that nobody has thought of.
 
+mod ends;
 mod judge;
 mod reference;
 mod standing;
