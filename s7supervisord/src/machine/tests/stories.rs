@@ -73,6 +73,7 @@ stories! {
     a_loss_in_the_middle_of_a_stop_in_order
     what_has_ended_unseen_was_lost_to_who_minds
     a_diagnosis_comes_before_the_kill
+    what_only_waits_has_lost_nothing
     what_takes_too_much_memory_is_replaced
     what_hangs_and_is_not_to_be_started_again_is_given_up
     a_command_ends_a_row
