@@ -130,6 +130,7 @@ stories! {
     tiers_open_one_after_the_other
     time_spent_running_counts_as_space
     what_a_reload_is_about_to_stop_lets_nobody_start
+    what_a_reload_makes_ready_is_ready
     what_comes_late_or_twice_changes_nothing
     what_has_ended_unseen_is_started_again_in_its_tier
     what_has_ended_unseen_keeps_its_space
