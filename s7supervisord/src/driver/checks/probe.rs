@@ -226,7 +226,12 @@ mod tests {
         assert_eq!(tcp(port, PATIENCE).await, Result::well());
         drop(four);
         let refused = format!("connecting to 127.0.0.1:{port}: Connection refused");
-        assert_eq!(tcp(port, PATIENCE).await, Result::ill(refused));
+        // Systems differ in whether a full stop comes after it.
+        let told = tcp(port, PATIENCE).await;
+        assert!(
+            told.verdict == Verdict::Ill && told.detail.starts_with(&refused),
+            "{told:?}"
+        );
         match TcpListener::bind(("::1", 0)).await {
             Ok(six) => {
                 let port = six.local_addr().unwrap().port();

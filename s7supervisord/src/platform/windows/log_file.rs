@@ -37,10 +37,11 @@ pub fn open_to_read(file: &Path) -> io::Result<File> {
     checked(file, OpenOptions::new().read(true))
 }
 
-/// Whether `path` still names a file. A file that was replaced is not told from the old one here.
+/// Whether `path` still names `file`.
 #[must_use]
-pub fn is_still_named(_file: &File, path: &Path) -> bool {
-    path.exists()
+pub fn is_still_named(file: &File, path: &Path) -> bool {
+    let named = open_to_read(path).and_then(|named| identity(&named));
+    matches!((named, identity(file)), (Ok(named), Ok(own)) if named == own)
 }
 
 /// What tells `file` from others of the same log: the number that its file system gives it.
