@@ -126,12 +126,13 @@ fn a_refusal_is_told_to_who_asked_and_to_who_reads_the_log_needs_root() {
     let error = &said.json()["error"];
     assert_eq!(error["exit"], 5, "{said}");
     assert!(error["message"].is_string(), "{said}");
-    let log = sandbox.supervisor_log();
-    let line = log.lines().find(|line| line.contains("uid 65534"));
-    assert!(
-        line.is_some_and(|line| line.contains("refused stop")),
-        "who was refused what: {log}"
-    );
+    eventually("the log says who was refused what", SOON, || {
+        let log = sandbox.supervisor_log();
+        let line = log.lines().find(|line| line.contains("uid 65534"));
+        when(line.is_some_and(|line| line.contains("refused stop")), || {
+            log.clone()
+        })
+    });
     // As if a stranger's program had been let in: one who may do nothing at all, as often as he likes.
     for _ in 0..30 {
         as_nobody(&sandbox, 65534, &["stop", "one"]).exits(5);

@@ -194,6 +194,8 @@ fn a_component_of_another_user_can_say_that_it_is_ready_needs_root() {
             .with(user)
             .with("<notify type=\"descriptor\" descriptor=\"3\"/>"),
     ]);
+    let fixture = s7tests::programs::path_of(s7tests::programs::FIXTURE);
+    sandbox.copy_program(&fixture, s7tests::registry::FIXTURE);
     let daemon = sandbox.start();
     daemon.wait_for("descriptor", "RUNNING");
     let before = daemon.wait_for("socket", "STARTING")["pid"].clone();
