@@ -92,6 +92,7 @@ impl Driver {
         let mark = self.capture.mark(&component, Mark::new(line));
         let mark = mark.ok_or_else(|| DumpOutcome::Failed("its output is not captured".to_owned()))?;
         if !self.host.diagnose(run) {
+            mark.withdraw();
             return Err(DumpOutcome::NotRunning);
         }
         log::info!(

@@ -16,6 +16,14 @@ impl Driver {
     /// Carries out all effects that have come up.
     pub(super) fn perform(&mut self) {
         let mut wished = Vec::new();
+        // Carrying one out may have the machine say more, as where nobody can be asked for a dump.
+        while !self.effects.is_empty() {
+            self.perform_once(&mut wished);
+        }
+        self.wishes.note(wished);
+    }
+
+    fn perform_once(&mut self, wished: &mut Vec<String>) {
         let effects = std::mem::take(&mut self.effects);
         // First of all: whoever has crashed is missed, and all else can be done meanwhile.
         for effect in &effects {
@@ -91,9 +99,9 @@ impl Driver {
                         run.run
                     );
                 }
-                Effect::Remember(remembered) => self.remember(remembered, &mut wished),
-                Effect::Unremember(slot) => self.unremember(slot, &mut wished),
-                Effect::RememberAll(down) => self.remember_all(down, &mut wished),
+                Effect::Remember(remembered) => self.remember(remembered, wished),
+                Effect::Unremember(slot) => self.unremember(slot, wished),
+                Effect::RememberAll(down) => self.remember_all(down, wished),
                 Effect::Forget(slot) => {
                     self.wait_in_vain(slot);
                     self.checker.results.forget(slot);
@@ -108,12 +116,11 @@ impl Driver {
                 }
                 Effect::Halt => {
                     // The next daemon starts what starts by itself.
-                    self.remember_all(None, &mut wished);
+                    self.remember_all(None, wished);
                     self.end = Some(self.then);
                 }
             }
         }
-        self.wishes.note(wished);
     }
 
     /// What the record tells the next daemon beside the runs.
