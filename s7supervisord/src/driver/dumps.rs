@@ -8,7 +8,7 @@ use super::background::Found;
 use crate::control::call::Answer;
 use crate::machine::input::{Event, RunId, Slot};
 use crate::output::follow::Follower;
-use crate::output::mark::Mark;
+use crate::output::mark::{Mark, OWN};
 use s7proto::LIMITS;
 use s7proto::event::{DumpReason, Happening};
 use s7proto::reply::{Done, DumpOutcome, DumpReport, RunInfo};
@@ -88,7 +88,7 @@ impl Driver {
             return Ok(());
         }
         let component = plan.id.clone();
-        let line = format!("[s7supervisord: dump of run {}, {}]", run.run, words(&why));
+        let line = format!("{OWN}dump of run {}, {}]", run.run, words(&why));
         let mark = self.capture.mark(&component, Mark::new(line));
         let mark = mark.ok_or_else(|| DumpOutcome::Failed("its output is not captured".to_owned()))?;
         if !self.host.diagnose(run) {

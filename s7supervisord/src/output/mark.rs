@@ -3,6 +3,9 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// How every line begins that the supervisor puts into a log.
+pub const OWN: &str = "[s7supervisord: ";
+
 /// Says what the output behind it is. It is written before the next bytes that come, so that nothing of them is before it.
 #[derive(Debug)]
 pub struct Mark {

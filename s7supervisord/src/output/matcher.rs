@@ -1,5 +1,6 @@
 //! Lines of output that something follows from (`<match>`): which of them match, and which of those are told.
 
+use crate::output::mark::OWN;
 use crate::registry::compile_trigger;
 use crate::registry::plan::{TriggerAction, TriggerPattern, TriggerPlan};
 use regex::bytes::Regex;
@@ -118,6 +119,10 @@ impl Matcher {
 
     fn search(&mut self, line: &[u8], now: Instant) -> Option<Match> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        // What the supervisor says of a component is nothing that the component has written.
+        if line.starts_with(OWN.as_bytes()) {
+            return None;
+        }
         let matches =
             |trigger: &&mut Trigger| trigger.regex.as_ref().is_some_and(|regex| regex.is_match(line));
         let trigger = self.triggers.iter_mut().find(matches)?;
@@ -254,6 +259,13 @@ mod tests {
         assert!(matcher.feed(b"a4\n", begun + Duration::from_secs(59)).is_empty());
         let found = matcher.feed(b"a5\n", begun + Duration::from_secs(60));
         assert_eq!((found[0].line.as_str(), found[0].times), ("a5", 4));
+    }
+
+    #[test]
+    fn what_the_supervisor_has_put_into_the_log_is_no_line_of_the_component() {
+        let mut matcher = always(&[text("dump")]);
+        let found = matcher.feed(b"[s7supervisord: dump of run 1]\na dump\n", Instant::now());
+        assert_eq!(lines(&found), ["a dump"]);
     }
 
     #[test]

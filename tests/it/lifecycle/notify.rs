@@ -279,3 +279,16 @@ fn a_component_can_say_that_it_is_ready_after_an_upgrade() {
     daemon.wait_for("connected", "RUNNING");
     assert_eq!(sandbox.starts("starts").len(), 3);
 }
+
+#[test]
+fn that_a_component_is_ready_is_in_the_record_also_when_that_is_written_anew() {
+    let sandbox = Sandbox::with(&[Server::new("said", "notify READY=1 wait").with(SYSTEMD)]);
+    let daemon = sandbox.start();
+    daemon.wait_for("said", "RUNNING");
+    std::fs::remove_file(sandbox.path("run/journal")).expect("it is there");
+    eventually("the record is there again", SOON, || {
+        let record = std::fs::read_to_string(sandbox.path("run/journal")).unwrap_or_default();
+        when(record.contains("\nready said 1 "), || record.clone())
+    });
+    daemon.stop();
+}

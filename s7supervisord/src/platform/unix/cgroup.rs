@@ -236,8 +236,13 @@ impl Tree {
     pub fn below(&self, name: &str) -> io::Result<Self> {
         let folder = self.folder.join(name);
         match fs::create_dir(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => Ok(Self { folder }),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Whoever was killed in it before Linux 5.14 was frozen for that, and who comes now must be able to run.
+                let _ = fs::write(folder.join("cgroup.freeze"), "0");
+                Ok(Self { folder })
+            }
+            Err(error) => Err(error),
+            Ok(()) => Ok(Self { folder }),
         }
     }
 

@@ -77,9 +77,11 @@ fn make_folder(folder: &Path, identity: &Identity) -> io::Result<()> {
 pub(super) fn make_heap_folder(plan: &ComponentPlan, identity: &Identity) {
     let dumps = plan.java.as_ref().and_then(|java| java.heap_dumps.as_ref());
     if let Some(dumps) = dumps.filter(|dumps| dumps.is_own)
-        && let Err(error) = make_folder(&dumps.path, identity)
+        // Java looks for a relative one where it runs.
+        && let path = plan.run.working_directory.join(&dumps.path)
+        && let Err(error) = make_folder(&path, identity)
     {
-        let (id, path) = (&plan.id, dumps.path.display());
+        let (id, path) = (&plan.id, path.display());
         log::warn!("{id}: making the folder {path} for its heap dumps: {error}");
     }
 }

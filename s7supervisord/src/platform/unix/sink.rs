@@ -13,7 +13,7 @@ use crate::output::chain::ms_since_1970;
 use crate::output::day::Day;
 use crate::output::failure::cause;
 use crate::output::last_words::Spot;
-use crate::output::mark::Mark;
+use crate::output::mark::{Mark, OWN};
 use crate::output::times::{Point, Points};
 use crate::registry::plan::{LogPlan, OnFull};
 use jiff::tz::TimeZone;
@@ -370,9 +370,7 @@ impl Sink {
             return Ok(());
         };
         let (why, bytes) = (cause(&fault.why), self.unmarked);
-        self.write_line(&format!(
-            "[s7supervisord: {bytes} bytes of output dropped: {why}]"
-        ))?;
+        self.write_line(&format!("{OWN}{bytes} bytes of output dropped: {why}]"))?;
         self.unmarked = 0;
         Ok(())
     }

@@ -44,6 +44,17 @@ fn the_members_are_those_of_all_cgroups_below_and_no_strangers() {
 }
 
 #[test]
+fn who_comes_after_those_that_were_frozen_to_be_killed_can_run() {
+    let (_folder, tree) = made_up(&[("beside/cgroup.freeze", "1")]);
+    let beside = tree.below("beside").unwrap();
+    assert_eq!(
+        fs::read_to_string(beside.folder.join("cgroup.freeze")).unwrap(),
+        "0"
+    );
+    assert!(tree.below("new").unwrap().folder.is_dir());
+}
+
+#[test]
 fn a_cgroup_is_empty_when_the_kernel_says_so_or_it_is_gone() {
     let (_folder, tree) = made_up(&[("cgroup.events", "populated 1\nfrozen 0\n")]);
     assert!(!tree.is_empty());

@@ -8,6 +8,7 @@ use crate::platform::os::spawner::Order;
 use crate::platform::os::words::{exit_of, unix_signal};
 use crate::registry::plan::{ComponentPlan, StopPlan};
 use crate::state::known::{asked_words, ready_words};
+use crate::state::line::sealed;
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 use s7proto::status::SpawnFailure;
 use std::os::fd::{AsFd, OwnedFd};
@@ -62,8 +63,10 @@ impl Host {
 
     /// Notes that a run has become ready, so that a next daemon needn't wait for that again.
     pub fn note_ready(&mut self, run: RunId) {
-        if let Some(process) = self.runs.get(&run) {
+        if let Some(process) = self.runs.get_mut(&run) {
             let words = ready_words(&process.component, run.run);
+            // It holds as long as the run does, also where the record has to be written anew.
+            process.record.extend_from_slice(sealed(&words).as_bytes());
             self.spawner.submit(Order::Note(words));
         }
     }
