@@ -122,7 +122,8 @@ pub enum EndCause {
     Unseen,
     /// The system killed it, or one of its tree, for want of memory. Since 1.2.
     OutOfMemory,
-    /// It did not answer any more, so the supervisor stopped it. Since 1.2.
+    /// Its checks, its watchdog, its startup time, a word of its own or a line of its output have given it up, so the supervisor
+    /// stopped it. Since 1.2.
     Hung,
     /// It took more memory than it may, so the supervisor stopped it for a new run. Since 1.2.
     TooMuchMemory,

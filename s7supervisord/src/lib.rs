@@ -18,6 +18,7 @@ pub mod registry;
 pub mod run;
 pub mod service;
 pub mod state;
+mod until;
 
 use clap::Parser;
 use cli::{Cli, Verb};

@@ -139,7 +139,7 @@ fn ended(report: &ExitReport) -> String {
         EndCause::KilledAfterTimeout => format!("did not stop in time and was killed: {how}"),
         EndCause::Unseen => format!("ended while no supervisor was there: {how}"),
         EndCause::OutOfMemory => format!("killed, most likely by the kernel for want of memory: {how}"),
-        EndCause::Hung => format!("no longer answered and was stopped: {how}"),
+        EndCause::Hung => format!("given up as unwell and stopped: {how}"),
         EndCause::TooMuchMemory => format!("took more memory than it may and was stopped: {how}"),
         EndCause::DependencyLost => format!("stopped with what it depends on: {how}"),
     }

@@ -117,7 +117,7 @@ fn stopped(report: &ExitReport) -> String {
         (EndCause::Requested, Exit::Signal { core: true, .. }) => {
             format!("stopped, {}", report.exit)
         }
-        (EndCause::Hung, _) => "stopped; it no longer answered".to_owned(),
+        (EndCause::Hung, _) => "stopped; it was given up as unwell".to_owned(),
         (EndCause::TooMuchMemory, _) => "stopped; it took more memory than it may".to_owned(),
         (EndCause::DependencyLost, _) => "stopped, with what it depends on".to_owned(),
         (EndCause::Finished | EndCause::Crashed | EndCause::Unseen | EndCause::OutOfMemory, _) => {

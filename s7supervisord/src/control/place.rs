@@ -3,6 +3,7 @@
 use crate::lock::{self, LOCK};
 use crate::platform::endpoint::{self, Groups, Listener};
 use crate::platform::removals::Removals;
+use crate::until::until;
 use s7proto::endpoint::Endpoint;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -79,7 +80,7 @@ impl Place {
         tokio::select! {
             () = self.refresh.notified() => {}
             () = self.removals.next() => {}
-            () = at(hold.retry) => {}
+            () = until(hold.retry) => {}
         }
     }
 
@@ -158,12 +159,5 @@ impl Place {
             log::warn!("{endpoint} was gone; listening there again");
         }
         Ok(())
-    }
-}
-
-async fn at(when: Option<Instant>) {
-    match when {
-        Some(when) => tokio::time::sleep_until(when).await,
-        None => std::future::pending().await,
     }
 }

@@ -48,6 +48,7 @@ use crate::registry::plan::{Plan, SupervisorPlan};
 use crate::registry::{LoadFailure, LoadOptions, Sources};
 use crate::state;
 use crate::state::journal::Journal;
+use crate::until::until;
 use background::{Background, Found};
 use checks::Checker;
 use clock::Clock;
@@ -311,12 +312,12 @@ impl Driver {
                 found = self.background.next() => self.found(found),
                 asked = self.signals.next() => self.signalled(asked),
                 Ok(()) = self.looked.changed() => self.looked_after(),
-                () = at(wake), if !settling => self.fleet.tick(self.clock.stamp(), &mut self.effects),
-                () = at(statistics), if !settling => self.begin_statistics(),
-                () = at(record) => self.record_again(),
+                () = until(wake), if !settling => self.fleet.tick(self.clock.stamp(), &mut self.effects),
+                () = until(statistics), if !settling => self.begin_statistics(),
+                () = until(record) => self.record_again(),
                 // What is due is told after each step.
-                () = at(service) => {}
-                () = at(beside), if !settling => {}
+                () = until(service) => {}
+                () = until(beside), if !settling => {}
                 () = Self::a_moment(), if settling => {}
             }
             self.perform();
@@ -389,12 +390,5 @@ impl Driver {
             Found::Dumped(dumped) => self.dumped(*dumped),
             Found::Remains(run, remains) => self.found_remains(run, remains),
         }
-    }
-}
-
-async fn at(when: Option<tokio::time::Instant>) {
-    match when {
-        Some(when) => tokio::time::sleep_until(when).await,
-        None => std::future::pending().await,
     }
 }

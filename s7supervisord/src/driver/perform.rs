@@ -273,7 +273,7 @@ impl Driver {
             }
             EndCause::Hung => {
                 log::warn!(
-                    "{component}: run {run} no longer answered and was stopped after {lasted:.1} s; {exit}"
+                    "{component}: run {run} was given up as unwell and stopped after {lasted:.1} s; {exit}"
                 );
             }
             EndCause::TooMuchMemory => {

@@ -385,13 +385,6 @@ impl Checks {
     pub fn lets_others_rely(&self) -> bool {
         self.lines.iter().all(|line| line.well != Some(false))
     }
-
-    /// Failures in a row of one kind of check.
-    #[must_use]
-    pub fn failures(&self, role: Role) -> u32 {
-        let line = self.lines.iter().find(|line| line.role == role);
-        line.map_or(0, |line| line.failures)
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use self::receive::receive;
 use super::watch::Watch;
 use crate::machine::input::{Event, NoteFrom, RunId, Slot};
 use crate::notification::{self, LONGEST, SaidSoFar, Word};
+use crate::until::until;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -52,13 +53,6 @@ struct Listener {
     /// How much was heard since when.
     heard: u32,
     since: Instant,
-}
-
-async fn rest(until: Option<Instant>) {
-    match until {
-        Some(until) => tokio::time::sleep_until(until).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// What came of listening to one run for a while.
@@ -156,7 +150,7 @@ impl Notices {
                         return events;
                     }
                 }
-                () = rest(rested) => self.resume(),
+                () = until(rested) => self.resume(),
             }
         }
     }
