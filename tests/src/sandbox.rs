@@ -116,8 +116,10 @@ impl Sandbox {
     /// # Panics
     /// Where it can't be written.
     pub fn write(&self, relative: &str, text: &str) {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let path = self.path(relative);
-        let new = path.with_extension("new");
+        // Two threads may write the same file at once.
+        let new = path.with_extension(format!("new{}", COUNT.fetch_add(1, Ordering::Relaxed)));
         fs::write(&new, text)
             .and_then(|()| fs::rename(&new, &path))
             .unwrap_or_else(|error| {

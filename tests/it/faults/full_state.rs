@@ -133,11 +133,18 @@ fn a_runtime_folder_without_room_for_a_pipe_delays_a_start_and_blames_nobody_nee
         (&"BACKOFF".into(), &"host_fault".into(), &0.into()),
         "{seen}"
     );
-    // Its own pipe makes room for that of its next run.
+    // Its own pipe makes room for that of its next run, if nobody else takes it.
+    sandbox.ctl(&["stop", "late"]).exits(0);
     send(before, Signal::KILL);
     daemon.wait_until("it is back", "here", SOON, |seen| {
         seen["state"] == "RUNNING" && seen["pid"] != before
     });
+    let said = sandbox.ctl(&["--timeout", "3", "start", "late"]);
+    assert_ne!(
+        said.code,
+        Some(0),
+        "there is still no pipe for its output: {said}"
+    );
     for file in files {
         std::fs::remove_file(file).expect("it was written");
     }
