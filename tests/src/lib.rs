@@ -13,6 +13,8 @@ pub mod ctl;
 pub mod daemon;
 pub mod eventually;
 pub mod fuzz;
+#[cfg(unix)]
+pub mod namespace;
 pub mod numbered;
 #[cfg(unix)]
 pub mod processes;

@@ -17,13 +17,18 @@ fn owned() -> MutexGuard<'static, Option<HashSet<u32>>> {
     OWNED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts `command` as a child that only its [`Child`] reaps.
+/// Starts `command` as a child that only its [`Child`] reaps, and that hears SIGINT and SIGQUIT: a shell without job control
+/// has what it runs in the background ignore them, and a program inherits that.
 ///
 /// # Panics
 /// Where it can't be started.
 pub fn spawn(command: &mut Command) -> Child {
-    static SUBREAPER: Once = Once::new();
-    SUBREAPER.call_once(|| {
+    static PREPARED: Once = Once::new();
+    PREPARED.call_once(|| {
+        for signal in [libc::SIGINT, libc::SIGQUIT] {
+            // SAFETY: the default disposition is no function, so nothing of this process runs in it.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .expect("every kernel since 3.4 lets a process be a subreaper");
     });

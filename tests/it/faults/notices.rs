@@ -1,7 +1,10 @@
 //! Notifications from elsewhere, twice, too late, unreadable, and without end (row 17).
 
+use s7tests::ctl;
 use s7tests::daemon::Daemon;
 use s7tests::eventually::{SOON, eventually};
+use s7tests::namespace::Namespace;
+use s7tests::programs;
 use s7tests::random::Random;
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
@@ -59,6 +62,38 @@ fn what_strangers_say_of_a_component_is_counted_and_changes_nothing() {
     assert_eq!(daemon.wait_for("one", "RUNNING")["run"], 1);
     daemon.wait_for("other", "RUNNING");
     assert_eq!(sandbox.starts("other").len(), 1);
+}
+
+/// As by `docker exec`: such a process is seen by the daemon, and its session and parent are not.
+#[test]
+fn who_has_entered_the_daemons_pid_namespace_is_no_part_of_a_run_needs_root() {
+    let test = "who_has_entered_the_daemons_pid_namespace_is_no_part_of_a_run_needs_root";
+    let sandbox = Sandbox::with(&[
+        Server::new("one", "await go notify READY=1 wait").with(SYSTEMD),
+        Server::new("other", "wait"),
+    ]);
+    let namespace = match Namespace::new(&sandbox) {
+        Ok(namespace) => namespace,
+        Err(why) => return s7tests::not_run(test, &why),
+    };
+    let daemon = namespace.daemon();
+    daemon.wait_until("it has a pid", "one", SOON, |seen| !seen["pid"].is_null());
+    let entered = ctl::run(
+        namespace
+            .inside(programs::FIXTURE)
+            .args(["notify", "READY=1", "exit", "0"])
+            .env("NOTIFY_SOCKET", address(&sandbox, "one", 1)),
+    );
+    assert_eq!(entered.code, Some(0), "{entered}");
+    wait_until_ignored(&daemon, "one", 1);
+    // From outside of the namespace: the daemon can't even see who that is.
+    send_as_stranger(&sandbox, "one", b"READY=1");
+    wait_until_ignored(&daemon, "one", 2);
+    assert_eq!(daemon.component("one")["state"], "STARTING");
+    assert_eq!(daemon.wait_for("other", "RUNNING")["run"], 1);
+    sandbox.write("go", "now");
+    assert_eq!(daemon.wait_for("one", "RUNNING")["run"], 1);
+    sandbox.ctl(&["stop", "all"]).exits(0);
 }
 
 #[test]

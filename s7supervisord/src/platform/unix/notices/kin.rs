@@ -2,7 +2,6 @@
 
 use super::receive::Sender;
 use crate::platform::os::{census, cgroup, pidfd};
-use rustix::process::{Pid, getpgid, getsid};
 use s7proto::name::ComponentName;
 use std::os::fd::AsFd;
 
@@ -44,21 +43,27 @@ impl Kin {
         if pid == self.leader {
             return true;
         }
-        let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-            return false;
-        };
-        let leads = |id: Pid| u32::try_from(id.as_raw_nonzero().get()) == Ok(self.leader);
-        getsid(Some(id)).is_ok_and(leads)
-            || getpgid(Some(id)).is_ok_and(leads)
-            || self.has_ancestor_of(pid)
-            || self.is_below(pid)
+        self.has_relative(pid) || self.is_below(pid)
     }
 
-    fn has_ancestor_of(&self, mut pid: u32) -> bool {
+    /// In the session or the group of the first process, or descended from it.
+    ///
+    /// A session or group may have been begun outside of this daemon's pid namespace (`docker exec`), and its number is 0
+    /// then; getsid(2) says 0 too, for which `rustix` has no value and panics.
+    fn has_relative(&self, pid: u32) -> bool {
+        let Some(first) = census::stat(pid) else {
+            return false;
+        };
+        if first.session == self.leader || first.group == self.leader {
+            return true;
+        }
+        let mut parent = first.parent;
         for _ in 0..GENERATIONS {
-            match census::stat(pid) {
-                Some(stat) if stat.parent == self.leader => return true,
-                Some(stat) if stat.parent > 1 => pid = stat.parent,
+            if parent == self.leader {
+                return true;
+            }
+            match census::stat(parent) {
+                Some(stat) if parent > 1 => parent = stat.parent,
                 _ => return false,
             }
         }
