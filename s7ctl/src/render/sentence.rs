@@ -288,7 +288,7 @@ pub fn reason(reason: &Reason, id: &ComponentName, last: Option<&ExitReport>, cl
                 (false, _) => format!("{how}; {crashes} in a row"),
             }
         }
-        Reason::SpawnFailed(failure) if failure.host_fault => {
+        Reason::SpawnFailed(failure) if failure.host_fault && failure.stage != SpawnStage::CheckingPort => {
             format!("cannot start, for want of something on this machine: {}", failure)
         }
         Reason::SpawnFailed(failure) => format!("cannot start: {}", failure),

@@ -12,7 +12,7 @@ use s7proto::event::{Event, Happening, PastEnd, PastRun};
 use s7proto::explain::{Explanation, Neighbour, Story};
 use s7proto::name::ComponentName;
 use s7proto::reply::LogTail;
-use s7proto::status::{ComponentStatus, EndCause, Health, Reason, State, Wish};
+use s7proto::status::{ComponentStatus, EndCause, Health, Reason, SpawnStage, State, Wish};
 use std::time::Duration;
 
 /// How many of the latest commands are shown; `events` has more.
@@ -274,6 +274,14 @@ fn tries(status: &ComponentStatus, output: String) -> Vec<String> {
     };
     let enough = format!("no more tries: s7ctl stop {id}");
     match &status.reason {
+        Some(Reason::SpawnFailed(failure)) if failure.stage == SpawnStage::CheckingPort => vec![
+            format!(
+                "free port {}, or give {id} another one; the supervisor keeps trying",
+                failure.subject
+            ),
+            format!("where its port is set: s7ctl info {id}"),
+            again,
+        ],
         Some(Reason::SpawnFailed(failure)) if failure.host_fault => {
             vec!["free what the machine is short of; the supervisor keeps trying".to_owned()]
         }

@@ -1,7 +1,8 @@
 //! What checks cost, and that a busy machine makes none of them fail (issue 5: a thousand checks of a port, each every 10 s, cost
 //! less than 2 % of one core; a thousand checked components on loaded cores for a minute give no false restart).
 //!
-//! All components are checked at one port that listens here: whom the kernel connects doesn't matter to the daemon.
+//! All components are checked at one port that listens here: whom the kernel connects doesn't matter to the daemon. So that
+//! none is held up because somebody else has its port, each says that it listens on another one, where nobody does.
 
 use crate::bed::{Bed, PATIENCE};
 use crate::row::{Bound, Row};
@@ -19,6 +20,9 @@ const SPAN: Duration = Duration::from_secs(30);
 const SETTLED: Duration = Duration::from_secs(12);
 const LOADED: Duration = Duration::from_secs(60);
 const LOADED_QUICKLY: Duration = Duration::from_secs(15);
+
+/// Of the ports that only root binds, and nobody has.
+const OWN_PORT: u16 = 1;
 
 /// The measures.
 ///
@@ -73,7 +77,7 @@ fn checked(options: &Options, n: usize, port: u16, interval: &str) -> io::Result
     let worker = options.tools.worker();
     let bed = Bed::with(&options.tools, |starts| {
         format!(
-            "<server id=\"w\"><executable>{}</executable><arguments><argument>{}</argument></arguments>\
+            "<server id=\"w\" port=\"{OWN_PORT}\"><executable>{}</executable><arguments><argument>{}</argument></arguments>\
              <instances>{n}</instances><health type=\"tcp\" port=\"{port}\" interval=\"{interval}\"/></server>",
             worker.display(),
             starts.path().display()

@@ -214,6 +214,13 @@ fn every_state_is_explained_and_says_what_can_be_done() {
         host_fault: true,
         ..spawn_failure()
     };
+    let taken = SpawnFailure {
+        stage: SpawnStage::CheckingPort,
+        subject: "8080".to_owned(),
+        os_error: None,
+        cause: "it is taken by pid 7 (nginx)".to_owned(),
+        host_fault: true,
+    };
     let in_tier = Reason::WaitingForTier {
         tier: 1,
         members: vec![name("is"), name("svg")],
@@ -275,6 +282,11 @@ fn every_state_is_explained_and_says_what_can_be_done() {
             with(State::Backoff, up, Some(Reason::SpawnFailed(host_fault))),
             "for want of something on this machine",
             "free what the machine is short of",
+        ),
+        (
+            with(State::Backoff, up, Some(Reason::SpawnFailed(taken))),
+            "ps is BACKOFF: cannot start: checking port 8080: it is taken by pid 7 (nginx)",
+            "free port 8080, or give ps another one",
         ),
         (
             with(State::Exited, up, None),
