@@ -323,7 +323,7 @@ impl Act {
                 .world
                 .befall(slot(number), Event::Exited(killed_from_outside())),
             Act::Grow(number) => court.world.befall(slot(number), Event::TooMuchMemory),
-            Act::Hang(number) => court.world.befall(slot(number), Event::Hung),
+            Act::Hang(number) => court.world.befall(slot(number), Event::Matched),
             Act::Stale(number, event, old) => {
                 let slot = slot(number);
                 let Some(model) = court.models.all.get(&slot) else {
@@ -346,7 +346,7 @@ impl Act {
                         number: 0,
                         verdict: Verdict::Ill,
                     },
-                    _ => Event::Hung,
+                    _ => Event::Matched,
                 };
                 court.noise(RunId { slot, run }, event);
             }

@@ -104,7 +104,10 @@ impl World {
     pub fn heal(&mut self) {
         self.manners.clear();
         self.coming.retain(|_, (_, event)| {
-            !matches!(event, Event::SpawnFailed(_) | Event::Hung | Event::TooMuchMemory)
+            !matches!(
+                event,
+                Event::SpawnFailed(_) | Event::Matched | Event::TooMuchMemory
+            )
         });
         let mut told = Vec::new();
         for run in self.runs.values_mut() {
@@ -176,7 +179,7 @@ impl World {
                 (Event::Survivors(_), _) => true,
                 (
                     Event::Noticed(_)
-                    | Event::Hung
+                    | Event::Matched
                     | Event::TooMuchMemory
                     | Event::Diagnosed
                     | Event::CannotAsk
@@ -200,7 +203,7 @@ impl World {
             LifeSpan::Exits { after_ms, code } => {
                 self.schedule(after_ms, id, Event::Exited(Exit::Code(code)))
             }
-            LifeSpan::Hangs { after_ms } => self.schedule(after_ms, id, Event::Hung),
+            LifeSpan::Hangs { after_ms } => self.schedule(after_ms, id, Event::Matched),
         }
     }
 
@@ -248,7 +251,7 @@ impl World {
                 let number = *number;
                 self.schedule(after, *run, Event::Checked { number, verdict });
             }
-            Effect::Diagnose(id) if self.of(*id).is_some_and(|(_, manners)| manners.dumps) => {
+            Effect::Diagnose { run: id, .. } if self.of(*id).is_some_and(|(_, manners)| manners.dumps) => {
                 self.schedule(50, *id, Event::Diagnosed);
             }
             Effect::Kill(id) => match self.of(*id) {
