@@ -117,19 +117,11 @@ fn stopped(report: &ExitReport) -> String {
         (EndCause::Requested, Exit::Signal { core: true, .. }) => {
             format!("stopped, {}", report.exit)
         }
-        (
-            cause @ (EndCause::Hung
-            | EndCause::NotReady
-            | EndCause::WatchdogMissed
-            | EndCause::InTrouble
-            | EndCause::OutputMatched
-            | EndCause::TooMuchMemory),
-            _,
-        ) => format!("stopped; it {cause}"),
         (EndCause::DependencyLost, _) => "stopped, with what it depends on".to_owned(),
         (EndCause::Finished | EndCause::Crashed | EndCause::Unseen | EndCause::OutOfMemory, _) => {
             format!("stopped; before that it {} by itself", report.exit)
         }
+        (cause, _) => format!("stopped; it {cause}"),
     }
 }
 

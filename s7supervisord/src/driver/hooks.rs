@@ -154,7 +154,11 @@ impl Driver {
         };
         let reason = match &view.why {
             Why::SpawnFailed(failure) => failure.to_string(),
-            Why::GaveUp(crashes) => format!("{crashes} crashes in a row"),
+            // The end that it is given up for is told as one with that.
+            Why::GaveUp(crashes) => match &view.last_exit {
+                Some(report) => format!("{crashes} crashes in a row: {report}"),
+                None => format!("{crashes} crashes in a row"),
+            },
             _ => String::new(),
         };
         let failure = Failure {
