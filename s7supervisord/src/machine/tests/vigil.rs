@@ -156,8 +156,10 @@ impl Vigil {
 
     /// It has lived for as long as makes it ready.
     pub fn be_ready(&mut self, now: Moment) {
-        self.ready_since.get_or_insert(now);
-        self.sign(now);
+        if self.ready_since.is_none() {
+            self.ready_since = Some(now);
+            self.sign(now);
+        }
     }
 
     /// Its timers have come, if they were due.
