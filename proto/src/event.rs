@@ -174,10 +174,16 @@ pub enum DumpReason {
     AskedBy(Actor),
     /// It did not stop in time and is to be killed.
     StopTimeout,
-    /// It no longer answers and is to be stopped.
+    /// It failed its checks and is to be stopped.
     Hung,
     /// A line of its output says so.
     Output,
+    /// It was not ready in time and is to be stopped.
+    NotReady,
+    /// It missed its watchdog and is to be stopped.
+    WatchdogMissed,
+    /// It said itself that it is in trouble, and is to be stopped.
+    InTrouble,
 }
 
 /// Something that a run has left behind. Variants are only ever appended.

@@ -106,7 +106,14 @@ fn exit_before_2(exit: &mut ExitReport) {
     // Nobody wished it, and that is what a crash is.
     if matches!(
         exit.cause,
-        EndCause::Unseen | EndCause::OutOfMemory | EndCause::Hung | EndCause::TooMuchMemory
+        EndCause::Unseen
+            | EndCause::OutOfMemory
+            | EndCause::Hung
+            | EndCause::TooMuchMemory
+            | EndCause::NotReady
+            | EndCause::WatchdogMissed
+            | EndCause::InTrouble
+            | EndCause::OutputMatched
     ) {
         exit.cause = EndCause::Crashed;
     }

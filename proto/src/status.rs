@@ -122,13 +122,41 @@ pub enum EndCause {
     Unseen,
     /// The system killed it, or one of its tree, for want of memory. Since 1.2.
     OutOfMemory,
-    /// Its checks, its watchdog, its startup time, a word of its own or a line of its output have given it up, so the supervisor
-    /// stopped it. Since 1.2.
+    /// It failed its checks, so the supervisor stopped it. Since 1.2.
     Hung,
     /// It took more memory than it may, so the supervisor stopped it for a new run. Since 1.2.
     TooMuchMemory,
     /// Something that it depends on was lost, so the supervisor stopped it. Since 1.2.
     DependencyLost,
+    /// Its startup time was over before it was ready, so the supervisor stopped it. Since 1.2.
+    NotReady,
+    /// A sign of life that it owed did not come in time, so the supervisor stopped it. Since 1.2.
+    WatchdogMissed,
+    /// It said itself that it is in trouble, so the supervisor stopped it. Since 1.2.
+    InTrouble,
+    /// It wrote a line that the registry restarts it for, so the supervisor stopped it. Since 1.2.
+    OutputMatched,
+}
+
+/// `missed its watchdog`, to follow the run or "it": the same words in the daemon's log and in what the client says.
+impl std::fmt::Display for EndCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Finished => "finished",
+            Self::Crashed => "crashed",
+            Self::Requested => "was stopped as asked",
+            Self::KilledAfterTimeout => "did not stop in time",
+            Self::Unseen => "ended while no supervisor was there",
+            Self::OutOfMemory => "was ended most likely for want of memory",
+            Self::Hung => "failed its checks",
+            Self::TooMuchMemory => "took more memory than it may",
+            Self::DependencyLost => "lost what it depends on",
+            Self::NotReady => "was not ready in time",
+            Self::WatchdogMissed => "missed its watchdog",
+            Self::InTrouble => "said itself that it is in trouble",
+            Self::OutputMatched => "wrote a line that restarts it",
+        })
+    }
 }
 
 /// The end of a run.
@@ -142,6 +170,28 @@ pub struct ExitReport {
     pub at_ms: i64,
     /// How long the run lasted, in microseconds.
     pub lasted_us: u64,
+}
+
+/// `exited with code 3`, `missed its watchdog and was stopped: was ended by SIGTERM`: how it ended, and what the supervisor has
+/// stopped it for where it has given it up. The same words for the daemon's commands and in what the client says.
+impl std::fmt::Display for ExitReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.cause {
+            EndCause::Hung
+            | EndCause::NotReady
+            | EndCause::WatchdogMissed
+            | EndCause::InTrouble
+            | EndCause::OutputMatched
+            | EndCause::TooMuchMemory => write!(f, "{} and was stopped: {}", self.cause, self.exit),
+            EndCause::Finished
+            | EndCause::Crashed
+            | EndCause::Requested
+            | EndCause::KilledAfterTimeout
+            | EndCause::Unseen
+            | EndCause::OutOfMemory
+            | EndCause::DependencyLost => self.exit.fmt(f),
+        }
+    }
 }
 
 /// What starting a process was doing when it failed.

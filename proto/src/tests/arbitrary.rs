@@ -78,6 +78,10 @@ pub fn exit_report() -> impl Strategy<Value = ExitReport> {
         EndCause::Hung,
         EndCause::TooMuchMemory,
         EndCause::DependencyLost,
+        EndCause::NotReady,
+        EndCause::WatchdogMissed,
+        EndCause::InTrouble,
+        EndCause::OutputMatched,
     ]);
     (exit, cause, any::<i64>(), any::<u64>()).prop_map(|(exit, cause, at_ms, lasted_us)| ExitReport {
         exit,

@@ -127,7 +127,9 @@ variants!(happening, Happening,
     Happening::Unresponsive { .. } => "Unresponsive", Happening::Matched { .. } => "Matched",
     Happening::Dumped { .. } => "Dumped", Happening::Found { .. } => "Found");
 variants!(dump_reason, DumpReason, DumpReason::AskedBy(_) => "AskedBy", DumpReason::StopTimeout => "StopTimeout",
-    DumpReason::Hung => "Hung", DumpReason::Output => "Output");
+    DumpReason::Hung => "Hung", DumpReason::Output => "Output",
+    DumpReason::NotReady => "NotReady", DumpReason::WatchdogMissed => "WatchdogMissed",
+    DumpReason::InTrouble => "InTrouble");
 variants!(remains, Remains, Remains::OutOfJavaMemory(_) => "OutOfJavaMemory", Remains::HeapDump { .. } => "HeapDump",
     Remains::ErrorReport { .. } => "ErrorReport");
 variants!(dump_outcome, DumpOutcome, DumpOutcome::Written { .. } => "Written", DumpOutcome::Silent(_) => "Silent",
@@ -194,7 +196,9 @@ variants!(cause, EndCause,
     EndCause::Finished => "Finished", EndCause::Crashed => "Crashed", EndCause::Requested => "Requested",
     EndCause::KilledAfterTimeout => "KilledAfterTimeout", EndCause::Unseen => "Unseen",
     EndCause::OutOfMemory => "OutOfMemory", EndCause::Hung => "Hung",
-    EndCause::TooMuchMemory => "TooMuchMemory", EndCause::DependencyLost => "DependencyLost");
+    EndCause::TooMuchMemory => "TooMuchMemory", EndCause::DependencyLost => "DependencyLost",
+    EndCause::NotReady => "NotReady", EndCause::WatchdogMissed => "WatchdogMissed",
+    EndCause::InTrouble => "InTrouble", EndCause::OutputMatched => "OutputMatched");
 variants!(stage, SpawnStage,
     SpawnStage::LookingUpUser => "LookingUpUser", SpawnStage::PreparingOutput => "PreparingOutput",
     SpawnStage::CreatingProcess => "CreatingProcess", SpawnStage::Recording => "Recording",

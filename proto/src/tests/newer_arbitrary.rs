@@ -89,6 +89,9 @@ fn dump_reason() -> impl Strategy<Value = DumpReason> {
         any::<u32>().prop_map(|uid| DumpReason::AskedBy(Actor::Uid(uid))),
         Just(DumpReason::StopTimeout),
         Just(DumpReason::Hung),
+        Just(DumpReason::NotReady),
+        Just(DumpReason::WatchdogMissed),
+        Just(DumpReason::InTrouble),
         Just(DumpReason::Output),
     ]
 }

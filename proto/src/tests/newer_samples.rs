@@ -92,6 +92,12 @@ pub fn notices() -> Vec<(String, Notice)> {
         ("happened.dumped.stop-timeout", dumped(DumpReason::StopTimeout)),
         ("happened.dumped.hung", dumped(DumpReason::Hung)),
         ("happened.dumped.output", dumped(DumpReason::Output)),
+        ("happened.dumped.not-ready", dumped(DumpReason::NotReady)),
+        (
+            "happened.dumped.watchdog-missed",
+            dumped(DumpReason::WatchdogMissed),
+        ),
+        ("happened.dumped.in-trouble", dumped(DumpReason::InTrouble)),
         ("happened.found", happened(Happening::Found { run: 3, remains })),
         (
             "happened.adopted",

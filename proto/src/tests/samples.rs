@@ -254,6 +254,16 @@ fn exits() -> Vec<(&'static str, ExitReport)> {
             "code-dependency-lost",
             with(Exit::Code(0), EndCause::DependencyLost),
         ),
+        ("code-not-ready", with(Exit::Code(143), EndCause::NotReady)),
+        (
+            "code-watchdog-missed",
+            with(Exit::Code(143), EndCause::WatchdogMissed),
+        ),
+        ("code-in-trouble", with(Exit::Code(143), EndCause::InTrouble)),
+        (
+            "code-output-matched",
+            with(Exit::Code(143), EndCause::OutputMatched),
+        ),
     ]
 }
 

@@ -112,8 +112,11 @@ pub fn words(event: &Event, clock: &Clock) -> String {
             let why = match why {
                 DumpReason::AskedBy(who) => format!("for {}", sentence::actor(who)),
                 DumpReason::StopTimeout => "because it does not stop in time".to_owned(),
-                DumpReason::Hung => "because it no longer answers".to_owned(),
+                DumpReason::Hung => "because it failed its checks".to_owned(),
                 DumpReason::Output => "because of a line of its output".to_owned(),
+                DumpReason::NotReady => "because it was not ready in time".to_owned(),
+                DumpReason::WatchdogMissed => "because it missed its watchdog".to_owned(),
+                DumpReason::InTrouble => "because it said itself that it is in trouble".to_owned(),
             };
             format!("run {run} has written a dump of itself, {why}: {file}, bytes {from} to {to}")
         }
@@ -121,8 +124,8 @@ pub fn words(event: &Event, clock: &Clock) -> String {
             let each: Vec<String> = remains.iter().map(ToString::to_string).collect();
             format!("run {run} has left: {}", each.join("; "))
         }
-        Happening::Health(true) => "its health checks succeed".to_owned(),
-        Happening::Health(false) => "its health checks fail".to_owned(),
+        Happening::Health(true) => "is healthy".to_owned(),
+        Happening::Health(false) => "is unhealthy".to_owned(),
         Happening::Unresponsive { run, detail } => {
             format!("run {run} fails its checks: {}", visible(detail))
         }
@@ -139,8 +142,13 @@ fn ended(report: &ExitReport) -> String {
         EndCause::KilledAfterTimeout => format!("did not stop in time and was killed: {how}"),
         EndCause::Unseen => format!("ended while no supervisor was there: {how}"),
         EndCause::OutOfMemory => format!("killed, most likely by the kernel for want of memory: {how}"),
-        EndCause::Hung => format!("given up as unwell and stopped: {how}"),
-        EndCause::TooMuchMemory => format!("took more memory than it may and was stopped: {how}"),
+        // That says why.
+        EndCause::Hung
+        | EndCause::NotReady
+        | EndCause::WatchdogMissed
+        | EndCause::InTrouble
+        | EndCause::OutputMatched
+        | EndCause::TooMuchMemory => how,
         EndCause::DependencyLost => format!("stopped with what it depends on: {how}"),
     }
 }

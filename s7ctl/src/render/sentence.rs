@@ -117,12 +117,11 @@ fn stopped(report: &ExitReport) -> String {
         (EndCause::Requested, Exit::Signal { core: true, .. }) => {
             format!("stopped, {}", report.exit)
         }
-        (EndCause::Hung, _) => "stopped; it was given up as unwell".to_owned(),
-        (EndCause::TooMuchMemory, _) => "stopped; it took more memory than it may".to_owned(),
         (EndCause::DependencyLost, _) => "stopped, with what it depends on".to_owned(),
         (EndCause::Finished | EndCause::Crashed | EndCause::Unseen | EndCause::OutOfMemory, _) => {
             format!("stopped; before that it {} by itself", report.exit)
         }
+        (cause, _) => format!("stopped; it {cause}"),
     }
 }
 
@@ -220,10 +219,10 @@ fn pid(run: RunInfo) -> String {
     format!("pid {}", run.pid)
 }
 
-/// `exited with code 1 after 0.20 s`.
+/// `exited with code 1 after 0.20 s`, `missed its watchdog and was stopped: was ended by SIGTERM after 9.2 s`.
 #[must_use]
 pub fn exit(report: &ExitReport) -> String {
-    format!("{} after {}", report.exit, micros(report.lasted_us))
+    format!("{} after {}", report, micros(report.lasted_us))
 }
 
 /// What is to be known about a component beside its state: what failed, when and why. `None` where all is well.
@@ -248,7 +247,16 @@ pub fn cause(component: &ComponentStatus, clock: &Clock) -> Option<String> {
         said.extend(last.map(|report| last_exit(report, clock)));
     }
     if component.health == Health::Unhealthy {
-        said.push("its health checks fail".to_owned());
+        // What ends may have been given up for something else than its checks.
+        let ends = matches!(component.state, State::Stopping | State::Stuck);
+        said.push(
+            if ends {
+                "it is unhealthy"
+            } else {
+                "its health checks fail"
+            }
+            .to_owned(),
+        );
     }
     (!said.is_empty()).then(|| said.join("; "))
 }
@@ -315,8 +323,8 @@ pub fn reason(reason: &Reason, id: &ComponentName, last: Option<&ExitReport>, cl
 
 fn last_exit(report: &ExitReport, clock: &Clock) -> String {
     let at = clock.in_words(report.at_ms);
-    let (how, lasted) = (&report.exit, micros(report.lasted_us));
-    format!("{how} at {at} after {lasted}")
+    let lasted = micros(report.lasted_us);
+    format!("{report} at {at} after {lasted}")
 }
 
 /// Who it was.

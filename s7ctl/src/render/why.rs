@@ -171,8 +171,12 @@ fn end(run: &PastRun) -> String {
             EndCause::KilledAfterTimeout => format!("did not stop in time, {}", report.exit),
             EndCause::Unseen => format!("{} while no supervisor was there", report.exit),
             EndCause::OutOfMemory => format!("{}, most likely by the kernel for want of memory", report.exit),
-            EndCause::Hung => format!("given up as unwell, {}", report.exit),
-            EndCause::TooMuchMemory => format!("took more memory than it may, {}", report.exit),
+            cause @ (EndCause::Hung
+            | EndCause::NotReady
+            | EndCause::WatchdogMissed
+            | EndCause::InTrouble
+            | EndCause::OutputMatched
+            | EndCause::TooMuchMemory) => format!("{cause}, {}", report.exit),
             EndCause::DependencyLost => format!("{} with what it depends on", report.exit),
         },
         PastEnd::NotSpawned(failure) => format!("could not start: {failure}"),

@@ -7,12 +7,13 @@ use super::Driver;
 use super::background::Found;
 use crate::control::call::Answer;
 use crate::machine::input::{Event, RunId, Slot};
+use crate::machine::life::Unwell;
 use crate::output::follow::Follower;
 use crate::output::mark::{Mark, OWN};
 use s7proto::LIMITS;
 use s7proto::event::{DumpReason, Happening};
 use s7proto::reply::{Done, DumpOutcome, DumpReport, RunInfo};
-use s7proto::status::{Actor, Health};
+use s7proto::status::Actor;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,12 +53,15 @@ pub struct Dumped {
 }
 
 impl Driver {
-    /// Asks the run for a dump, for the machine.
-    pub(super) fn diagnose(&mut self, run: RunId) {
-        let view = self.fleet.view(run.slot, self.clock.now());
-        let why = match view.map(|view| view.health) {
-            Some(Health::Unhealthy) => DumpReason::Hung,
-            _ => DumpReason::StopTimeout,
+    /// Asks the run for a dump, for the machine: for what it was given up, or because it has not stopped in time.
+    pub(super) fn diagnose(&mut self, run: RunId, unwell: Option<Unwell>) {
+        let why = match unwell {
+            None => DumpReason::StopTimeout,
+            Some(Unwell::Checks) => DumpReason::Hung,
+            Some(Unwell::Startup) => DumpReason::NotReady,
+            Some(Unwell::Watchdog) => DumpReason::WatchdogMissed,
+            Some(Unwell::Trouble) => DumpReason::InTrouble,
+            Some(Unwell::Output) => DumpReason::Output,
         };
         if self.dump(run, why, None).is_err() {
             // Nothing is to be waited for.
@@ -193,8 +197,11 @@ fn words(why: &DumpReason) -> String {
     match why {
         DumpReason::AskedBy(who) => format!("asked for by {who}"),
         DumpReason::StopTimeout => "because it does not stop in time".to_owned(),
-        DumpReason::Hung => "because it no longer answers".to_owned(),
+        DumpReason::Hung => "because it failed its checks".to_owned(),
         DumpReason::Output => "because of a line of its output".to_owned(),
+        DumpReason::NotReady => "because it was not ready in time".to_owned(),
+        DumpReason::WatchdogMissed => "because it missed its watchdog".to_owned(),
+        DumpReason::InTrouble => "because it said itself that it is in trouble".to_owned(),
     }
 }
 

@@ -103,7 +103,9 @@ impl Driver {
     pub(super) fn tell_of_end(&mut self, run: RunId, report: &ExitReport) {
         let event = match report.cause {
             EndCause::Crashed => "crashed",
-            EndCause::Hung => "hung",
+            EndCause::Hung | EndCause::WatchdogMissed | EndCause::InTrouble => "hung",
+            EndCause::NotReady => "not_ready",
+            EndCause::OutputMatched => "output",
             EndCause::OutOfMemory => "oom",
             EndCause::TooMuchMemory => "memory",
             EndCause::Finished
@@ -116,7 +118,7 @@ impl Driver {
             return;
         }
         let mut details = vec![
-            ("S7_REASON", report.exit.to_string()),
+            ("S7_REASON", report.to_string()),
             (
                 "S7_LASTED",
                 format!("{:.1}", Duration::from_micros(report.lasted_us).as_secs_f64()),
@@ -152,7 +154,11 @@ impl Driver {
         };
         let reason = match &view.why {
             Why::SpawnFailed(failure) => failure.to_string(),
-            Why::GaveUp(crashes) => format!("{crashes} crashes in a row"),
+            // The end that it is given up for is told as one with that.
+            Why::GaveUp(crashes) => match &view.last_exit {
+                Some(report) => format!("{crashes} crashes in a row: {report}"),
+                None => format!("{crashes} crashes in a row"),
+            },
             _ => String::new(),
         };
         let failure = Failure {

@@ -67,7 +67,7 @@ impl Driver {
         match what.action {
             TriggerAction::Restart => {
                 let stamp = self.clock.stamp();
-                self.fleet.event(stamp, run, Event::Hung, &mut self.effects);
+                self.fleet.event(stamp, run, Event::Matched, &mut self.effects);
             }
             TriggerAction::Dump => {
                 if let Err(outcome) = self.dump(run, DumpReason::Output, None) {

@@ -43,7 +43,7 @@ impl Driver {
                     }
                 }
                 Effect::Check { run, role, number } => self.check_run(run, role, number),
-                Effect::Diagnose(run) => self.diagnose(run),
+                Effect::Diagnose { run, unwell } => self.diagnose(run, unwell),
                 Effect::Health { slot, health } => self.health_changed(slot, health),
                 Effect::Hasten(run) => self.host.hasten(run),
                 Effect::AskRest(run) => self.host.ask_rest(run),
@@ -243,7 +243,15 @@ impl Driver {
                 log::error!("{component}: killed, and still there{pid}; trying again each minute")
             }
             State::Stopped | State::Waiting | State::Starting | State::Stopping | State::Exited => {
-                log::debug!("{component}: {}{pid}", state.name());
+                match view.unwell.filter(|_| state == State::Stopping) {
+                    // Its end may be as far away as its time to stop.
+                    Some(unwell) => log::warn!(
+                        "{component}: run {} {}; it is being stopped",
+                        view.run,
+                        unwell.end_cause()
+                    ),
+                    None => log::debug!("{component}: {}{pid}", state.name()),
+                }
             }
         }
     }
@@ -271,9 +279,14 @@ impl Driver {
             EndCause::Unseen => {
                 log::warn!("{component}: run {run} has ended while no supervisor was there; {exit}");
             }
-            EndCause::Hung => {
+            EndCause::Hung
+            | EndCause::NotReady
+            | EndCause::WatchdogMissed
+            | EndCause::InTrouble
+            | EndCause::OutputMatched => {
                 log::warn!(
-                    "{component}: run {run} was given up as unwell and stopped after {lasted:.1} s; {exit}"
+                    "{component}: run {run} {} and was stopped after {lasted:.1} s; {exit}",
+                    report.cause
                 );
             }
             EndCause::TooMuchMemory => {

@@ -58,6 +58,7 @@ mod tests {
             last_exit: None,
             next_try_us: None,
             why: Why::Nothing,
+            unwell: None,
         }
     }
 

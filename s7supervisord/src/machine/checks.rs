@@ -7,6 +7,7 @@
 //! may rely on it.
 
 use super::input::{CheckPolicy, NoteFrom, NotifyPolicy, Policy, Role, Verdict};
+use super::life::Unwell;
 use super::moment::Moment;
 use super::restart::Jitter;
 use s7proto::status::Health;
@@ -71,8 +72,8 @@ pub enum Finding {
     Nothing,
     /// Everything that was to be waited for has come.
     Ready,
-    /// It is to be stopped, and that counts as a crash.
-    Hung,
+    /// It is given up: it is to be stopped, and that counts as a crash.
+    Unwell(Unwell),
 }
 
 fn kinds(policy: &Policy) -> [(Role, Option<&CheckPolicy>); 2] {
@@ -190,7 +191,7 @@ impl Checks {
             return (None, Finding::Nothing);
         }
         let finding = self.look_at_time(now);
-        if finding == Finding::Hung {
+        if matches!(finding, Finding::Unwell(_)) {
             return (None, finding);
         }
         (self.next_check(now), finding)
@@ -201,7 +202,7 @@ impl Checks {
             && due <= now
         {
             if self.last_call && now.since(due) <= LATE {
-                return self.give_up();
+                return self.give_up(Unwell::Watchdog);
             }
             self.sign_due = Some(now + LAST_CALL);
             self.last_call = true;
@@ -229,7 +230,7 @@ impl Checks {
         }
         let missing = || self.lines.iter().filter(|line| line.holds_startup());
         if self.awaits_notice || missing().any(|line| !line.unsure) {
-            return self.give_up();
+            return self.give_up(Unwell::Startup);
         }
         // The prober could not do its work, which is nobody's failure (reliability 0.8); one more round of it.
         let round = missing().map(|line| line.policy.interval.saturating_add(line.policy.timeout));
@@ -292,7 +293,7 @@ impl Checks {
         }
         line.well = Some(false);
         if line.policy.restarts && !in_startup {
-            return self.give_up();
+            return self.give_up(Unwell::Checks);
         }
         Finding::Nothing
     }
@@ -326,7 +327,7 @@ impl Checks {
                 }
                 Finding::Nothing
             }
-            NoteFrom::Trouble => self.give_up(),
+            NoteFrom::Trouble => self.give_up(Unwell::Trouble),
         }
     }
 
@@ -357,13 +358,13 @@ impl Checks {
         }
     }
 
-    fn give_up(&mut self) -> Finding {
+    fn give_up(&mut self, why: Unwell) -> Finding {
         if self.given_up {
             return Finding::Nothing;
         }
         // Once for each run (Kubernetes' "on hold"): what comes later is about a run that is ending.
         self.given_up = true;
-        Finding::Hung
+        Finding::Unwell(why)
     }
 
     /// The flag beside the state.

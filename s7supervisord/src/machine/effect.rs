@@ -1,6 +1,7 @@
 //! What comes out of the machine: orders to the acting side, and facts for those who watch.
 
 use super::input::{Remembered, Role, RunId, Slot, Ticket};
+use super::life::Unwell;
 use s7proto::reply::Outcome;
 use s7proto::status::{Actor, ExitReport, Health, State};
 
@@ -25,7 +26,12 @@ pub enum Effect {
         number: u64,
     },
     /// Ask the run for a diagnosis of itself (a JVM's thread dump). May be answered by `Diagnosed`.
-    Diagnose(RunId),
+    Diagnose {
+        /// Which run.
+        run: RunId,
+        /// What it was given up for; `None` where it has not stopped in time.
+        unwell: Option<Unwell>,
+    },
     /// The flag beside the state has changed.
     Health {
         /// Whose.

@@ -55,7 +55,7 @@ pub struct Policy {
     pub readiness: Option<CheckPolicy>,
     /// It tells by itself that it is ready.
     pub notify: Option<NotifyPolicy>,
-    /// It is asked for a diagnosis of itself before it is stopped because it no longer answers.
+    /// It is asked for a diagnosis of itself before it is stopped because it was given up, for whatever.
     pub dump_when_hung: bool,
     /// It is asked for one before it is killed because it does not stop in time.
     pub dump_before_kill: bool,
@@ -297,8 +297,8 @@ pub enum Event {
     },
     /// It says something of itself.
     Noticed(NoteFrom),
-    /// Somebody else than its checks has given this run up: it is to be stopped, and that counts as a crash.
-    Hung,
+    /// A line of its output gives this run up: it is to be stopped, and that counts as a crash.
+    Matched,
     /// It needs more memory than it may: a new run is to take its place.
     TooMuchMemory,
     /// The diagnosis of itself that it was asked for is complete.

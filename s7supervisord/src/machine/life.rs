@@ -2,7 +2,7 @@
 
 use super::input::Policy;
 use super::moment::Moment;
-use s7proto::status::{ExitReport, State};
+use s7proto::status::{EndCause, ExitReport, State};
 use std::time::Duration;
 
 /// From one attempt to kill to the next (reliability D; s6).
@@ -77,14 +77,43 @@ pub enum Cause {
     Itself,
     /// A command, or the order of tiers.
     Asked,
-    /// Its checks, its watchdog or its own output gave it up.
-    Hung,
+    /// It was given up: stopped for a new run, which counts as a crash.
+    Unwell(Unwell),
     /// It has taken more memory than it may.
     TooMuchMemory,
     /// Something that it depends on was lost.
     DependencyLost,
     /// It has ended while no daemon was there.
     Unseen,
+}
+
+/// What a run was given up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwell {
+    /// A check that may restart it has failed too often.
+    Checks,
+    /// Its startup time was over before it was ready.
+    Startup,
+    /// A sign of life that it owed did not come.
+    Watchdog,
+    /// It has said itself that it is in trouble.
+    Trouble,
+    /// A line of its output says so.
+    Output,
+}
+
+impl Unwell {
+    /// The same in the report of its end.
+    #[must_use]
+    pub fn end_cause(self) -> EndCause {
+        match self {
+            Self::Checks => EndCause::Hung,
+            Self::Startup => EndCause::NotReady,
+            Self::Watchdog => EndCause::WatchdogMissed,
+            Self::Trouble => EndCause::InTrouble,
+            Self::Output => EndCause::OutputMatched,
+        }
+    }
 }
 
 /// How far an ending has come.

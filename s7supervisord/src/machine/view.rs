@@ -2,7 +2,7 @@
 
 use super::component::Component;
 use super::input::Slot;
-use super::life::{Life, Phase};
+use super::life::{Cause, Ending, Life, Phase, Unwell};
 use super::moment::Moment;
 use super::restart::CRASH_LOOP;
 use s7proto::status::{Actor, ExitReport, Health, SpawnFailure, State, Wish};
@@ -38,6 +38,8 @@ pub struct View {
     pub next_try_us: Option<u64>,
     /// Why it is so.
     pub why: Why,
+    /// What its run was given up for, while that ends.
+    pub unwell: Option<Unwell>,
 }
 
 /// Why a component is in its state, where that needs words.
@@ -108,6 +110,13 @@ impl View {
             last_exit: component.last_exit.clone(),
             next_try_us,
             why: why(component, what_it_waits_for),
+            unwell: match &component.life {
+                Life::Ending(Ending {
+                    cause: Cause::Unwell(unwell),
+                    ..
+                }) => Some(*unwell),
+                _ => None,
+            },
         }
     }
 }

@@ -275,6 +275,10 @@ fn exit_words(report: &ExitReport) -> String {
         EndCause::Hung => "hung",
         EndCause::TooMuchMemory => "too_much_memory",
         EndCause::DependencyLost => "dependency_lost",
+        EndCause::NotReady => "not_ready",
+        EndCause::WatchdogMissed => "watchdog_missed",
+        EndCause::InTrouble => "in_trouble",
+        EndCause::OutputMatched => "output_matched",
     };
     format!("{exit},{cause},{},{}", report.at_ms, report.lasted_us)
 }
@@ -300,6 +304,10 @@ fn read_exit(text: &str) -> Option<ExitReport> {
         "hung" => EndCause::Hung,
         "too_much_memory" => EndCause::TooMuchMemory,
         "dependency_lost" => EndCause::DependencyLost,
+        "not_ready" => EndCause::NotReady,
+        "watchdog_missed" => EndCause::WatchdogMissed,
+        "in_trouble" => EndCause::InTrouble,
+        "output_matched" => EndCause::OutputMatched,
         _ => return None,
     };
     let (at_ms, lasted_us) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);

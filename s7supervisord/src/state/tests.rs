@@ -93,6 +93,45 @@ fn everything_that_the_second_format_can_say_is_understood_and_said_again() {
 }
 
 #[test]
+fn why_a_run_ended_is_read_as_it_was_written_and_an_unknown_word_is_no_end() {
+    let causes = [
+        (EndCause::Finished, "finished"),
+        (EndCause::Crashed, "crashed"),
+        (EndCause::Requested, "requested"),
+        (EndCause::KilledAfterTimeout, "killed"),
+        (EndCause::Unseen, "unseen"),
+        (EndCause::OutOfMemory, "memory"),
+        (EndCause::Hung, "hung"),
+        (EndCause::TooMuchMemory, "too_much_memory"),
+        (EndCause::DependencyLost, "dependency_lost"),
+        (EndCause::NotReady, "not_ready"),
+        (EndCause::WatchdogMissed, "watchdog_missed"),
+        (EndCause::InTrouble, "in_trouble"),
+        (EndCause::OutputMatched, "output_matched"),
+    ];
+    for (cause, word) in causes {
+        let exit = ExitReport {
+            exit: Exit::Code(143),
+            cause,
+            at_ms: 5,
+            lasted_us: 7,
+        };
+        let tally = Tally {
+            last_exit: Some(exit),
+            ..Tally::default()
+        };
+        let words = end_words(&name("is"), 3, &tally, None);
+        assert!(words.contains(&format!(" last=code:143,{word},5,7")), "{words}");
+        let read = |words: &str| {
+            let begin = [sealed("state 2"), sealed(&format!("boot {BOOT}")), sealed(words)];
+            parse(begin.concat().as_bytes(), BOOT).unwrap().known[&name("is")].clone()
+        };
+        assert_eq!(read(&words).tally, tally);
+        assert_eq!(read(&words.replace(word, "bored")).tally.last_exit, None);
+    }
+}
+
+#[test]
 fn what_a_later_version_adds_outlives_this_one_and_a_format_of_its_own_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("journal"), v2()).unwrap();

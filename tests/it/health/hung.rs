@@ -73,7 +73,7 @@ fn a_component_that_never_becomes_ready_is_given_up_each_time_and_says_why() {
     let seen = daemon.wait_until("it waits for its next try", "is", SOON, |seen| {
         seen["state"] == "BACKOFF" && seen["restarts"].as_u64() >= Some(1)
     });
-    assert_eq!(seen["last_exit"]["reason"], "hung", "{seen}");
+    assert_eq!(seen["last_exit"]["reason"], "not_ready", "{seen}");
     let detail = format!("GET http://127.0.0.1:{port}/: status 503, expected 200-399");
     sandbox.ctl(&["why", "is"]).says(&detail);
     for start in sandbox.starts("starts").windows(2) {

@@ -74,7 +74,7 @@ fn a_newline_on_its_descriptor_says_that_a_component_is_ready() {
     );
     assert_eq!(
         end_of_the_first_run(&daemon, "silent"),
-        "hung",
+        "not_ready",
         "without a newline it is never ready"
     );
     assert_eq!(daemon.component("three")["state"], "STARTING");
@@ -102,8 +102,12 @@ fn a_component_whose_signs_of_life_are_missing_or_that_asks_for_it_gets_a_new_ru
     let daemon = sandbox.start();
     daemon.wait_for("trouble", "RUNNING");
     sandbox.write("go", "now");
-    for id in ["silent", "own", "trouble"] {
-        assert_eq!(end_of_the_first_run(&daemon, id), "hung", "{id}");
+    for (id, reason) in [
+        ("silent", "watchdog_missed"),
+        ("own", "watchdog_missed"),
+        ("trouble", "in_trouble"),
+    ] {
+        assert_eq!(end_of_the_first_run(&daemon, id), reason, "{id}");
     }
     for _ in 0..2 {
         let before = daemon.component("silent")["run"].clone();
@@ -130,7 +134,7 @@ fn a_component_gets_the_time_to_start_that_it_asks_for() {
         Server::new("late", "record late await go notify READY=1 wait").with(A_SECOND_TO_START),
     ]);
     let daemon = sandbox.start();
-    assert_eq!(end_of_the_first_run(&daemon, "late"), "hung");
+    assert_eq!(end_of_the_first_run(&daemon, "late"), "not_ready");
     sandbox.write("go", "now");
     daemon.wait_for("patient", "RUNNING");
     assert_eq!(sandbox.starts("patient").len(), 1);

@@ -248,12 +248,12 @@ fn a_tomcat_that_no_longer_answers_is_found_by_its_check_and_replaced_with_a_dum
     );
     eventually("Tomcat serves again", WARM, || page(http));
     let log = sandbox.log_of("ps");
-    let mark = "[s7supervisord: dump of run 1, because it no longer answers]\n";
+    let mark = "[s7supervisord: dump of run 1, because it failed its checks]\n";
     assert!(log.contains(mark) && log.contains("Full thread dump"), "{log}");
     sandbox
         .ctl(&["events", "-n", "100", "ps"])
         .exits(0)
-        .says("run 1 has written a dump of itself, because it no longer answers");
+        .says("run 1 has written a dump of itself, because it failed its checks");
 }
 
 /// Everything of the three servers, under one registry.

@@ -134,7 +134,7 @@ fn giving_up_and_a_start_that_fails_are_told_with_their_reasons() {
     // The crash that it is given up for is one with that.
     let given_up = find("fatal id=is run=2 ").unwrap_or_else(|| panic!("{lines:?}"));
     assert!(
-        given_up.contains("missed=1 ") && given_up.ends_with("2 crashes in a row"),
+        given_up.contains("missed=1 ") && given_up.ends_with("2 crashes in a row: exited with code 4"),
         "{lines:?}"
     );
     let failed = find("start id=svg run=1 ").unwrap_or_else(|| panic!("{lines:?}"));

@@ -30,7 +30,7 @@ fn a_line_restarts_its_component_once_and_is_told_with_its_run() {
     let seen = daemon.wait_until("it is restarted", "is", SOON, |seen| {
         seen["restarts"] == 1 && seen["state"] == "RUNNING"
     });
-    assert_eq!(seen["last_exit"]["reason"], "hung", "{seen}");
+    assert_eq!(seen["last_exit"]["reason"], "output_matched", "{seen}");
     let matched = events(&sandbox, "matched");
     assert_eq!(matched.len(), 1, "{matched:?}");
     let expected = serde_json::json!([1, "restart", "java.lang.OutOfMemoryError", 1]);

@@ -138,6 +138,9 @@ fn dump_reason(why: &DumpReason) -> (&'static str, Option<Who>) {
         DumpReason::StopTimeout => ("stop_timeout", None),
         DumpReason::Hung => ("hung", None),
         DumpReason::Output => ("output", None),
+        DumpReason::NotReady => ("not_ready", None),
+        DumpReason::WatchdogMissed => ("watchdog_missed", None),
+        DumpReason::InTrouble => ("in_trouble", None),
     }
 }
 

@@ -171,6 +171,10 @@ fn last_exit(report: &ExitReport) -> LastExit {
             EndCause::Hung => "hung",
             EndCause::TooMuchMemory => "too_much_memory",
             EndCause::DependencyLost => "dependency_lost",
+            EndCause::NotReady => "not_ready",
+            EndCause::WatchdogMissed => "watchdog_missed",
+            EndCause::InTrouble => "in_trouble",
+            EndCause::OutputMatched => "output_matched",
         },
     }
 }

@@ -135,7 +135,7 @@ fn everything_that_happens_has_its_words_and_its_fields() {
         ),
         (
             Happening::Health(false),
-            "its health checks fail",
+            "is unhealthy",
             json!({"event": "health", "healthy": false, "run": null, "detail": null}),
         ),
         (
@@ -148,7 +148,7 @@ fn everything_that_happens_has_its_words_and_its_fields() {
         ),
         (
             Happening::Health(true),
-            "its health checks succeed",
+            "is healthy",
             json!({"event": "health", "healthy": true, "run": null, "detail": null}),
         ),
     ];

@@ -5,7 +5,7 @@ use super::*;
 use s7proto::event::{Happening, PastEnd, PastRun};
 use s7proto::explain::{Explanation, LastWords, Neighbour, Story};
 
-fn past(run: u64, end: PastEnd) -> PastRun {
+pub fn past(run: u64, end: PastEnd) -> PastRun {
     let at_ms = AT_MS;
     PastRun { run, at_ms, end }
 }
@@ -19,7 +19,7 @@ fn neighbour(id: &str, wish: Wish, state: State) -> Neighbour {
     Neighbour { id, wish, state }
 }
 
-fn explained(status: ComponentStatus) -> Explanation {
+pub fn explained(status: ComponentStatus) -> Explanation {
     Explanation {
         since_ms: None,
         dependencies: vec![],
@@ -45,7 +45,7 @@ pub fn story(explanation: Explanation) -> Story {
     }
 }
 
-fn why(explanations: Vec<Explanation>, omitted: usize) -> View {
+pub fn why(explanations: Vec<Explanation>, omitted: usize) -> View {
     let stories = explanations.into_iter().map(story).collect();
     View::Why { stories, omitted }
 }

@@ -5,6 +5,7 @@ mod dump;
 mod event;
 mod explain;
 mod facts;
+mod given_up;
 mod info;
 mod operation;
 mod others;

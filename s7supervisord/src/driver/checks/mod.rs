@@ -7,6 +7,7 @@ mod results;
 
 use super::Driver;
 use crate::machine::input::{Event, Role, RunId, Slot};
+use crate::machine::life::Unwell;
 use crate::platform::beside::Errand;
 use crate::registry::plan::{HealthPlan, ProbePlan};
 use probe::Result;
@@ -181,6 +182,10 @@ impl Driver {
                 self.happened(slot, Happening::Health(true));
             }
             Health::Unhealthy => match self.checker.results.trouble(slot, run) {
+                // What its last check found is not what it was given up for.
+                Some(_) if matches!(view.unwell, Some(Unwell::Watchdog | Unwell::Trouble)) => {
+                    self.happened(slot, Happening::Health(false));
+                }
                 Some(detail) => {
                     log::warn!("{component}: run {run} is unhealthy: {detail}");
                     self.happened(slot, Happening::Unresponsive { run, detail });

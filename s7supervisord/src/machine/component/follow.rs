@@ -18,12 +18,15 @@ impl Component {
             // It may have been ready before that by having lived long enough.
             Finding::Ready if matches!(self.life, Life::Running { .. }) => {}
             Finding::Ready => self.ready(step),
-            Finding::Hung => {
+            Finding::Unwell(why) => {
                 self.end_row_if_stable(step);
                 if self.policy.dump_when_hung {
-                    step.effects.push(Effect::Diagnose(self.run_id(step)));
+                    step.effects.push(Effect::Diagnose {
+                        run: self.run_id(step),
+                        unwell: Some(why),
+                    });
                 }
-                self.ask(step, Cause::Hung);
+                self.ask(step, Cause::Unwell(why));
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::machine::checks::{Checks, Finding, Origin};
 use crate::machine::effect::Effect;
 use crate::machine::input::{Event, NoteFrom, Restart, RunId};
 use crate::machine::life::{
-    Cause, DIAGNOSIS, Ending, KILL_RETRY, KILL_TRIES, Life, Phase, SPAWN_OVERDUE, STUCK_RETRY,
+    Cause, DIAGNOSIS, Ending, KILL_RETRY, KILL_TRIES, Life, Phase, SPAWN_OVERDUE, STUCK_RETRY, Unwell,
 };
 use crate::machine::restart;
 use s7proto::reply::Outcome;
@@ -106,7 +106,9 @@ impl Component {
                     ..
                 }),
             ) if !step.hurry => *kill_at = (*kill_at).max(step.stamp.now + span),
-            (Event::Hung, Life::Starting { .. } | Life::Running { .. }) => self.follow(step, Finding::Hung),
+            (Event::Matched, Life::Starting { .. } | Life::Running { .. }) => {
+                self.follow(step, Finding::Unwell(Unwell::Output));
+            }
             (Event::TooMuchMemory, Life::Starting { .. } | Life::Running { .. }) => {
                 self.end_row_if_stable(step);
                 self.ask(step, Cause::TooMuchMemory);
@@ -129,7 +131,7 @@ impl Component {
                 | Event::CannotAsk
                 | Event::Checked { .. }
                 | Event::Noticed(_)
-                | Event::Hung
+                | Event::Matched
                 | Event::TooMuchMemory
                 | Event::Diagnosed
                 | Event::OutOfMemory,
@@ -166,7 +168,10 @@ impl Component {
                     self.set_phase(Phase::Diagnosing {
                         kill_at: now + DIAGNOSIS,
                     });
-                    step.effects.push(Effect::Diagnose(self.run_id(step)));
+                    step.effects.push(Effect::Diagnose {
+                        run: self.run_id(step),
+                        unwell: None,
+                    });
                 }
                 Phase::Asked { .. } | Phase::Diagnosing { .. } => self.kill(step, 1),
                 Phase::Killing { tries, .. } if tries < KILL_TRIES => self.kill(step, tries + 1),
@@ -275,7 +280,7 @@ impl Component {
         let Life::Ending(ending) = &self.life else {
             return false;
         };
-        let was_asked = ending.cause == Cause::Hung && self.policy.dump_when_hung;
+        let was_asked = matches!(ending.cause, Cause::Unwell(_)) && self.policy.dump_when_hung;
         self.policy.dump_before_kill && ending.report.is_none() && !was_asked
     }
 
@@ -330,7 +335,7 @@ impl Component {
             Cause::DependencyLost => true,
             // A new run was wanted, but not one after the other: below the time that ends a row it is one of the row.
             Cause::TooMuchMemory => report.lasted_us >= STABLE_US,
-            Cause::Itself | Cause::Hung | Cause::Unseen => false,
+            Cause::Itself | Cause::Unwell(_) | Cause::Unseen => false,
         };
         if !for_a_reason && !ending.was_ready {
             self.settle_up(step, |_| {
@@ -382,7 +387,7 @@ impl Component {
             Cause::Itself if self.out_of_memory => EndCause::OutOfMemory,
             Cause::Itself => EndCause::Crashed,
             Cause::Unseen => EndCause::Unseen,
-            Cause::Hung => EndCause::Hung,
+            Cause::Unwell(why) => why.end_cause(),
             Cause::TooMuchMemory => EndCause::TooMuchMemory,
             Cause::DependencyLost => EndCause::DependencyLost,
             Cause::Asked if killed => EndCause::KilledAfterTimeout,

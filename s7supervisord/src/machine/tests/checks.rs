@@ -4,6 +4,7 @@ use super::desk::policy;
 use super::vigil::Vigil;
 use crate::machine::checks::{Checks, Finding, Origin};
 use crate::machine::input::{CheckPolicy, NoteFrom, NotifyPolicy, Policy, Role, Verdict};
+use crate::machine::life::Unwell;
 use crate::machine::moment::Moment;
 use crate::machine::restart::Jitter;
 use proptest::prelude::*;
@@ -104,7 +105,7 @@ struct Watch {
     under_way: Option<(Role, u64)>,
     numbers: u64,
     ready: bool,
-    hung: bool,
+    given_up: Option<Unwell>,
 }
 
 impl Watch {
@@ -118,7 +119,7 @@ impl Watch {
             under_way: None,
             numbers: 0,
             ready: false,
-            hung: false,
+            given_up: None,
         }
     }
 
@@ -126,12 +127,15 @@ impl Watch {
         match finding {
             Finding::Nothing => {}
             Finding::Ready => {
-                assert!(!self.ready && !self.hung, "ready once, and not when given up");
+                assert!(
+                    !self.ready && self.given_up.is_none(),
+                    "ready once, and not when given up"
+                );
                 self.ready = true;
             }
-            Finding::Hung => {
-                assert!(!self.hung, "given up once");
-                self.hung = true;
+            Finding::Unwell(why) => {
+                assert_eq!(self.given_up, None, "given up once");
+                self.given_up = Some(why);
             }
         }
         assert_eq!(
@@ -140,17 +144,17 @@ impl Watch {
             "whether it is ready"
         );
         assert_eq!(
-            self.hung, self.vigil.given_up,
-            "whether it is given up: {:?}",
+            self.given_up, self.vigil.given_up,
+            "whether it is given up, and what for: {:?}",
             self.vigil
         );
         let rely = self.checks.lets_others_rely();
         assert!(
-            self.hung || rely != self.vigil.is_ill(),
+            self.given_up.is_some() || rely != self.vigil.is_ill(),
             "whether others may rely on it"
         );
         let unhealthy = self.checks.health() == Health::Unhealthy;
-        assert_eq!(unhealthy, self.hung || !rely, "the flag");
+        assert_eq!(unhealthy, self.given_up.is_some() || !rely, "the flag");
     }
 
     fn tick(&mut self) {
@@ -159,7 +163,7 @@ impl Watch {
         if let Some((role, number)) = check {
             assert_eq!(self.under_way, None, "one at a time");
             assert_eq!(number, self.numbers + 1, "they are counted");
-            assert!(!self.hung, "nobody looks any more");
+            assert_eq!(self.given_up, None, "nobody looks any more");
             self.numbers = number;
             self.under_way = check;
             let _ = role;
@@ -273,7 +277,7 @@ proptest! {
             watch.now = watch.now + Duration::from_millis(stands);
             // Its timers come before what was said meanwhile.
             let late = watch.checks.tick(watch.now);
-            prop_assert_ne!(late.1, Finding::Hung, "the daemon was late by {} ms", stands);
+            prop_assert!(!matches!(late.1, Finding::Unwell(_)), "the daemon was late by {} ms", stands);
             if let (Some(check), finding) = late {
                 watch.under_way = Some(check);
                 watch.numbers = check.1;
@@ -284,7 +288,7 @@ proptest! {
                 watch.answer(Verdict::TimedOut { late });
             }
         }
-        prop_assert!(!watch.hung);
+        prop_assert_eq!(watch.given_up, None);
     }
 
     /// Issue 5: within interval × failures + timeout of the last time that it answered.
@@ -301,12 +305,13 @@ proptest! {
             watch.answer(Verdict::Well);
         }
         let stopped = watch.now;
-        while !watch.hung {
+        while watch.given_up.is_none() {
             let due = watch.checks.deadline().unwrap();
             watch.pass(due.since(watch.now));
             watch.pass(timeout);
             watch.answer(Verdict::TimedOut { late: Duration::ZERO });
         }
+        prop_assert_eq!(watch.given_up, Some(Unwell::Checks));
         let took = watch.now.since(stopped);
         prop_assert!(took <= within, "it took {took:?}, and may take {within:?}");
     }

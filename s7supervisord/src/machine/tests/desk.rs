@@ -153,7 +153,10 @@ impl Desk {
             } => {
                 format!("check {} {} {number}", run(of), role_word(*role))
             }
-            Effect::Diagnose(of) => format!("diagnose {}", run(of)),
+            Effect::Diagnose { run: of, unwell } => {
+                let why = unwell.map_or("too slow", |unwell| cause(unwell.end_cause()));
+                format!("diagnose {} {why}", run(of))
+            }
             Effect::Health { slot, health } => format!("{} is {}", name(slot), health_word(*health)),
             Effect::SpawnOverdue(of) => format!("overdue {}", run(of)),
             Effect::Forget(slot) => format!("forget {}", name(slot)),
@@ -183,6 +186,10 @@ fn cause(cause: EndCause) -> &'static str {
         EndCause::Hung => "hung",
         EndCause::TooMuchMemory => "too much memory",
         EndCause::DependencyLost => "for want of a dependency",
+        EndCause::NotReady => "not ready",
+        EndCause::WatchdogMissed => "watchdog missed",
+        EndCause::InTrouble => "in trouble",
+        EndCause::OutputMatched => "matched",
     }
 }
 

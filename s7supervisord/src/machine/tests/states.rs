@@ -95,22 +95,22 @@ pub const STATES: &[(&str, Way)] = &[
         running(desk);
         desk.order(Command::Restart(vec![WEB]));
     }),
-    ("Ending as hung, asked", hung),
-    ("Ending as hung, killing 1", |desk| {
-        hung(desk);
+    ("Ending as matched, asked", matched),
+    ("Ending as matched, killing 1", |desk| {
+        matched(desk);
         wake(desk);
     }),
-    ("Ending as hung, stuck", |desk| {
-        hung(desk);
+    ("Ending as matched, stuck", |desk| {
+        matched(desk);
         (0..4).for_each(|_| wake(desk));
     }),
     ("Ending as asked, diagnosing", |desk| {
         running(desk);
         diagnosed(desk, |desk| drop(desk.order(Command::Stop(vec![WEB]))));
     }),
-    ("Ending as hung, diagnosing", |desk| {
+    ("Ending as matched, diagnosing", |desk| {
         running(desk);
-        diagnosed(desk, |desk| drop(desk.report(WEB, Event::Hung)));
+        diagnosed(desk, |desk| drop(desk.report(WEB, Event::Matched)));
     }),
     ("Ending too large, asked", large),
     ("Ending too large, diagnosing", |desk| {
@@ -216,9 +216,9 @@ fn asked(desk: &mut Desk) {
     desk.order(Command::Stop(vec![WEB]));
 }
 
-fn hung(desk: &mut Desk) {
+fn matched(desk: &mut Desk) {
     running(desk);
-    desk.report(WEB, Event::Hung);
+    desk.report(WEB, Event::Matched);
 }
 
 /// It is checked, and ready by that.

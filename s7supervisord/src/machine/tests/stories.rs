@@ -84,7 +84,7 @@ stories! {
     a_dependency_that_stays_up_is_ready_at_once
     a_failed_spawn_counts_as_a_crash
     a_first_crash_is_answered_at_once
-    a_hung_run_is_stopped_and_counts_as_a_crash
+    a_matched_run_is_stopped_and_counts_as_a_crash
     a_run_that_the_system_ends_for_its_memory_is_told_as_such
     a_kill_in_time_is_told
     a_minute_of_running_ends_a_row

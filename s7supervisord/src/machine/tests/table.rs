@@ -9,7 +9,7 @@ use super::desk::{Desk, failure, policy};
 use super::states::{STATES, WEB, Way, alter, reload, web};
 use crate::machine::effect::Effect;
 use crate::machine::input::{Change, Command, Event, NoteFrom, Policy, Remembered, RunId, Verdict};
-use crate::machine::life::{Cause, Life, Phase};
+use crate::machine::life::{Cause, Life, Phase, Unwell};
 use crate::machine::moment::Moment;
 use s7proto::status::{Actor, Exit, Health, Wish};
 use std::collections::BTreeSet;
@@ -49,9 +49,9 @@ fn next(after: &Happening) -> Option<Happening> {
             Verdict::Well => E(checked(Verdict::Ill)),
             Verdict::Ill => E(checked(Verdict::TimedOut { late: Duration::ZERO })),
             Verdict::TimedOut { .. } => E(checked(Verdict::Unsure)),
-            Verdict::Unsure => E(Event::Hung),
+            Verdict::Unsure => E(Event::Matched),
         },
-        E(Event::Hung) => E(Event::TooMuchMemory),
+        E(Event::Matched) => E(Event::TooMuchMemory),
         E(Event::TooMuchMemory) => E(Event::Diagnosed),
         E(Event::Diagnosed) => E(Event::OutOfMemory),
         E(Event::OutOfMemory) => Timer,
@@ -152,7 +152,11 @@ fn place(desk: &Desk) -> String {
             let cause = match ending.cause {
                 Cause::Itself => "by itself",
                 Cause::Asked => "as asked",
-                Cause::Hung => "as hung",
+                Cause::Unwell(Unwell::Checks) => "as hung",
+                Cause::Unwell(Unwell::Startup) => "as not ready",
+                Cause::Unwell(Unwell::Watchdog) => "as silent",
+                Cause::Unwell(Unwell::Trouble) => "in trouble",
+                Cause::Unwell(Unwell::Output) => "as matched",
                 Cause::TooMuchMemory => "too large",
                 Cause::DependencyLost => "with its dependency",
                 Cause::Unseen => "unseen",
@@ -302,7 +306,7 @@ fn every_state_of_a_life_has_its_block() {
                 let cause = match ending.cause {
                     Cause::Itself => 8,
                     Cause::Asked => 9,
-                    Cause::Hung => 10,
+                    Cause::Unwell(_) => 10,
                     Cause::Unseen => 11,
                     Cause::TooMuchMemory => 12,
                     Cause::DependencyLost => 13,

@@ -3,6 +3,7 @@
 
 use crate::machine::checks::LAST_CALL;
 use crate::machine::input::{CheckPolicy, NoteFrom, Policy, Role, Verdict};
+use crate::machine::life::Unwell;
 use crate::machine::moment::Moment;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub struct Vigil {
     /// Nothing tells that it is ready but its age.
     by_age: bool,
     pub ready_since: Option<Moment>,
-    pub given_up: bool,
+    pub given_up: Option<Unwell>,
 }
 
 impl Shown {
@@ -99,7 +100,7 @@ impl Vigil {
             watchdog: policy.notify.and_then(|notify| notify.watchdog),
             sign_due: None,
             ready_since: None,
-            given_up: false,
+            given_up: None,
         }
     }
 
@@ -111,7 +112,7 @@ impl Vigil {
 
     pub fn verdict(&mut self, role: Role, verdict: Verdict, now: Moment) {
         let in_startup = self.is_in_startup();
-        let Some(one) = self.shown.get_mut(&role).filter(|_| !self.given_up) else {
+        let Some(one) = self.shown.get_mut(&role).filter(|_| self.given_up.is_none()) else {
             return;
         };
         let well = match verdict {
@@ -123,13 +124,15 @@ impl Vigil {
         one.unsure = well.is_none();
         one.verdicts.extend(well);
         let lost = well == Some(false) && one.counted() >= one.policy.failures;
-        self.given_up |= lost && one.policy.restarts && !in_startup;
+        if lost && one.policy.restarts && !in_startup {
+            self.given_up = Some(Unwell::Checks);
+        }
         self.look(now);
     }
 
     pub fn note(&mut self, note: NoteFrom, now: Moment) {
         match note {
-            _ if self.given_up => {}
+            _ if self.given_up.is_some() => {}
             NoteFrom::Ready => {
                 self.owes_notice = false;
                 self.sign(now);
@@ -147,28 +150,30 @@ impl Vigil {
             NoteFrom::MoreTime(span) => {
                 self.startup_until = self.startup_until.map(|until| until.max(now + span + LAST_CALL));
             }
-            NoteFrom::Trouble => self.given_up = true,
+            NoteFrom::Trouble => self.given_up = Some(Unwell::Trouble),
         }
     }
 
     /// It has lived for as long as makes it ready.
     pub fn be_ready(&mut self, now: Moment) {
-        self.ready_since.get_or_insert(now);
-        self.sign(now);
+        if self.ready_since.is_none() {
+            self.ready_since = Some(now);
+            self.sign(now);
+        }
     }
 
     /// Its timers have come, if they were due.
     pub fn time(&mut self, now: Moment) {
         let in_startup = self.is_in_startup();
         if self.sign_due.is_some_and(|due| due <= now) {
-            self.given_up = true;
+            self.given_up.get_or_insert(Unwell::Watchdog);
         }
         if self.startup_until.is_some_and(|until| until <= now) && in_startup {
             let missing = self.shown.values();
             let missing = missing.filter(|one| one.policy.restarts && !one.has_been_well());
             let failed = missing.clone().any(|one| !one.unsure);
             if failed || self.owes_notice {
-                self.given_up = true;
+                self.given_up.get_or_insert(Unwell::Startup);
             } else {
                 let round = missing.map(|one| one.policy.interval + one.policy.timeout).max();
                 self.startup_until = round.map(|round| now + round + LAST_CALL);
@@ -188,7 +193,7 @@ impl Vigil {
             .shown
             .values()
             .all(|one| one.has_been_well() && !one.is_ill());
-        if !self.by_age && all && !self.owes_notice && !self.given_up && self.ready_since.is_none() {
+        if !self.by_age && all && !self.owes_notice && self.given_up.is_none() && self.ready_since.is_none() {
             self.be_ready(now);
         }
     }

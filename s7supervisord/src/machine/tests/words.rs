@@ -73,7 +73,7 @@ pub fn event(words: &[&str]) -> Option<Event> {
         ["leaves", left] => Event::Survivors(left.parse().ok()?),
         ["can't", "be", "asked"] => Event::CannotAsk,
         ["is", "ready"] => Event::Noticed(NoteFrom::Ready),
-        ["is", "hung"] => Event::Hung,
+        ["is", "matched"] => Event::Matched,
         ["is", "too-large"] => Event::TooMuchMemory,
         ["is", "diagnosed"] => Event::Diagnosed,
         ["signs"] => Event::Noticed(NoteFrom::Alive),

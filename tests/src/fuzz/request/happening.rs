@@ -50,7 +50,7 @@ impl Happening {
                     Verdict::Ill
                 },
             },
-            10 => Event::Hung,
+            10 => Event::Matched,
             11 => return Self::Leap(Duration::from_millis(u64::from(rest) << (kind >> 3 & 0x0e))),
             12 | 13 => return Self::Pass(Duration::from_millis(u64::from(rest) << (kind >> 3 & 0x0e))),
             14 => return Self::Write(usize::from(rest) % plans().len()),

@@ -3,7 +3,7 @@
 use super::judge::{Court, Input};
 use super::reference::Ending;
 use crate::machine::input::{Command, Event, RunId};
-use crate::machine::life::{Cause, Life};
+use crate::machine::life::{Cause, Life, Unwell};
 use s7proto::status::{EndCause, State};
 
 impl Court {
@@ -22,10 +22,15 @@ impl Court {
         let (hurry, punctual, model) = (self.hurry, self.punctual, self.model(run.slot));
         assert_eq!(model.run, run.run, "only the present run is ended");
         if model.ending.is_none() {
-            let given_up = model.vigil.as_ref().is_some_and(|vigil| vigil.given_up);
+            let given_up = model.vigil.as_ref().and_then(|vigil| vigil.given_up);
             let late = !punctual && matches!(input, Input::Tick);
-            let told = matches!(input, Input::Event(of, Event::Hung) if *of == run);
-            let hung = told || given_up || (late && cause == Cause::Hung);
+            let told = matches!(input, Input::Event(of, Event::Matched) if *of == run);
+            let unwell = if told { Some(Unwell::Output) } else { given_up };
+            // Only what a timer tells comes late.
+            let unwell = unwell.or(match cause {
+                Cause::Unwell(why @ (Unwell::Startup | Unwell::Watchdog)) if late => Some(why),
+                _ => None,
+            });
             let large = matches!(input, Input::Event(of, Event::TooMuchMemory) if *of == run);
             let lost = bereaved
                 || (model.bereft && matches!(input, Input::Event(of, Event::Spawned { .. }) if *of == run));
@@ -33,16 +38,16 @@ impl Court {
                 if slots.contains(&run.slot));
             let unwished =
                 matches!(input, Input::Event(of, Event::Spawned { .. }) if *of == run) && !model.wants_run();
-            let may = hung || large || lost || named || unwished || turn || hurry;
+            let may = unwell.is_some() || large || lost || named || unwished || turn || hurry;
             assert!(may || !punctual, "I7: {run:?} is ended before its turn");
             let why = match cause {
-                Cause::Hung => Ending::Hung,
+                Cause::Unwell(why) => Ending::Unwell(why),
                 Cause::TooMuchMemory => Ending::TooLarge,
                 Cause::DependencyLost => Ending::Lost,
                 Cause::Asked | Cause::Itself | Cause::Unseen => Ending::Asked,
             };
             let reason = match why {
-                Ending::Hung => hung,
+                Ending::Unwell(why) => unwell == Some(why),
                 Ending::TooLarge => large,
                 Ending::Lost => lost,
                 Ending::Asked | Ending::Itself => true,

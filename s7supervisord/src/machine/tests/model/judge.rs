@@ -31,6 +31,10 @@ pub struct Court {
     pub bereaved: BTreeSet<Slot>,
 }
 
+fn owes_signs(policy: &Policy) -> bool {
+    policy.notify.is_some_and(|notify| notify.watchdog.is_some())
+}
+
 /// What the machine is told at the moment.
 #[derive(Debug, Clone)]
 pub enum Input {
@@ -42,10 +46,13 @@ pub enum Input {
 impl Court {
     pub fn new(policies: Vec<Policy>, seed: u64, punctual: bool) -> Self {
         let slots = (0..).map(Slot);
-        let models = slots.zip(policies.iter().cloned().map(Model::new)).collect();
+        let models: BTreeMap<Slot, Model> = slots.zip(policies.iter().cloned().map(Model::new)).collect();
+        let mut world = World::default();
+        let watched = models.iter().filter(|(_, model)| owes_signs(&model.policy));
+        watched.for_each(|(slot, _)| world.watch(*slot));
         Self {
             fleet: Fleet::new(policies, seed),
-            world: World::default(),
+            world,
             models: Models {
                 all: models,
                 ..Models::default()
@@ -340,6 +347,9 @@ impl Court {
                 let mut model = Model::new(policy.clone());
                 if policy.auto_start {
                     model.wish_up(true);
+                }
+                if owes_signs(policy) {
+                    self.world.watch(slot);
                 }
                 let part = model.ordered.then_some(slot);
                 self.models.all.insert(slot, model);

@@ -3,6 +3,7 @@
 
 use super::world::Process;
 use crate::machine::input::{Loss, Policy, Restart, Role, Slot};
+use crate::machine::life::Unwell;
 use crate::machine::moment::Moment;
 use crate::machine::tests::vigil::Vigil;
 use s7proto::status::{EndCause, Exit, State, Wish};
@@ -25,7 +26,7 @@ pub enum Next {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     Asked,
-    Hung,
+    Unwell(Unwell),
     TooLarge,
     Lost,
     Itself,
@@ -202,7 +203,13 @@ impl Model {
                     EndCause::Crashed
                 }
             }
-            Some(Ending::Hung) => EndCause::Hung,
+            Some(Ending::Unwell(why)) => match why {
+                Unwell::Checks => EndCause::Hung,
+                Unwell::Startup => EndCause::NotReady,
+                Unwell::Watchdog => EndCause::WatchdogMissed,
+                Unwell::Trouble => EndCause::InTrouble,
+                Unwell::Output => EndCause::OutputMatched,
+            },
             Some(Ending::TooLarge) => EndCause::TooMuchMemory,
             Some(Ending::Lost) => EndCause::DependencyLost,
             Some(_) if self.first_kill.is_some() => EndCause::KilledAfterTimeout,

@@ -70,9 +70,9 @@ impl Court {
                     "I11: {slot:?} should have been tried again before {latest}"
                 );
             }
-            let given_up = model.vigil.as_ref().is_some_and(|vigil| vigil.given_up);
-            assert!(
-                !given_up,
+            let given_up = model.vigil.as_ref().and_then(|vigil| vigil.given_up);
+            assert_eq!(
+                given_up, None,
                 "{slot:?} is to be given up, and nothing is done: {model:?}"
             );
             let state = model.state(now);

@@ -1,7 +1,7 @@
 //! Trials: fleets, manners and sequences of commands, drawn by proptest and shrunk to what matters.
 
 use super::judge::Court;
-use super::reference::Next;
+use super::reference::{Model, Next};
 use super::world::{Birth, LifeSpan, Manners, Orphans, WhenAsked};
 use crate::machine::input::{
     Change, CheckPolicy, Command, Event, Loss, NoteFrom, NotifyPolicy, Policy, Restart, RunId, Slot, Verdict,
@@ -28,6 +28,8 @@ enum Act {
     Behave(u32, Manners),
     Kill(u32),
     Hang(u32),
+    /// It says something of itself.
+    Say(u32, NoteFrom),
     Grow(u32),
     /// An event of an earlier run, or of one that has not been.
     Stale(u32, u8, bool),
@@ -69,9 +71,9 @@ fn policies() -> impl Strategy<Value = Policy> {
     let readiness = prop::option::weighted(0.15, checks(false));
     let notify = prop::option::weighted(
         0.15,
-        (1..20u64).prop_map(|startup| NotifyPolicy {
+        (1..20u64, prop::option::of(2..9u64)).prop_map(|(startup, watchdog)| NotifyPolicy {
             startup: Duration::from_secs(startup),
-            watchdog: None,
+            watchdog: watchdog.map(Duration::from_secs),
         }),
     );
     let dumps = (any::<bool>(), any::<bool>());
@@ -150,6 +152,8 @@ fn manners() -> impl Strategy<Value = Manners> {
         1 => Just(Verdict::Unsure)
     ];
     let answers = prop::collection::vec((0..1000u64, verdict), 0..6);
+    let signs =
+        prop_oneof![3 => (500..1900u64).prop_map(Some), 1 => (2000..9000u64).prop_map(Some), 1 => Just(None)];
     (
         birth,
         ready,
@@ -158,10 +162,10 @@ fn manners() -> impl Strategy<Value = Manners> {
         immortal,
         orphans,
         answers,
-        any::<bool>(),
+        (any::<bool>(), signs),
     )
         .prop_map(
-            |(birth, ready_ms, life, when_asked, immortal, orphans, answers, dumps)| Manners {
+            |(birth, ready_ms, life, when_asked, immortal, orphans, answers, (dumps, signs_ms))| Manners {
                 birth,
                 ready_ms,
                 life,
@@ -170,8 +174,18 @@ fn manners() -> impl Strategy<Value = Manners> {
                 orphans,
                 answers,
                 dumps,
+                signs_ms,
             },
         )
+}
+
+/// What is said now and then, beside being ready and the signs of life.
+fn notes() -> impl Strategy<Value = NoteFrom> {
+    prop_oneof![
+        2 => Just(NoteFrom::Trouble),
+        1 => Just(NoteFrom::Ready),
+        1 => (0..6000u64).prop_map(|every| NoteFrom::AliveEvery(Duration::from_millis(every))),
+    ]
 }
 
 fn acts() -> impl Strategy<Value = Act> {
@@ -198,6 +212,7 @@ fn acts() -> impl Strategy<Value = Act> {
         3 => (0..8u32, manners()).prop_map(|(of, manners)| Act::Behave(of, manners)),
         5 => (0..8u32).prop_map(Act::Kill),
         2 => (0..8u32).prop_map(Act::Hang),
+        3 => (0..8u32, notes()).prop_map(|(of, note)| Act::Say(of, note)),
         2 => (0..8u32).prop_map(Act::Grow),
         2 => (0..8u32, 0..9u8, any::<bool>()).prop_map(|(of, event, old)| Act::Stale(of, event, old)),
     ]
@@ -323,7 +338,16 @@ impl Act {
                 .world
                 .befall(slot(number), Event::Exited(killed_from_outside())),
             Act::Grow(number) => court.world.befall(slot(number), Event::TooMuchMemory),
-            Act::Hang(number) => court.world.befall(slot(number), Event::Hung),
+            Act::Hang(number) => court.world.befall(slot(number), Event::Matched),
+            Act::Say(number, note) => {
+                // Who doesn't notify may say that it is ready or in trouble, and owes no signs that it could change.
+                let slot = slot(number);
+                let notifies = |model: &Model| model.policy.notify.is_some();
+                let owes = court.models.all.get(&slot).is_some_and(notifies);
+                if owes || !matches!(note, NoteFrom::AliveEvery(_)) {
+                    court.world.befall(slot, Event::Noticed(*note));
+                }
+            }
             Act::Stale(number, event, old) => {
                 let slot = slot(number);
                 let Some(model) = court.models.all.get(&slot) else {
@@ -346,7 +370,7 @@ impl Act {
                         number: 0,
                         verdict: Verdict::Ill,
                     },
-                    _ => Event::Hung,
+                    _ => Event::Matched,
                 };
                 court.noise(RunId { slot, run }, event);
             }

@@ -116,12 +116,13 @@ impl Court {
                 let before = model.under_way.replace((*role, *number));
                 assert_eq!(before, None, "one check at a time");
             }
-            Effect::Diagnose(run) => {
+            Effect::Diagnose { run, unwell } => {
                 let (punctual, model) = (self.punctual, self.model(run.slot));
                 assert_eq!((model.run, model.process), (run.run, Some(Process::Alive)));
                 if model.ending.is_none() {
-                    assert!(model.policy.dump_when_hung);
+                    assert!(model.policy.dump_when_hung && unwell.is_some());
                 } else {
+                    assert_eq!(*unwell, None, "it is asked for not having stopped");
                     assert!(model.policy.dump_before_kill && model.first_kill.is_none());
                     assert!(
                         model.kill_due.is_some_and(|due| due <= now),

@@ -5,7 +5,7 @@ use crate::machine::input::{Event, NoteFrom, RunId, Slot, Verdict};
 use crate::machine::moment::Moment;
 use crate::machine::tests::desk::{failure, killed_from_outside};
 use s7proto::status::Exit;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How the processes of a component behave.
@@ -23,6 +23,8 @@ pub struct Manners {
     pub answers: Vec<(u64, Verdict)>,
     /// It gives the diagnosis of itself that it is asked for.
     pub dumps: bool,
+    /// How far apart its signs of life are, where it owes some; `None` for none at all.
+    pub signs_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -65,6 +67,7 @@ impl Manners {
             orphans: Orphans::None,
             answers: Vec::new(),
             dumps: true,
+            signs_ms: Some(1500),
         }
     }
 }
@@ -91,6 +94,8 @@ pub struct World {
     pub now: Moment,
     runs: BTreeMap<Slot, Run>,
     manners: BTreeMap<Slot, Manners>,
+    /// Who owes signs of life.
+    watched: BTreeSet<Slot>,
     coming: BTreeMap<(Moment, u64), (RunId, Event)>,
     number: u64,
 }
@@ -100,11 +105,22 @@ impl World {
         self.manners.insert(slot, manners);
     }
 
+    /// The runs of `slot` owe signs of life.
+    pub fn watch(&mut self, slot: Slot) {
+        self.watched.insert(slot);
+    }
+
     /// From now on everything behaves, also what lives already; what was killed in vain dies now.
     pub fn heal(&mut self) {
         self.manners.clear();
         self.coming.retain(|_, (_, event)| {
-            !matches!(event, Event::SpawnFailed(_) | Event::Hung | Event::TooMuchMemory)
+            !matches!(
+                event,
+                Event::SpawnFailed(_)
+                    | Event::Matched
+                    | Event::TooMuchMemory
+                    | Event::Noticed(NoteFrom::Alive | NoteFrom::Trouble)
+            )
         });
         let mut told = Vec::new();
         for run in self.runs.values_mut() {
@@ -113,7 +129,12 @@ impl World {
                 Process::Creating => told.push((run.id, Event::Spawned { pid: 1 })),
                 Process::Alive if run.doomed => told.push((run.id, Event::Exited(killed_from_outside()))),
                 // What has not said that it is ready says so now.
-                Process::Alive => told.push((run.id, Event::Noticed(NoteFrom::Ready))),
+                Process::Alive => {
+                    told.push((run.id, Event::Noticed(NoteFrom::Ready)));
+                    if self.watched.contains(&run.id.slot) {
+                        told.push((run.id, Event::Noticed(NoteFrom::Alive)));
+                    }
+                }
                 Process::Headless => {}
             }
         }
@@ -174,9 +195,16 @@ impl World {
                     true
                 }
                 (Event::Survivors(_), _) => true,
+                (Event::Noticed(NoteFrom::Alive), Process::Alive) => {
+                    // One sign is followed by the next.
+                    if let Some(after) = run.manners.signs_ms {
+                        self.schedule(after, id, Event::Noticed(NoteFrom::Alive));
+                    }
+                    true
+                }
                 (
                     Event::Noticed(_)
-                    | Event::Hung
+                    | Event::Matched
                     | Event::TooMuchMemory
                     | Event::Diagnosed
                     | Event::CannotAsk
@@ -195,12 +223,15 @@ impl World {
         if let Some(after) = manners.ready_ms {
             self.schedule(after, id, Event::Noticed(NoteFrom::Ready));
         }
+        if let Some(after) = manners.signs_ms.filter(|_| self.watched.contains(&id.slot)) {
+            self.schedule(after, id, Event::Noticed(NoteFrom::Alive));
+        }
         match manners.life {
             LifeSpan::Long => {}
             LifeSpan::Exits { after_ms, code } => {
                 self.schedule(after_ms, id, Event::Exited(Exit::Code(code)))
             }
-            LifeSpan::Hangs { after_ms } => self.schedule(after_ms, id, Event::Hung),
+            LifeSpan::Hangs { after_ms } => self.schedule(after_ms, id, Event::Matched),
         }
     }
 
@@ -248,7 +279,7 @@ impl World {
                 let number = *number;
                 self.schedule(after, *run, Event::Checked { number, verdict });
             }
-            Effect::Diagnose(id) if self.of(*id).is_some_and(|(_, manners)| manners.dumps) => {
+            Effect::Diagnose { run: id, .. } if self.of(*id).is_some_and(|(_, manners)| manners.dumps) => {
                 self.schedule(50, *id, Event::Diagnosed);
             }
             Effect::Kill(id) => match self.of(*id) {

@@ -241,7 +241,7 @@ impl Host {
             }
             (
                 Event::Noticed(_)
-                | Event::Hung
+                | Event::Matched
                 | Event::TooMuchMemory
                 | Event::Checked { .. }
                 | Event::CannotAsk,
@@ -292,7 +292,7 @@ impl Host {
         }
         if self.dice.chance(40) {
             let after = self.dice.span(Duration::from_millis(1), 30 * MINUTE);
-            self.tell(after, run, Event::Hung);
+            self.tell(after, run, Event::Matched);
         }
         if self.dice.chance(50) {
             let after = self.dice.span(Duration::from_millis(1), MINUTE);

@@ -217,7 +217,7 @@ impl Judge {
             _ => None,
         };
         let lost = cause == Some(Cause::DependencyLost);
-        let named = handover::names(input, run) || lost || cause == Some(Cause::Hung);
+        let named = handover::names(input, run) || lost || matches!(cause, Some(Cause::Unwell(_)));
         if !lost {
             self.boot_ends(input, run);
         }

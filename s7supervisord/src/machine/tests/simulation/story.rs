@@ -160,7 +160,7 @@ impl Story<'_> {
         let event = match self.dice.between(0, 4) {
             0 => Event::Spawned { pid: 3 },
             1 => Event::Emptied,
-            2 => Event::Hung,
+            2 => Event::Matched,
             3 => Event::Noticed(NoteFrom::Ready),
             _ => Event::CannotAsk,
         };
