@@ -4,7 +4,7 @@
 use super::Driver;
 use super::background::Found;
 use crate::failpoint::{self, Point};
-use crate::machine::input::{Fate, Legacy, RunId, Slot};
+use crate::machine::input::{Event, Fate, Legacy, NoteFrom, RunId, Slot};
 use crate::machine::moment::Moment;
 use crate::platform::leftovers;
 use crate::registry::fingerprint;
@@ -85,6 +85,7 @@ impl Driver {
     ) -> io::Result<()> {
         let stamp = self.clock.stamp();
         let run = RunId { slot, run: known.run };
+        let mut unheard = false;
         let fate = match known.started(component) {
             Some(started) => {
                 let pid = started.process.pid;
@@ -94,7 +95,7 @@ impl Driver {
                 if self.host.adopt(run, started, record.into_bytes(), leads)? {
                     self.adopted(run, component, pid);
                     if let Some(notify) = self.roster.plan(slot).and_then(|plan| plan.notify) {
-                        self.host.listen_again(run, notify.by);
+                        unheard = !self.host.listen_again(run, notify.by);
                     }
                     Fate::Lives {
                         pid,
@@ -132,6 +133,10 @@ impl Driver {
             fate,
         };
         self.fleet.inherit(stamp, slot, legacy, &mut self.effects);
+        if unheard {
+            let unheard = Event::Noticed(NoteFrom::Unheard);
+            self.fleet.event(stamp, run, unheard, &mut self.effects);
+        }
         Ok(())
     }
 

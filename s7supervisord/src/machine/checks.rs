@@ -44,7 +44,10 @@ pub struct Checks {
     lines: Vec<Line>,
     /// When it was created.
     began: Moment,
-    adopted: bool,
+    /// A notification may have been missed.
+    may_have_told: bool,
+    /// What it says now may be missed.
+    unheard: bool,
     /// A notification is still to come.
     awaits_notice: bool,
     /// How long its startup phase may take; `None` where nothing limits it.
@@ -111,7 +114,7 @@ impl Checks {
         let mut checks = Self {
             lines: lines.collect(),
             began,
-            adopted: origin != Origin::New,
+            may_have_told: origin != Origin::New,
             awaits_notice: !ready && policy.notify.is_some(),
             budget: budget(policy),
             watchdog,
@@ -220,8 +223,8 @@ impl Checks {
 
     /// The time of the startup phase is over, and the phase isn't.
     fn end_startup(&mut self, now: Moment) -> Finding {
-        if self.adopted && self.awaits_notice {
-            // It may have said so while no daemon was there to hear it; that it has lived on counts for it.
+        if self.may_have_told && self.awaits_notice {
+            // It may have said so while nobody was there to hear it; that it has lived on counts for it.
             self.awaits_notice = false;
             if !self.is_in_startup() {
                 return self.look_whether_ready(now);
@@ -327,11 +330,24 @@ impl Checks {
                 Finding::Nothing
             }
             NoteFrom::Trouble => self.give_up(),
+            NoteFrom::Unheard => {
+                self.unheard = true;
+                self.may_have_told = true;
+                self.sign(now);
+                Finding::Nothing
+            }
+            NoteFrom::HeardAgain => {
+                self.unheard = false;
+                self.sign(now);
+                Finding::Nothing
+            }
         }
     }
 
+    /// A sign of life has come, or its time begins anew. Who can't be heard owes none.
     fn sign(&mut self, now: Moment) {
-        self.sign_due = self.watchdog.filter(|_| self.ready).map(|span| now + span);
+        let owed = self.watchdog.filter(|_| self.ready && !self.unheard);
+        self.sign_due = owed.map(|span| now + span);
         self.last_call &= !self.ready;
     }
 

@@ -133,7 +133,7 @@ pub enum Verdict {
     Unsure,
 }
 
-/// What a component says of itself.
+/// What a component says of itself, and whether that can be heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoteFrom {
     /// It is ready.
@@ -146,6 +146,10 @@ pub enum NoteFrom {
     MoreTime(Duration),
     /// It can't go on and wants to be replaced.
     Trouble,
+    /// From now on what it says may go unheard, through no fault of its own.
+    Unheard,
+    /// It is heard again.
+    HeardAgain,
 }
 
 /// When a run that ended by itself is followed by another.

@@ -80,6 +80,8 @@ pub fn event(words: &[&str]) -> Option<Event> {
         ["signs", "every", span] => Event::Noticed(NoteFrom::AliveEvery(duration(span))),
         ["needs", span] => Event::Noticed(NoteFrom::MoreTime(duration(span))),
         ["gives", "up"] => Event::Noticed(NoteFrom::Trouble),
+        ["is", "unheard"] => Event::Noticed(NoteFrom::Unheard),
+        ["is", "heard", "again"] => Event::Noticed(NoteFrom::HeardAgain),
         ["answers", number] => checked(number, Verdict::Well)?,
         ["fails", number] => checked(number, Verdict::Ill)?,
         ["times-out", number, "late", late] => checked(number, Verdict::TimedOut { late: duration(late) })?,

@@ -11,14 +11,16 @@ use super::leftovers::Leftovers;
 pub use super::measure::{Meter, Usage};
 use super::memory_kills::MemoryKills;
 use super::notices::Notices;
+use super::order::{Order, Spawned};
 use super::output::Capture;
 use super::ports::Ports;
 use super::recording::Recording;
-use super::spawner::{Order, Spawned, Spawner};
+use super::spawner::Spawner;
 use super::sweeper::{Job, Leader, Leaders, Sweeper, Swept};
 use super::watch::Watch;
 use super::words::asked_signal;
 use beside::Errands;
+use hearing::Names;
 pub use trees::MemoryLimit;
 
 use crate::failpoint::{self, Point};
@@ -79,6 +81,7 @@ pub struct Host {
     gone: Vec<StartedRun>,
     memory_kills: MemoryKills,
     notices: Notices,
+    names: Names,
     /// Sockets of runs that are still to be adopted.
     handed: Vec<Socket>,
     runtime_dir: PathBuf,
@@ -145,6 +148,7 @@ impl Host {
             gone: Vec::new(),
             memory_kills: MemoryKills::begin(),
             notices: Notices::default(),
+            names: Names::default(),
             handed: Vec::new(),
             runtime_dir: runtime_dir.to_owned(),
         })
@@ -339,6 +343,10 @@ impl Host {
                 }
                 Told::Spawned(Spawned::ErrandKilled(number)) => {
                     self.errand_killed(number);
+                    continue;
+                }
+                Told::Spawned(Spawned::Names(gone)) => {
+                    events.extend(self.named(gone));
                     continue;
                 }
                 Told::GivenUp(number) => {
