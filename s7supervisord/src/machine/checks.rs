@@ -6,7 +6,7 @@
 //! successes in a row. A check that may restart gives a run up once; the other (`<readiness>`) only ever says whether others
 //! may rely on it.
 
-use super::input::{CheckPolicy, NoteFrom, NotifyPolicy, Policy, Role, Verdict};
+use super::input::{CheckPolicy, NoteFrom, NotifyPolicy, Policy, Role, Told, Verdict};
 use super::moment::Moment;
 use super::restart::Jitter;
 use s7proto::status::Health;
@@ -35,6 +35,8 @@ pub enum Origin {
     Adopted {
         /// It was ready then.
         ready: bool,
+        /// What it goes by when it tells of itself, where that isn't what the registry says.
+        told: Option<Told>,
     },
 }
 
@@ -98,7 +100,12 @@ impl Checks {
     /// The checks from `now` on of a run that was created at `began`.
     #[must_use]
     pub fn begin(policy: &Policy, began: Moment, now: Moment, origin: Origin, jitter: &mut Jitter) -> Self {
-        let ready = origin == Origin::Adopted { ready: true };
+        let (ready, told) = match origin {
+            Origin::New => (false, None),
+            Origin::Adopted { ready, told } => (ready, told),
+        };
+        // As in [`Checks::alter`]: what it was told when it began, it keeps.
+        let notify = policy.notify.filter(|_| told.is_none_or(|told| told.notifies));
         let earliest = (began + policy.first_check_after).max(now);
         let lines = kinds(policy).into_iter().filter_map(|(role, check)| {
             let check = check?.clone();
@@ -110,12 +117,12 @@ impl Checks {
             };
             Some(Line::new(role, check, earliest + jitter.part_of(span)))
         });
-        let watchdog = policy.notify.and_then(|notify| notify.watchdog);
+        let watchdog = notify.and_then(|notify| told.map_or(notify.watchdog, |told| told.watchdog));
         let mut checks = Self {
             lines: lines.collect(),
             began,
             may_have_told: origin != Origin::New,
-            awaits_notice: !ready && policy.notify.is_some(),
+            awaits_notice: !ready && notify.is_some(),
             budget: budget(policy),
             watchdog,
             sign_due: watchdog.filter(|_| ready).map(|span| now + span),

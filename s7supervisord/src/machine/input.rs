@@ -227,8 +227,19 @@ pub struct Legacy {
     pub marked: bool,
     /// The last run was ready, where that is for it or its checks to say.
     pub ready: bool,
+    /// What the last run goes by when it tells of itself; `None` for what the registry says now.
+    pub told: Option<Told>,
     /// What has become of the last run.
     pub fate: Fate,
+}
+
+/// What a run was told about telling of itself, or has told since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// It is to tell that it is ready.
+    pub notifies: bool,
+    /// How far apart its signs of life are.
+    pub watchdog: Option<Duration>,
 }
 
 /// What has become of a run while no daemon was there.

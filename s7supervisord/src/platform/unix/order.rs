@@ -64,6 +64,8 @@ pub enum Order {
     },
     /// Put this into the record, given by its words.
     Note(String),
+    /// Put these into the record, given by their words: how far apart the signs of life of runs are.
+    Signs(Vec<String>),
     /// Begin the record again, which could not be written, and put these lines into it.
     RecordAgain(Vec<u8>),
 }
@@ -105,6 +107,8 @@ pub enum Spawned {
     },
     /// What there was of such a command was killed.
     ErrandKilled(u64),
+    /// That is in the record, or why not.
+    Signs(Result<(), String>),
     /// Something could not be recorded, for this reason.
     Unrecorded(String),
     /// What could not be recorded is now, or why not.

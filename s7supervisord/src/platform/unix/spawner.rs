@@ -105,6 +105,7 @@ impl Spawner {
             }),
             Order::EndErrand { number, .. } => (self.shared.done)(Spawned::ErrandKilled(number)),
             Order::Names { .. } => (self.shared.done)(Spawned::Names(Vec::new())),
+            Order::Signs(_) => (self.shared.done)(Spawned::Signs(Err(failure.cause))),
             Order::Note(_) | Order::RecordAgain(_) | Order::Forget(_) | Order::Remove(..) => {}
         }
     }
@@ -238,6 +239,11 @@ impl Shared {
                 if let Err(error) = noted {
                     return Done::Result(Spawned::Unrecorded(error.to_string()));
                 }
+            }
+            Order::Signs(lines) => {
+                let noted = self.creator.journal.note(&lines);
+                self.shorten();
+                return Done::Result(Spawned::Signs(noted.map_err(|error| error.to_string())));
             }
             Order::RecordAgain(lines) => {
                 let journal = &self.creator.journal;
