@@ -5,6 +5,8 @@ use crate::machine::input::NoteFrom;
 use crate::registry::WATCHDOG;
 use std::time::Duration;
 
+/// The folder below the runtime folder where runs tell of themselves.
+pub const FOLDER: &str = "notify";
 /// The longest datagram that is read, in bytes (systemd's own limit).
 pub const LONGEST: usize = 4096;
 /// Characters of a status that are kept: what fits on a few lines of a terminal.

@@ -113,8 +113,9 @@ impl Place {
         let lock = self.runtime_dir.join(LOCK);
         let socket = Path::new(self.endpoint.as_os_str());
         let folders = std::iter::once(self.runtime_dir.as_path()).chain(self.endpoint.runtime_dir());
-        self.removals
-            .watch([lock.as_path(), socket, self.journal.as_path()], folders);
+        let files = [lock.as_path(), socket, self.journal.as_path()];
+        let own = self.runtime_dir.join(crate::notification::FOLDER);
+        self.removals.watch(files, folders, &own);
     }
 
     fn is_whole(&self, hold: &Hold) -> bool {

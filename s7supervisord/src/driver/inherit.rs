@@ -4,7 +4,7 @@
 use super::Driver;
 use super::background::Found;
 use crate::failpoint::{self, Point};
-use crate::machine::input::{Fate, Legacy, RunId, Slot};
+use crate::machine::input::{Event, Fate, Legacy, NoteFrom, RunId, Slot, Told};
 use crate::machine::moment::Moment;
 use crate::platform::leftovers;
 use crate::registry::fingerprint;
@@ -85,6 +85,8 @@ impl Driver {
     ) -> io::Result<()> {
         let stamp = self.clock.stamp();
         let run = RunId { slot, run: known.run };
+        let told = known.goes_by(self.roster.plan(slot).and_then(|plan| plan.notify));
+        let mut unheard = false;
         let fate = match known.started(component) {
             Some(started) => {
                 let pid = started.process.pid;
@@ -93,8 +95,8 @@ impl Driver {
                 let record: String = words.map(|words| line::sealed(&words)).collect();
                 if self.host.adopt(run, started, record.into_bytes(), leads)? {
                     self.adopted(run, component, pid);
-                    if let Some(notify) = self.roster.plan(slot).and_then(|plan| plan.notify) {
-                        self.host.listen_again(run, notify.by);
+                    if let Some(by) = told.by {
+                        unheard = !self.host.listen_again(run, by);
                     }
                     Fate::Lives {
                         pid,
@@ -129,9 +131,17 @@ impl Driver {
             started: since_boot(known.began_ns).min(stamp.now),
             marked: lives && known.made_of.is_some() && known.made_of != present,
             ready: known.ready,
+            told: Some(Told {
+                notifies: told.by.is_some(),
+                watchdog: told.watchdog,
+            }),
             fate,
         };
         self.fleet.inherit(stamp, slot, legacy, &mut self.effects);
+        if unheard {
+            let unheard = Event::Noticed(NoteFrom::Unheard);
+            self.fleet.event(stamp, run, unheard, &mut self.effects);
+        }
         Ok(())
     }
 

@@ -314,7 +314,7 @@ impl Driver {
                 Ok(()) = self.looked.changed() => self.looked_after(),
                 () = until(wake), if !settling => self.fleet.tick(self.clock.stamp(), &mut self.effects),
                 () = until(statistics), if !settling => self.begin_statistics(),
-                () = until(record) => self.record_again(),
+                () = until(record) => self.try_again(),
                 // What is due is told after each step.
                 () = until(service) => {}
                 () = until(beside), if !settling => {}

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// From one try to record what could not be recorded to the next.
+/// From one try to record what could not be recorded, or to name again what has lost its name, to the next.
 const RECORD_RETRY: Duration = Duration::from_secs(10);
 
 impl Driver {
@@ -21,10 +21,26 @@ impl Driver {
             // The file is another one, to be watched.
             self.refresh.notify_one();
         }
-        if self.host.record_fault().is_none() && self.wish_fault.is_none() {
+        if self.host.has_new_names() {
+            // As above, of the folder.
+            self.refresh.notify_one();
+        }
+        let whole = self.host.record_fault().is_none() && self.wish_fault.is_none();
+        if whole && !self.host.lacks_names() {
             self.record_at = None;
         } else if self.record_at.is_none() {
             self.record_at = Some(self.clock.now() + RECORD_RETRY);
+        }
+    }
+
+    /// Tries once more what could not be done.
+    pub(super) fn try_again(&mut self) {
+        self.record_at = Some(self.clock.now() + RECORD_RETRY);
+        if self.host.lacks_names() {
+            self.host.look_after_names(self.place_fault.is_none());
+        }
+        if self.host.record_fault().is_some() || self.wish_fault.is_some() {
+            self.record_again();
         }
     }
 
@@ -71,6 +87,7 @@ impl Driver {
     /// The runtime folder was looked after, because something of it may have been removed.
     pub(super) fn looked_after(&mut self) {
         self.place_fault = self.looked.borrow_and_update().clone();
+        self.host.look_after_names(self.place_fault.is_none());
         if self.place_fault.is_some() {
             return;
         }

@@ -6,7 +6,7 @@
 //! successes in a row. A check that may restart gives a run up once; the other (`<readiness>`) only ever says whether others
 //! may rely on it.
 
-use super::input::{CheckPolicy, NoteFrom, NotifyPolicy, Policy, Role, Verdict};
+use super::input::{CheckPolicy, NoteFrom, NotifyPolicy, Policy, Role, Told, Verdict};
 use super::life::Unwell;
 use super::moment::Moment;
 use super::restart::Jitter;
@@ -36,6 +36,8 @@ pub enum Origin {
     Adopted {
         /// It was ready then.
         ready: bool,
+        /// What it goes by when it tells of itself, where that isn't what the registry says.
+        told: Option<Told>,
     },
 }
 
@@ -45,7 +47,10 @@ pub struct Checks {
     lines: Vec<Line>,
     /// When it was created.
     began: Moment,
-    adopted: bool,
+    /// A notification may have been missed.
+    may_have_told: bool,
+    /// What it says now may be missed.
+    unheard: bool,
     /// A notification is still to come.
     awaits_notice: bool,
     /// How long its startup phase may take; `None` where nothing limits it.
@@ -96,7 +101,12 @@ impl Checks {
     /// The checks from `now` on of a run that was created at `began`.
     #[must_use]
     pub fn begin(policy: &Policy, began: Moment, now: Moment, origin: Origin, jitter: &mut Jitter) -> Self {
-        let ready = origin == Origin::Adopted { ready: true };
+        let (ready, told) = match origin {
+            Origin::New => (false, None),
+            Origin::Adopted { ready, told } => (ready, told),
+        };
+        // As in [`Checks::alter`]: what it was told when it began, it keeps.
+        let notify = policy.notify.filter(|_| told.is_none_or(|told| told.notifies));
         let earliest = (began + policy.first_check_after).max(now);
         let lines = kinds(policy).into_iter().filter_map(|(role, check)| {
             let check = check?.clone();
@@ -108,12 +118,12 @@ impl Checks {
             };
             Some(Line::new(role, check, earliest + jitter.part_of(span)))
         });
-        let watchdog = policy.notify.and_then(|notify| notify.watchdog);
+        let watchdog = notify.and_then(|notify| told.map_or(notify.watchdog, |told| told.watchdog));
         let mut checks = Self {
             lines: lines.collect(),
             began,
-            adopted: origin != Origin::New,
-            awaits_notice: !ready && policy.notify.is_some(),
+            may_have_told: origin != Origin::New,
+            awaits_notice: !ready && notify.is_some(),
             budget: budget(policy),
             watchdog,
             sign_due: watchdog.filter(|_| ready).map(|span| now + span),
@@ -221,8 +231,8 @@ impl Checks {
 
     /// The time of the startup phase is over, and the phase isn't.
     fn end_startup(&mut self, now: Moment) -> Finding {
-        if self.adopted && self.awaits_notice {
-            // It may have said so while no daemon was there to hear it; that it has lived on counts for it.
+        if self.may_have_told && self.awaits_notice {
+            // It may have said so while nobody was there to hear it; that it has lived on counts for it.
             self.awaits_notice = false;
             if !self.is_in_startup() {
                 return self.look_whether_ready(now);
@@ -328,11 +338,24 @@ impl Checks {
                 Finding::Nothing
             }
             NoteFrom::Trouble => self.give_up(Unwell::Trouble),
+            NoteFrom::Unheard => {
+                self.unheard = true;
+                self.may_have_told = true;
+                self.sign(now);
+                Finding::Nothing
+            }
+            NoteFrom::HeardAgain => {
+                self.unheard = false;
+                self.sign(now);
+                Finding::Nothing
+            }
         }
     }
 
+    /// A sign of life has come, or its time begins anew. Who can't be heard owes none.
     fn sign(&mut self, now: Moment) {
-        self.sign_due = self.watchdog.filter(|_| self.ready).map(|span| now + span);
+        let owed = self.watchdog.filter(|_| self.ready && !self.unheard);
+        self.sign_due = owed.map(|span| now + span);
         self.last_call &= !self.ready;
     }
 

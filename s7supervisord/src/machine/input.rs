@@ -133,7 +133,7 @@ pub enum Verdict {
     Unsure,
 }
 
-/// What a component says of itself.
+/// What a component says of itself, and whether that can be heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoteFrom {
     /// It is ready.
@@ -146,6 +146,10 @@ pub enum NoteFrom {
     MoreTime(Duration),
     /// It can't go on and wants to be replaced.
     Trouble,
+    /// From now on what it says may go unheard, through no fault of its own.
+    Unheard,
+    /// It is heard again.
+    HeardAgain,
 }
 
 /// When a run that ended by itself is followed by another.
@@ -223,8 +227,19 @@ pub struct Legacy {
     pub marked: bool,
     /// The last run was ready, where that is for it or its checks to say.
     pub ready: bool,
+    /// What the last run goes by when it tells of itself; `None` for what the registry says now.
+    pub told: Option<Told>,
     /// What has become of the last run.
     pub fate: Fate,
+}
+
+/// What a run was told about telling of itself, or has told since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// It is to tell that it is ready.
+    pub notifies: bool,
+    /// How far apart its signs of life are.
+    pub watchdog: Option<Duration>,
 }
 
 /// What has become of a run while no daemon was there.

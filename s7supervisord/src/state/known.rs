@@ -3,9 +3,12 @@
 //! `start <component> <run> <pid> <nanoseconds since boot>` and `end <component> <run>`, each followed by fields
 //! `<name>=<value>`. A field that this version doesn't know is kept as it is, for the version that does.
 
+use super::told::Told;
+use crate::registry::plan::NotifyPlan;
 use s7proto::name::ComponentName;
 use s7proto::status::{EndCause, Exit, ExitReport};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// A process as it was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +80,10 @@ pub struct Known {
     pub stays: Option<Stays>,
     /// What the run was made of, as a fingerprint ([`crate::registry::fingerprint`]).
     pub made_of: Option<u64>,
+    /// What the run was told about telling of itself; `None` where an older version has begun it.
+    pub told: Option<Told>,
+    /// How far apart it has since said that its signs of life will be; zero for not at all.
+    pub signs: Option<Duration>,
     /// Fields of a newer version.
     pub others: Vec<String>,
 }
@@ -109,7 +116,7 @@ pub struct Holes {
 pub fn start_with_holes(
     component: &ComponentName,
     run: u64,
-    made_of: u64,
+    (made_of, told): (u64, Told),
     tally: &Tally,
 ) -> (Vec<u8>, Holes) {
     let zeros = "0".repeat(DIGITS);
@@ -119,7 +126,7 @@ pub fn start_with_holes(
     let time = text.len();
     let _ = write!(text, "{zeros} ino=");
     let inode = text.len();
-    let _ = write!(text, "{zeros} of={made_of:x}");
+    let _ = write!(text, "{zeros} of={made_of:x} told={}", told.word());
     tally.write(&mut text);
     let to = text.len();
     text.push_str(" ~");
@@ -169,7 +176,27 @@ pub fn ready_words(component: &ComponentName, run: u64) -> String {
     format!("ready {component} {run}")
 }
 
+/// The words of a line that says how far apart a run has said that its signs of life will be; zero for not at all.
+#[must_use]
+pub fn signs_words(component: &ComponentName, run: u64, apart: Duration) -> String {
+    format!("signs {component} {run} {}", apart.as_micros())
+}
+
 impl Known {
+    /// What the run goes by when it tells of itself: what it was told and what it has said since. Where that isn't recorded, it is
+    /// taken for what the registry says now.
+    #[must_use]
+    pub fn goes_by(&self, registry: Option<NotifyPlan>) -> Told {
+        let told = self.told.unwrap_or_else(|| Told::of(registry));
+        match self.signs {
+            Some(apart) => Told {
+                watchdog: Some(apart).filter(|apart| !apart.is_zero()),
+                ..told
+            },
+            None => told,
+        }
+    }
+
     /// The run, if it isn't over.
     #[must_use]
     pub fn started(&self, component: &ComponentName) -> Option<StartedRun> {
@@ -192,6 +219,9 @@ impl Known {
                 if let Some(made_of) = self.made_of {
                     let _ = write!(text, " of={made_of:x}");
                 }
+                if let Some(told) = self.told {
+                    let _ = write!(text, " told={}", told.word());
+                }
                 self.tally.write(&mut text);
                 text
             }
@@ -208,7 +238,10 @@ impl Known {
         let asked = self.asked_ns.filter(|_| self.process.is_some());
         let asked = asked.map(|at| asked_words(component, run, at));
         let ready = (self.ready && self.process.is_some()).then(|| ready_words(component, run));
-        std::iter::once(first).chain(ready).chain(asked).collect()
+        let signs = self.signs.filter(|_| self.process.is_some());
+        let signs = signs.map(|apart| signs_words(component, run, apart));
+        let later = ready.into_iter().chain(signs).chain(asked);
+        std::iter::once(first).chain(later).collect()
     }
 
     /// Takes in the fields of a line.
@@ -225,6 +258,7 @@ impl Known {
                         process.inode = inode;
                     }
                 }
+                "told" if Told::read(value).is_some() => self.told = Told::read(value),
                 "of" => self.made_of = u64::from_str_radix(value, 16).ok(),
                 "began" => self.began_ns = value.parse().unwrap_or(0),
                 // As far as it can go on being counted.

@@ -5,6 +5,7 @@ pub mod journal;
 pub mod known;
 pub mod line;
 pub mod record;
+pub mod told;
 pub mod wishes;
 
 #[cfg(test)]

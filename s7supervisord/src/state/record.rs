@@ -1,7 +1,8 @@
 //! The record as a whole: what its lines come to, and the lines that say it again in short.
 //!
 //! Lines, not a binary format, so that they can be read at 3 a.m.: `state <format>`, `boot <boot id>`, what is known of runs
-//! ([`super::known`]), that they have become ready (`ready <component> <run>`), when they were asked to end (`asked <component> <run> <nanoseconds since boot>`), what people have
+//! ([`super::known`]), that they have become ready (`ready <component> <run>`), how far apart they have said that their signs of
+//! life will be (`signs <component> <run> <microseconds>`), when they were asked to end (`asked <component> <run> <nanoseconds since boot>`), what people have
 //! wished by name ([`super::wishes`]) and that everything was stopped (`all down <who> <at>`, taken back by `all up`). Later
 //! lines win. Lines of a kind that this version doesn't know are kept for the version that does.
 
@@ -11,6 +12,7 @@ use super::wishes::{self, Wishes};
 use s7proto::name::ComponentName;
 use s7proto::status::Actor;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The format that this version writes. The first one had no number, no seals and no fields.
 pub const FORMAT: u32 = 2;
@@ -90,7 +92,7 @@ impl Reading {
                 };
             }
             _ if !self.present => {}
-            "start" | "end" | "asked" | "ready" => {
+            "start" | "end" | "asked" | "ready" | "signs" => {
                 let understood = self.take_run(kind, &mut words).is_some();
                 self.left.damaged += u32::from(!understood);
             }
@@ -155,9 +157,17 @@ impl Reading {
                     known.process = None;
                     known.asked_ns = None;
                     known.ready = false;
+                    known.signs = None;
                     // Whoever noted this end has noted as well whether it is the last one.
                     known.stays = None;
                     known.take(words);
+                }
+            }
+            "signs" => {
+                let apart = Duration::from_micros(words.next()?.parse().ok()?);
+                let known = self.left.known.get_mut(&component);
+                if let Some(known) = known.filter(|known| known.run == run) {
+                    known.signs = Some(apart);
                 }
             }
             "ready" => {

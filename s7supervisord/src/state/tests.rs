@@ -4,8 +4,11 @@ use super::journal::Journal;
 use super::known::{DIGITS, Known, Recorded, Stays, Tally, end_words, start_with_holes};
 use super::line::{SEAL, seal_of, sealed};
 use super::record::{Left, Newer, parse, text};
+use super::told::Told;
+use crate::registry::plan::{NotifyBy, NotifyPlan};
 use s7proto::name::ComponentName;
 use s7proto::status::{Actor, EndCause, Exit, ExitReport, Wish};
+use std::time::Duration;
 
 const BOOT: &str = "6b1c0000-0000-4000-8000-000000000001";
 /// Written by the first version, in July of its life; a line at the end was cut by a full disk.
@@ -86,6 +89,16 @@ fn everything_that_the_second_format_can_say_is_understood_and_said_again() {
         (report.exit, report.cause),
         (signal, EndCause::KilledAfterTimeout)
     );
+    let tell = &left.known[&name("tell")];
+    let told = Told {
+        by: Some(NotifyBy::Socket),
+        watchdog: Some(Duration::from_secs(30)),
+    };
+    assert_eq!(
+        (tell.ready, tell.told, tell.signs),
+        (true, Some(told), Some(Duration::from_secs(20)))
+    );
+    assert_eq!(is.told, None, "it was begun by a version that didn't note it");
     assert_eq!(left.all_down, Some((Actor::Uid(0), 1_795_343_465_251)));
     assert_eq!(left.damaged, 0);
     // Said again it is the same, with what only a later version understands.
@@ -230,7 +243,11 @@ fn a_line_whose_holes_are_filled_is_read_as_what_was_filled_in() {
         crashes: 2,
         last_exit: None,
     };
-    let (mut bytes, holes) = start_with_holes(&name("is"), 12, 0xab, &tally);
+    let told = Told {
+        by: Some(NotifyBy::Socket),
+        watchdog: Some(Duration::from_secs(3)),
+    };
+    let (mut bytes, holes) = start_with_holes(&name("is"), 12, (0xab, told), &tally);
     for (at, number) in [(holes.pid, 4121u64), (holes.time, 99), (holes.inode, 812)] {
         bytes[at..at + DIGITS].copy_from_slice(format!("{number:0DIGITS$}").as_bytes());
     }
@@ -251,6 +268,7 @@ fn a_line_whose_holes_are_filled_is_read_as_what_was_filled_in() {
         (99, Some(0xab), &tally)
     );
     assert_eq!(known.process.unwrap().inode, Some(812));
+    assert_eq!(known.told, Some(told));
     assert_eq!(
         end_words(&name("is"), 12, &tally, None),
         "end is 12 restarts=7 crashes=2"
@@ -315,4 +333,55 @@ fn the_late_end_of_a_run_from_before_a_name_was_given_again_says_nothing_of_the_
     let left = parse(lines.as_bytes(), "b").unwrap();
     assert_eq!(recorded(&left.known[&name("is")]), (1, 100));
     assert_eq!(left.known[&name("ps")].run, 3);
+}
+
+#[test]
+fn a_run_goes_by_what_it_was_told_and_has_said_and_an_older_one_by_the_registry() {
+    let registry = NotifyPlan {
+        by: NotifyBy::Descriptor(7),
+        startup_timeout: Duration::from_secs(60),
+        watchdog: None,
+    };
+    let goes_by = |lines: &[&str]| {
+        let all = ["state 2", "boot b"].iter().chain(lines);
+        let text: String = all.map(|words| sealed(words)).collect();
+        let left = parse(text.as_bytes(), "b").unwrap();
+        // Also once it was said again in short.
+        assert_eq!(
+            parse(super::record::text("b", &left).as_bytes(), "b").unwrap(),
+            left
+        );
+        let told = left.known[&name("is")].goes_by(Some(registry));
+        (told.by, told.watchdog.map(|span| span.as_millis()))
+    };
+    let socket = Some(NotifyBy::Socket);
+    assert_eq!(goes_by(&["start is 4 100 5 ino=1"]), (Some(registry.by), None));
+    assert_eq!(goes_by(&["start is 4 100 5 told=no"]), (None, None));
+    assert_eq!(goes_by(&["start is 4 100 5 told=socket"]), (socket, None));
+    assert_eq!(
+        goes_by(&["start is 4 100 5 told=descriptor,3"]),
+        (Some(NotifyBy::Descriptor(3)), None)
+    );
+    let start = "start is 4 100 5 told=socket,2500000";
+    assert_eq!(goes_by(&[start]), (socket, Some(2500)));
+    assert_eq!(
+        goes_by(&[start, "signs is 4 9000", "signs is 4 7000"]),
+        (socket, Some(7))
+    );
+    assert_eq!(goes_by(&[start, "signs is 4 0"]), (socket, None));
+    assert_eq!(
+        goes_by(&[start, "signs is 3 9000"]),
+        (socket, Some(2500)),
+        "of another run"
+    );
+    assert_eq!(
+        goes_by(&["start is 4 100 5", "signs is 4 9000"]),
+        (Some(registry.by), Some(9)),
+        "it has said so, whoever has begun it"
+    );
+    // What only a later version knows is kept for it.
+    assert_eq!(
+        goes_by(&["start is 4 100 5 told=varlink,7"]),
+        (Some(registry.by), None)
+    );
 }

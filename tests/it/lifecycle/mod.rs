@@ -11,6 +11,7 @@ mod on_loss;
 mod output;
 mod reload;
 mod start_order;
+mod told;
 mod upgrade;
 mod upgrade_candidate;
 mod upgrade_orphans;

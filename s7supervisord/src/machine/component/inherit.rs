@@ -2,7 +2,7 @@
 
 use super::{Component, Step};
 use crate::machine::checks::{Checks, Origin};
-use crate::machine::input::{Fate, Legacy};
+use crate::machine::input::{Fate, Legacy, Told};
 use crate::machine::life::{Cause, Ending, Life, Phase};
 use crate::machine::restart;
 use s7proto::status::{EndCause, Exit, ExitReport, Wish};
@@ -18,6 +18,7 @@ impl Component {
             started,
             marked,
             ready,
+            told,
             fate,
         } = legacy;
         self.run = run;
@@ -44,7 +45,7 @@ impl Component {
                             survivors: 0,
                         });
                     }
-                    None => self.goes_on(step, ready),
+                    None => self.goes_on(step, ready, told),
                 }
             }
             Fate::Unseen { pid, asked } => {
@@ -83,16 +84,21 @@ impl Component {
     }
 
     /// Its run lives: what it has lived already counts.
-    fn goes_on(&mut self, step: &mut Step<'_>, ready: bool) {
+    fn goes_on(&mut self, step: &mut Step<'_>, ready: bool, told: Option<Told>) {
         let now = step.stamp.now;
+        let origin = Origin::Adopted { ready, told };
+        self.checks = Checks::begin(&self.policy, self.started, now, origin, step.jitter);
         let ready_at = match self.policy.ready_after {
             Some(after) => Some(self.started + after),
             // Whether it had been ready is in the record; its checks say soon whether it still answers.
             None if ready => Some(self.started),
-            None => None,
+            None if self.checks.are_awaited() => None,
+            // It was begun without the notification that the registry speaks of now, so it owes none.
+            None => self
+                .policy
+                .notify
+                .map(|_| self.started + self.policy.first_check_after),
         };
-        let origin = Origin::Adopted { ready };
-        self.checks = Checks::begin(&self.policy, self.started, now, origin, step.jitter);
         self.life = match ready_at {
             Some(since) if since <= now => {
                 self.checks.be_ready(now);

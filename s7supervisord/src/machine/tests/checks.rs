@@ -85,6 +85,8 @@ fn acts() -> impl Strategy<Value = Act> {
         1 => spans(0, 5000).prop_map(NoteFrom::AliveEvery),
         2 => spans(0, 60_000).prop_map(NoteFrom::MoreTime),
         1 => Just(NoteFrom::Trouble),
+        1 => Just(NoteFrom::Unheard),
+        1 => Just(NoteFrom::HeardAgain),
     ];
     prop_oneof![
         10 => verdicts().prop_map(Act::Answer),

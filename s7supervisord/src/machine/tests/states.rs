@@ -280,6 +280,7 @@ fn unseen(desk: &mut Desk) {
         started,
         marked: false,
         ready: false,
+        told: None,
         fate: Fate::Unseen {
             pid: 10,
             asked: false,

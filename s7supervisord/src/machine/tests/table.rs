@@ -43,7 +43,9 @@ fn next(after: &Happening) -> Option<Happening> {
             NoteFrom::Alive => E(Event::Noticed(NoteFrom::AliveEvery(Duration::from_secs(5)))),
             NoteFrom::AliveEvery(_) => E(Event::Noticed(NoteFrom::MoreTime(Duration::from_secs(300)))),
             NoteFrom::MoreTime(_) => E(Event::Noticed(NoteFrom::Trouble)),
-            NoteFrom::Trouble => E(checked(Verdict::Well)),
+            NoteFrom::Trouble => E(Event::Noticed(NoteFrom::Unheard)),
+            NoteFrom::Unheard => E(Event::Noticed(NoteFrom::HeardAgain)),
+            NoteFrom::HeardAgain => E(checked(Verdict::Well)),
         },
         E(Event::Checked { verdict, .. }) => match verdict {
             Verdict::Well => E(checked(Verdict::Ill)),

@@ -28,6 +28,9 @@ pub struct Vigil {
     startup_until: Option<Moment>,
     watchdog: Option<Duration>,
     sign_due: Option<Moment>,
+    /// What it says is missed now, or has been.
+    unheard: bool,
+    was_unheard: bool,
     /// Nothing tells that it is ready but its age.
     by_age: bool,
     pub ready_since: Option<Moment>,
@@ -99,6 +102,8 @@ impl Vigil {
             startup_until: longest.map(|startup| began + policy.first_check_after + startup + LAST_CALL),
             watchdog: policy.notify.and_then(|notify| notify.watchdog),
             sign_due: None,
+            unheard: false,
+            was_unheard: false,
             ready_since: None,
             given_up: None,
         }
@@ -151,6 +156,11 @@ impl Vigil {
                 self.startup_until = self.startup_until.map(|until| until.max(now + span + LAST_CALL));
             }
             NoteFrom::Trouble => self.given_up = Some(Unwell::Trouble),
+            NoteFrom::Unheard | NoteFrom::HeardAgain => {
+                self.unheard = note == NoteFrom::Unheard;
+                self.was_unheard |= self.unheard;
+                self.sign(now);
+            }
         }
     }
 
@@ -169,6 +179,13 @@ impl Vigil {
             self.given_up.get_or_insert(Unwell::Watchdog);
         }
         if self.startup_until.is_some_and(|until| until <= now) && in_startup {
+            if self.was_unheard && self.owes_notice {
+                // It may have said so.
+                self.owes_notice = false;
+                if !self.is_in_startup() {
+                    return self.look(now);
+                }
+            }
             let missing = self.shown.values();
             let missing = missing.filter(|one| one.policy.restarts && !one.has_been_well());
             let failed = missing.clone().any(|one| !one.unsure);
@@ -184,7 +201,7 @@ impl Vigil {
     fn sign(&mut self, now: Moment) {
         self.sign_due = self
             .watchdog
-            .filter(|_| self.ready_since.is_some())
+            .filter(|_| self.ready_since.is_some() && !self.unheard)
             .map(|span| now + span + LAST_CALL);
     }
 

@@ -3,7 +3,7 @@
 use super::desk::{Desk, failure, killed_from_outside, policy};
 use crate::machine::input::{
     Change, CheckPolicy, Command, Event, Fate, Legacy, Loss, NoteFrom, NotifyPolicy, Policy, Restart, Slot,
-    Verdict,
+    Told, Verdict,
 };
 use crate::machine::moment::Moment;
 use s7proto::status::{EndCause, Exit, ExitReport};
@@ -31,6 +31,7 @@ pub fn legacy(run: u64, fate: &str, known: &[&str]) -> Option<Legacy> {
         started: Moment::default(),
         marked: false,
         ready: false,
+        told: None,
         fate,
     };
     for word in known {
@@ -39,6 +40,12 @@ pub fn legacy(run: u64, fate: &str, known: &[&str]) -> Option<Legacy> {
             ("since", _) => legacy.started = moment(value, Moment::default()),
             ("asked", Fate::Lives { asked, .. }) => *asked = Some(moment(value, Moment::default())),
             ("ready", _) => legacy.ready = value == "yes",
+            ("told", _) => {
+                legacy.told = Some(Told {
+                    notifies: value != "no",
+                    watchdog: value.strip_prefix("every:").map(duration),
+                });
+            }
             ("crashes", _) => legacy.crashes = value.parse().ok()?,
             ("restarts", _) => legacy.restarts = value.parse().ok()?,
             ("last", _) => {
@@ -80,6 +87,8 @@ pub fn event(words: &[&str]) -> Option<Event> {
         ["signs", "every", span] => Event::Noticed(NoteFrom::AliveEvery(duration(span))),
         ["needs", span] => Event::Noticed(NoteFrom::MoreTime(duration(span))),
         ["gives", "up"] => Event::Noticed(NoteFrom::Trouble),
+        ["is", "unheard"] => Event::Noticed(NoteFrom::Unheard),
+        ["is", "heard", "again"] => Event::Noticed(NoteFrom::HeardAgain),
         ["answers", number] => checked(number, Verdict::Well)?,
         ["fails", number] => checked(number, Verdict::Ill)?,
         ["times-out", number, "late", late] => checked(number, Verdict::TimedOut { late: duration(late) })?,

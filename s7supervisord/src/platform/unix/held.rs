@@ -4,11 +4,13 @@ use super::cgroup::Tree;
 use super::pidfd;
 use super::words::exit_of;
 use crate::machine::input::RunId;
-use crate::state::known::StartedRun;
+use crate::state::known::{StartedRun, signs_words};
+use crate::state::line::sealed;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
 use s7proto::status::Exit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 /// A command that asks a run to stop, until its end is seen.
 pub struct Command {
@@ -42,6 +44,7 @@ pub enum Origin {
 /// The first process of a run.
 pub struct Process {
     pub component: ComponentName,
+    pub run: u64,
     pub pid: u32,
     /// Its descriptor; `None` for what an earlier daemon left without its first process.
     pub pidfd: Option<OwnedFd>,
@@ -56,9 +59,21 @@ pub struct Process {
     pub ended: bool,
     /// The cgroup of its own that its tree lives in, if so.
     pub cgroup: Option<Tree>,
+    /// How far apart it has said that its signs of life will be.
+    pub signs: Option<Duration>,
 }
 
 impl Process {
+    /// All lines that say in the record that it runs, and how.
+    pub fn lines(&self) -> Vec<u8> {
+        let started = self.record.iter().copied();
+        let run = self.run;
+        let signs = self
+            .signs
+            .map(|apart| sealed(&signs_words(&self.component, run, apart)));
+        started.chain(signs.unwrap_or_default().into_bytes()).collect()
+    }
+
     pub fn kill_group(&self) {
         if let Some(group) = Pid::from_raw(i32::try_from(self.pid).unwrap_or(0)) {
             let _ = rustix::process::kill_process_group(group, Signal::KILL);

@@ -11,14 +11,17 @@ use super::leftovers::Leftovers;
 pub use super::measure::{Meter, Usage};
 use super::memory_kills::MemoryKills;
 use super::notices::Notices;
+use super::order::{Order, Spawned};
 use super::output::Capture;
 use super::ports::Ports;
 use super::recording::Recording;
-use super::spawner::{Order, Spawned, Spawner};
+use super::spawner::Spawner;
 use super::sweeper::{Job, Leader, Leaders, Sweeper, Swept};
 use super::watch::Watch;
 use super::words::asked_signal;
 use beside::Errands;
+use hearing::Names;
+use signs::Signs;
 pub use trees::MemoryLimit;
 
 use crate::failpoint::{self, Point};
@@ -26,6 +29,7 @@ use crate::machine::input::{Event, RunId, Slot};
 use crate::registry::plan::ComponentPlan;
 use crate::state::journal::Journal;
 use crate::state::known::{StartedRun, Stays, Tally, end_words};
+use crate::until::until;
 
 use rustix::process::{WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
@@ -43,6 +47,8 @@ mod adoption;
 mod asking;
 mod beside;
 mod hearing;
+mod results;
+mod signs;
 mod trees;
 
 /// What the threads tell the core loop. At most a few lie in the queue for each run, since each is answered before the
@@ -79,6 +85,8 @@ pub struct Host {
     gone: Vec<StartedRun>,
     memory_kills: MemoryKills,
     notices: Notices,
+    names: Names,
+    signs: Signs,
     /// Sockets of runs that are still to be adopted.
     handed: Vec<Socket>,
     runtime_dir: PathBuf,
@@ -145,6 +153,8 @@ impl Host {
             gone: Vec::new(),
             memory_kills: MemoryKills::begin(),
             notices: Notices::default(),
+            names: Names::default(),
+            signs: Signs::default(),
             handed: Vec::new(),
             runtime_dir: runtime_dir.to_owned(),
         })
@@ -177,7 +187,7 @@ impl Host {
     /// Records everything that runs once more, and `others` (lines by their words). How that went is told by
     /// [`Host::recorded_again`].
     pub fn record_again(&mut self, others: &[String]) {
-        let records = self.runs.values().map(|process| process.record.as_slice());
+        let records = self.runs.values().map(Process::lines);
         if let Some(lines) = self.recording.again(records, others) {
             self.spawner.submit(Order::RecordAgain(lines));
         }
@@ -186,10 +196,7 @@ impl Host {
     /// The lines that say in the record what lives.
     #[must_use]
     pub fn records(&self) -> Vec<u8> {
-        self.runs
-            .values()
-            .flat_map(|process| process.record.clone())
-            .collect()
+        self.runs.values().flat_map(Process::lines).collect()
     }
 
     /// Notes that a component has come to rest without a run: nobody could begin one. `stays` says why there is no other.
@@ -284,7 +291,14 @@ impl Host {
         tokio::select! {
             _ = self.told.recv_many(&mut facts, 256) => self.heard(facts),
             keys = self.watch.next() => self.deaths(&keys),
-            said = self.notices.next() => said,
+            said = self.notices.next() => {
+                self.have_said(&said);
+                said
+            }
+            () = until(self.signs.due()) => {
+                self.note_signs();
+                Vec::new()
+            }
             _ = self.children.recv() => {
                 // A run's first process is noticed by its descriptor; this is about everybody else.
                 if self.has_orphans() {
@@ -293,72 +307,6 @@ impl Host {
                 Vec::new()
             }
         }
-    }
-
-    fn heard(&mut self, facts: Vec<Told>) -> Vec<(RunId, Event)> {
-        let mut events = Vec::with_capacity(facts.len());
-        for fact in facts {
-            events.push(match fact {
-                Told::Spawned(Spawned::Yes {
-                    run,
-                    pid,
-                    pidfd,
-                    component,
-                    record,
-                    unrecorded,
-                    cgroup,
-                    channel,
-                }) => {
-                    if let Some(why) = unrecorded {
-                        self.recording.has_missed(run, &component, &why);
-                    }
-                    self.coming.remove(&run.slot);
-                    self.spawner.is_over(run);
-                    self.add(run, component, (pid, Some(pidfd)), Origin::Own, (record, cgroup));
-                    if let Some(channel) = channel {
-                        self.listen(run, channel);
-                    }
-                    (run, Event::Spawned { pid })
-                }
-                Told::Spawned(Spawned::Unrecorded(why)) => {
-                    self.recording.has_failed(&why);
-                    continue;
-                }
-                Told::Spawned(Spawned::Recorded(recorded)) => {
-                    self.recording.is_done(recorded);
-                    continue;
-                }
-                Told::Spawned(Spawned::No { run, failure }) => {
-                    self.coming.remove(&run.slot);
-                    self.spawner.is_over(run);
-                    (run, Event::SpawnFailed(failure))
-                }
-                Told::Spawned(Spawned::Errand { number, made }) => {
-                    self.errand_made(number, made);
-                    continue;
-                }
-                Told::Spawned(Spawned::ErrandKilled(number)) => {
-                    self.errand_killed(number);
-                    continue;
-                }
-                Told::GivenUp(number) => {
-                    self.give_up(number);
-                    continue;
-                }
-                Told::Spawned(Spawned::Asking { run, command }) => match self.asking(run, command) {
-                    Some(event) => (run, event),
-                    None => continue,
-                },
-                Told::Swept(Swept::Empty(run)) => (run, Event::Emptied),
-                Told::Swept(Swept::Alone(run)) => {
-                    self.gone.push(run);
-                    continue;
-                }
-                Told::Swept(Swept::Survivors(run, left)) => (run, Event::Survivors(left)),
-                Told::CannotAsk(run) => (run, Event::CannotAsk),
-            });
-        }
-        events
     }
 
     fn add(
@@ -394,6 +342,7 @@ impl Host {
             run,
             Process {
                 component,
+                run: run.run,
                 pid,
                 pidfd,
                 origin,
@@ -402,6 +351,7 @@ impl Host {
                 key,
                 ended,
                 cgroup,
+                signs: None,
             },
         );
     }

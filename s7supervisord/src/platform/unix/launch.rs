@@ -4,6 +4,7 @@ use super::child::Record;
 use super::identity::Identity;
 use crate::registry::plan::{ComponentPlan, LimitPlan, Resource};
 use crate::state::known::{self, Tally};
+use crate::state::told::Told;
 use s7proto::status::{SpawnFailure, SpawnStage};
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString, c_char, c_int};
@@ -71,7 +72,7 @@ impl Launch {
             "the working directory",
         )?;
         let made_of = crate::registry::fingerprint::of(plan);
-        let (text, holes) = known::start_with_holes(&plan.id, run, made_of, tally);
+        let (text, holes) = known::start_with_holes(&plan.id, run, (made_of, Told::of(plan.notify)), tally);
         Ok(Self {
             program,
             argv,

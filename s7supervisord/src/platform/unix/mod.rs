@@ -28,6 +28,7 @@ pub mod log_file;
 mod measure;
 mod memory_kills;
 mod notices;
+mod order;
 mod own_line;
 mod owners;
 mod pace;

@@ -44,11 +44,7 @@ impl Recording {
 
     /// Everything that is to be in the record: the lines of all runs, and others by their words. `None` while that is being
     /// written already: a disk may hang.
-    pub fn again<'a>(
-        &mut self,
-        records: impl Iterator<Item = &'a [u8]>,
-        others: &[String],
-    ) -> Option<Vec<u8>> {
+    pub fn again(&mut self, records: impl Iterator<Item = Vec<u8>>, others: &[String]) -> Option<Vec<u8>> {
         if std::mem::replace(&mut self.pending, true) {
             return None;
         }
@@ -57,7 +53,7 @@ impl Recording {
             .iter()
             .flat_map(|words| line::sealed(words).into_bytes())
             .collect();
-        records.for_each(|record| lines.extend_from_slice(record));
+        records.for_each(|record| lines.extend(record));
         Some(lines)
     }
 

@@ -17,6 +17,10 @@ const OF_A_FILE: WatchFlags = WatchFlags::ATTRIB
 const OF_A_FOLDER: WatchFlags = WatchFlags::MOVE_SELF
     .union(WatchFlags::DELETE_SELF)
     .union(WatchFlags::ONLYDIR);
+/// Of a folder in which nobody but the daemon makes and removes anything also what goes there.
+const OF_AN_OWN_FOLDER: WatchFlags = OF_A_FOLDER
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::MOVED_FROM);
 /// Read at a time: what it says doesn't matter, only that something has happened.
 const CHUNK: usize = 4096;
 
@@ -43,16 +47,18 @@ impl Removals {
         Self { inotify: made.ok() }
     }
 
-    /// Watches these as well, as far as they are there. What is watched already stays so.
+    /// Watches these as well, as far as they are there; of the folder `own` also what lies in it. What is watched already stays so.
     pub fn watch<'a>(
         &self,
         files: impl IntoIterator<Item = &'a Path>,
         folders: impl IntoIterator<Item = &'a Path>,
+        own: &'a Path,
     ) {
         let Some(inotify) = &self.inotify else { return };
         let files = files.into_iter().map(|path| (path, OF_A_FILE));
         let folders = folders.into_iter().map(|path| (path, OF_A_FOLDER));
-        for (path, what) in files.chain(folders) {
+        let own = std::iter::once((own, OF_AN_OWN_FOLDER));
+        for (path, what) in files.chain(folders).chain(own) {
             // What isn't there is for the caller to find out; what can't be watched is lost as it was without this.
             let _ = inotify::add_watch(inotify.get_ref(), path, what);
         }

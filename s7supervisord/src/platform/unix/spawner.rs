@@ -1,18 +1,12 @@
 //! Creating processes, on threads of their own: an exec from a slow disk or a look-up of a user stops only the thread
 //! that waits for it.
 
-use super::cgroup::Tree;
-pub use super::create::Made;
 use super::create::{Creator, Prepared, Stack};
-use super::notices::Channel;
+use super::order::{Gone, Order, Spawned};
 use super::turns::{Job, Turns};
 use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
-use crate::registry::plan::ComponentPlan;
-use crate::state::known::Tally;
-use s7proto::name::ComponentName;
 use s7proto::status::{SpawnFailure, SpawnStage};
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -23,104 +17,6 @@ pub(super) const THREADS: usize = 8;
 const THREAD_STACK: usize = 128 * 1024;
 /// Results that are told together: while one process after the other is created, the core loop needn't wake up for each.
 const TOGETHER: usize = 8;
-
-/// Something that may take its time.
-pub enum Order {
-    /// Create a run.
-    Create {
-        /// Which run, and when that was ordered.
-        run: (RunId, Instant),
-        /// What it is made of.
-        plan: Arc<ComponentPlan>,
-        /// What is carried on from the run before.
-        tally: Tally,
-    },
-    /// Run the command that asks a run to stop, as the component's user and in its environment.
-    Ask {
-        /// Which run is to stop.
-        run: RunId,
-        /// The component's plan with the command in place of its program.
-        plan: Arc<ComponentPlan>,
-    },
-    /// Run a command beside a run, as the component's user and in its environment.
-    Errand {
-        /// Which of them.
-        number: u64,
-        /// Which run it is about.
-        run: RunId,
-        /// The component's plan with the command in place of its program.
-        plan: Arc<ComponentPlan>,
-        /// The run's cgroup, where the command is to live below it.
-        cgroup: Option<Tree>,
-    },
-    /// Kill the tree of such a command.
-    EndErrand {
-        /// Which of them.
-        number: u64,
-        /// Its first process, which isn't reaped before this is answered.
-        pid: u32,
-        /// Its cgroup, if it has one.
-        cgroup: Option<Tree>,
-    },
-    /// The component has left the registry: remove its lock.
-    Forget(ComponentName),
-    /// A run is over, tree and all: remove its cgroup, and where it told of itself.
-    Remove(Option<Tree>, Option<Channel>),
-    /// Put this into the record, given by its words.
-    Note(String),
-    /// Begin the record again, which could not be written, and put these lines into it.
-    RecordAgain(Vec<u8>),
-}
-
-/// What came of an order.
-pub enum Spawned {
-    /// The program runs.
-    Yes {
-        /// Which run.
-        run: RunId,
-        /// Of which component.
-        component: ComponentName,
-        /// Its process id.
-        pid: u32,
-        /// Its descriptor.
-        pidfd: OwnedFd,
-        /// Its line in the record.
-        record: Vec<u8>,
-        /// Why that could not be written, if so.
-        unrecorded: Option<String>,
-        /// The cgroup of its own that it lives in, if so.
-        cgroup: Option<Tree>,
-        /// Where it tells of itself, if it does.
-        channel: Option<Channel>,
-    },
-    /// The command that asks a run to stop runs, or why it doesn't.
-    Asking {
-        /// Which run is to stop.
-        run: RunId,
-        /// The command's process.
-        command: Result<(u32, OwnedFd), SpawnFailure>,
-    },
-    /// A command beside a run runs, or why it doesn't.
-    Errand {
-        /// Which of them.
-        number: u64,
-        /// Its process.
-        made: Result<Made, SpawnFailure>,
-    },
-    /// What there was of such a command was killed.
-    ErrandKilled(u64),
-    /// Something could not be recorded, for this reason.
-    Unrecorded(String),
-    /// What could not be recorded is now, or why not.
-    Recorded(Result<(), String>),
-    /// There is no process.
-    No {
-        /// Which run.
-        run: RunId,
-        /// Why.
-        failure: SpawnFailure,
-    },
-}
 
 /// The pool.
 pub struct Spawner {
@@ -208,6 +104,8 @@ impl Spawner {
                 made: Err(failure),
             }),
             Order::EndErrand { number, .. } => (self.shared.done)(Spawned::ErrandKilled(number)),
+            Order::Names { .. } => (self.shared.done)(Spawned::Names(Vec::new())),
+            Order::Signs(_) => (self.shared.done)(Spawned::Signs(Err(failure.cause))),
             Order::Note(_) | Order::RecordAgain(_) | Order::Forget(_) | Order::Remove(..) => {}
         }
     }
@@ -325,6 +223,14 @@ impl Shared {
                     log::warn!("removing {cgroup}: {error}; it is tried again when the supervisor ends");
                 }
             }
+            Order::Names { names, make } => {
+                let gone = names.into_iter().filter(|(_, name)| name.is_gone());
+                let gone = gone.map(|(run, name)| Gone {
+                    run,
+                    renewed: make.then(|| name.make_again()),
+                });
+                return Done::Result(Spawned::Names(gone.collect()));
+            }
             Order::Note(words) => {
                 failpoint::reach(Point::RecordBeforeNote);
                 let noted = self.creator.journal.note(&[words]);
@@ -333,6 +239,11 @@ impl Shared {
                 if let Err(error) = noted {
                     return Done::Result(Spawned::Unrecorded(error.to_string()));
                 }
+            }
+            Order::Signs(lines) => {
+                let noted = self.creator.journal.note(&lines);
+                self.shorten();
+                return Done::Result(Spawned::Signs(noted.map_err(|error| error.to_string())));
             }
             Order::RecordAgain(lines) => {
                 let journal = &self.creator.journal;

@@ -171,7 +171,23 @@ impl Host {
     }
 
     /// Goes on listening to an adopted run.
-    pub fn listen_again(&mut self, _run: RunId, _by: NotifyBy) {
+    pub fn listen_again(&mut self, _run: RunId, _by: NotifyBy) -> bool {
+        match self.0 {}
+    }
+
+    /// Looks whether the sockets of runs still have their names.
+    pub fn look_after_names(&mut self, _can: bool) {
+        match self.0 {}
+    }
+
+    /// Whether runs are not heard because their sockets have lost their names.
+    #[must_use]
+    pub fn lacks_names(&self) -> bool {
+        match self.0 {}
+    }
+
+    /// Whether the folder of the names is another one since this was asked last.
+    pub fn has_new_names(&mut self) -> bool {
         match self.0 {}
     }
 

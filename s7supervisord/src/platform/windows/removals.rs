@@ -18,6 +18,7 @@ impl Removals {
         &self,
         _files: impl IntoIterator<Item = &'a Path>,
         _folders: impl IntoIterator<Item = &'a Path>,
+        _own: &Path,
     ) {
     }
 

@@ -201,6 +201,7 @@ impl Record {
                 started: known.started,
                 marked: false,
                 ready: known.ready,
+                told: None,
                 fate,
             };
             all.push((slot, legacy));

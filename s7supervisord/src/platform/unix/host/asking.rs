@@ -4,7 +4,7 @@ use super::{Host, Told};
 use crate::failpoint::{self, Point};
 use crate::machine::input::{Event, RunId};
 use crate::platform::os::held::Command;
-use crate::platform::os::spawner::Order;
+use crate::platform::os::order::Order;
 use crate::platform::os::words::{exit_of, unix_signal};
 use crate::registry::plan::{ComponentPlan, StopPlan};
 use crate::state::known::{asked_words, ready_words};

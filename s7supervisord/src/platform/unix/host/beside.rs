@@ -4,7 +4,7 @@ use super::Host;
 use crate::machine::input::RunId;
 use crate::platform::os::beside::{Beside, Errand, Reporter};
 use crate::platform::os::cgroup::Tree;
-use crate::platform::os::spawner::{Made, Order};
+use crate::platform::os::order::{Made, Order};
 use crate::platform::os::words::exit_of;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use s7proto::status::{Exit, SpawnFailure};

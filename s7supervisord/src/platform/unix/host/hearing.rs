@@ -1,15 +1,34 @@
 //! What runs say of themselves.
 
 use super::Host;
-use crate::machine::input::{RunId, Slot};
+use crate::machine::input::{Event, NoteFrom, RunId, Slot};
 use crate::notification::SaidSoFar;
 use crate::platform::Socket;
 use crate::platform::os::notices::{Channel, Kin, remove_others};
+use crate::platform::os::order::{Gone, Order};
 use crate::registry::plan::NotifyBy;
+use std::collections::HashSet;
+
+/// The names of the sockets where runs tell of themselves: somebody may remove them.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// They are being looked at: one look at a time, since a disk may hang.
+    pending: bool,
+    /// They are to be looked at once more after that, and what is gone can be made again or not.
+    again: Option<bool>,
+    /// Whose run was being created at the last look, which has therefore not seen its name.
+    unseen: HashSet<Slot>,
+    /// Some are gone and could not be made again.
+    lacking: bool,
+    /// Their folder is a new one.
+    fresh: bool,
+    watched: bool,
+}
 
 impl Host {
     /// Listens to a run.
     pub(super) fn listen(&mut self, run: RunId, channel: Channel) {
+        self.names.fresh |= !std::mem::replace(&mut self.names.watched, true);
         let Some(process) = self.runs.get(&run) else {
             return;
         };
@@ -20,6 +39,79 @@ impl Host {
             cgroup: process.cgroup.as_ref().and_then(|tree| tree.number()),
         };
         self.notices.add(run, channel, kin);
+        if self.names.unseen.remove(&run.slot) {
+            self.look_after_names(true);
+        }
+    }
+
+    /// Looks whether the sockets of runs still have their names, beside the loop; where it `can` be, those that were removed are
+    /// made again.
+    pub fn look_after_names(&mut self, can: bool) {
+        if self.names.pending {
+            self.names.again = Some(can);
+            return;
+        }
+        self.names.unseen.extend(&self.coming);
+        let names = self.notices.names_of_sockets();
+        if !names.is_empty() {
+            self.names.pending = true;
+            self.spawner.submit(Order::Names { names, make: can });
+        }
+    }
+
+    /// These had lost their names.
+    pub(super) fn named(&mut self, gone: Vec<Gone>) -> Vec<(RunId, Event)> {
+        self.names.pending = false;
+        self.names.lacking = false;
+        let mut events = Vec::new();
+        for Gone { run, renewed } in gone {
+            let Some(process) = self.runs.get(&run) else {
+                // Its channel is gone, and a new one is too, where nothing waits for a disk.
+                self.spawner
+                    .submit(Order::Remove(None, renewed.and_then(Result::ok)));
+                continue;
+            };
+            // What it has said meanwhile went nowhere.
+            events.push((run, Event::Noticed(NoteFrom::Unheard)));
+            let component = &process.component;
+            match renewed {
+                Some(Ok(channel)) => {
+                    log::warn!(
+                        "{component}: the socket of run {} was gone and is made again",
+                        run.run
+                    );
+                    self.names.fresh = true;
+                    let left = self.notices.replace(run, channel);
+                    if left.is_some() {
+                        self.spawner.submit(Order::Remove(None, left));
+                    }
+                    events.push((run, Event::Noticed(NoteFrom::HeardAgain)));
+                }
+                Some(Err(error)) => {
+                    log::error!(
+                        "{component}: {error}: what run {} says of itself may not be heard; it is tried again",
+                        run.run
+                    );
+                    self.names.lacking = true;
+                }
+                None => {}
+            }
+        }
+        if let Some(can) = self.names.again.take() {
+            self.look_after_names(can);
+        }
+        events
+    }
+
+    /// Whether runs are not heard because their sockets have lost their names, which could not be made again.
+    #[must_use]
+    pub fn lacks_names(&self) -> bool {
+        self.names.lacking
+    }
+
+    /// Whether the folder of the names is another one since this was asked last.
+    pub fn has_new_names(&mut self) -> bool {
+        std::mem::take(&mut self.names.fresh)
     }
 
     /// The sockets of runs that an image before this one has left open for it.
@@ -34,19 +126,25 @@ impl Host {
     }
 
     /// Goes on listening to an adopted run. What it said to a socket while no daemon was there is lost, but for an upgrade; what
-    /// it wrote to a descriptor is not.
-    pub fn listen_again(&mut self, run: RunId, by: NotifyBy) {
+    /// it wrote to a descriptor is not. `false` where it isn't heard from now on either.
+    pub fn listen_again(&mut self, run: RunId, by: NotifyBy) -> bool {
         let Some(process) = self.runs.get(&run) else {
-            return;
+            return false;
         };
         let (folder, component) = (&self.runtime_dir, &process.component);
-        match Channel::find(folder, component, run.run, by, &mut self.handed) {
-            Ok(channel) => self.listen(run, channel),
-            Err(error) => log::warn!(
-                "{}: {error}: what run {} says of itself is not heard",
-                process.component,
-                run.run
-            ),
+        let found = Channel::find(folder, (component, run.run, process.pid), by, &mut self.handed);
+        match found {
+            Ok(channel) => {
+                self.listen(run, channel);
+                true
+            }
+            Err(error) => {
+                log::warn!(
+                    "{component}: {error}: what run {} says of itself is not heard",
+                    run.run
+                );
+                false
+            }
         }
     }
 

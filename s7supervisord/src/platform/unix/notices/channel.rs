@@ -2,6 +2,7 @@
 //! again.
 
 use super::receive::identify_senders;
+use crate::notification::FOLDER;
 use crate::output::failure::doing;
 use crate::platform::os::create::io_failure;
 use crate::platform::os::fifo;
@@ -11,14 +12,13 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use s7proto::name::ComponentName;
 use s7proto::status::{SpawnFailure, SpawnStage};
 use std::ffi::c_int;
+use std::fs::Metadata;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-/// The folder below the runtime folder.
-pub const FOLDER: &str = "notify";
 /// The longest address of a socket, in bytes: `sun_path` has 108, and the last one is a NUL.
 const ADDRESS: usize = 107;
 /// Bytes that the FIFO holds at most: one would be enough.
@@ -27,8 +27,78 @@ const PIPE: usize = 4096;
 /// The daemon's end. Dropping it removes the name, so that happens where a disk may be waited for.
 #[derive(Debug)]
 pub struct Channel {
-    path: PathBuf,
+    path: OwnPath,
     source: Source,
+    /// The socket that had the name before somebody removed it: whoever has connected to that one is still heard there.
+    nameless: Option<OwnedFd>,
+    /// Who may write to it (uid, gid); `None` for the daemon's own user.
+    owner: Option<(u32, u32)>,
+    /// What bears the name.
+    bearer: Option<Bearer>,
+}
+
+/// A name that is removed with its owner.
+#[derive(Debug)]
+struct OwnPath(PathBuf);
+
+impl OwnPath {
+    /// It is another one's now.
+    fn give_up(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for OwnPath {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            // Somebody may have removed the runtime folder, and then there is no name.
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+}
+
+/// A file, told from all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bearer {
+    device: u64,
+    inode: u64,
+}
+
+impl Bearer {
+    fn of(about: &Metadata) -> Self {
+        Self {
+            device: about.dev(),
+            inode: about.ino(),
+        }
+    }
+}
+
+/// What it takes to make the name of a socket again.
+#[derive(Debug)]
+pub struct Name {
+    path: PathBuf,
+    owner: Option<(u32, u32)>,
+    bearer: Option<Bearer>,
+}
+
+impl Name {
+    /// Whether nothing bears it any more, or something else. Looks at the disk.
+    pub fn is_gone(&self) -> bool {
+        let present = std::fs::symlink_metadata(&self.path);
+        let present = present.ok().map(|about| Bearer::of(&about));
+        present.is_none() || present != self.bearer
+    }
+
+    /// A new socket of that name.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn make_again(&self) -> io::Result<Channel> {
+        if let Some(folder) = self.path.parent() {
+            fifo::folder(folder)?;
+        }
+        Channel::bound(self.path.clone(), self.owner)
+    }
 }
 
 /// What is read from.
@@ -85,65 +155,137 @@ impl Channel {
         let path = folder.join(&name);
         match by {
             NotifyBy::Socket => {
-                let socket = bind(&path, owner)?;
-                let source = Source::Socket(socket);
-                let channel = Self { path, source };
+                let channel = Self::bound(path, owner)?;
                 Ok(NewChannel { channel, given: None })
             }
             NotifyBy::Descriptor(_) => {
                 let ends = fifo::make(held.as_fd(), &name, owner, PIPE)
                     .map_err(|error| doing(format_args!("making {}", path.display()), error))?;
-                let source = Source::Pipe(ends.read);
-                let channel = Self { path, source };
+                let channel = Self::new(path, Source::Pipe(ends.read));
                 let given = Some(ends.child);
                 Ok(NewChannel { channel, given })
             }
         }
     }
 
-    /// The channel of a run that an earlier daemon has begun. What its owner wrote into a FIFO meanwhile is still there; a
-    /// socket that is none of `handed` (those that an image before has left open) is made anew under the same name, and
-    /// libsystemd looks that up for each datagram.
+    fn new(path: PathBuf, source: Source) -> Self {
+        Self {
+            path: OwnPath(path),
+            source,
+            nameless: None,
+            owner: None,
+            bearer: None,
+        }
+    }
+
+    fn bound(path: PathBuf, owner: Option<(u32, u32)>) -> io::Result<Self> {
+        let socket = bind(&path, owner)?;
+        let about = std::fs::symlink_metadata(&path).ok();
+        Ok(Self {
+            owner,
+            bearer: about.map(|about| Bearer::of(&about)),
+            ..Self::new(path, Source::Socket(socket))
+        })
+    }
+
+    /// The channel of a run that an earlier daemon has begun, whose first process is `leader`. What its owner wrote into a FIFO
+    /// meanwhile is still there; a socket that is none of `handed` (those that an image before has left open) is made anew under
+    /// the same name, and libsystemd looks that up for each datagram.
     ///
     /// # Errors
     /// It can't be opened, or made anew.
     pub fn find(
         runtime_dir: &Path,
-        component: &ComponentName,
-        run: u64,
+        (component, run, leader): (&ComponentName, u64, u32),
         by: NotifyBy,
         handed: &mut Vec<OwnedFd>,
     ) -> io::Result<Self> {
         let folder = runtime_dir.join(FOLDER);
         let name = name_in(&folder, component, run);
         let path = folder.join(&name);
-        let source = match by {
-            NotifyBy::Socket
-                if let Some(at) = handed.iter().position(|socket| is_bound_to(socket, &path)) =>
-            {
-                let socket = handed.swap_remove(at);
-                identify_senders(socket.as_fd())?;
-                Source::Socket(socket)
-            }
-            NotifyBy::Socket => {
-                // Who it belonged to is who may write to it.
-                let about = std::fs::symlink_metadata(&path)
-                    .map_err(|error| doing(format_args!("looking at {}", path.display()), error))?;
-                Source::Socket(bind(&path, Some((about.uid(), about.gid())))?)
-            }
-            NotifyBy::Descriptor(_) => {
-                let found = fifo::find(fifo::folder(&folder)?.as_fd(), &name);
-                let told = |error| doing(format_args!("opening {}", path.display()), error);
-                let none = || told(io::ErrorKind::NotFound.into());
-                Source::Pipe(found.map_err(told)?.ok_or_else(none)?.0)
-            }
+        if let NotifyBy::Descriptor(_) = by {
+            let found = fifo::find(fifo::folder(&folder)?.as_fd(), &name);
+            let told = |error| doing(format_args!("opening {}", path.display()), error);
+            let none = || told(io::ErrorKind::NotFound.into());
+            let pipe = found.map_err(told)?.ok_or_else(none)?.0;
+            return Ok(Self::new(path, Source::Pipe(pipe)));
+        }
+        // Who it belonged to is who may write to it. Where the name is gone, the run itself says who that is.
+        let named = std::fs::symlink_metadata(&path);
+        let about = match &named {
+            Ok(about) => Ok(about.clone()),
+            Err(_) => std::fs::metadata(format!("/proc/{leader}")),
         };
-        Ok(Self { path, source })
+        let about = about.map_err(|error| doing(format_args!("looking at {}", path.display()), error))?;
+        let owner = Some((about.uid(), about.gid()));
+        let Some(at) = handed.iter().position(|socket| is_bound_to(socket, &path)) else {
+            fifo::folder(&folder)?;
+            return Self::bound(path, owner);
+        };
+        let socket = handed.remove(at);
+        identify_senders(socket.as_fd())?;
+        // So they are left open: the one that has lost its name comes after the one that has it.
+        let next = handed.get(at).is_some_and(|socket| is_bound_to(socket, &path));
+        let nameless = next.then(|| handed.remove(at));
+        nameless
+            .iter()
+            .try_for_each(|socket| identify_senders(socket.as_fd()))?;
+        Ok(Self {
+            nameless,
+            owner,
+            bearer: named.ok().map(|about| Bearer::of(&about)),
+            ..Self::new(path, Source::Socket(socket))
+        })
+    }
+
+    /// What it takes to make its name again, where that is one of a socket. A FIFO has none to lose for this daemon: the run has
+    /// its end already.
+    pub fn name(&self) -> Option<Name> {
+        match self.source {
+            Source::Socket(_) => Some(Name {
+                path: self.path.0.clone(),
+                owner: self.owner,
+                bearer: self.bearer,
+            }),
+            Source::Pipe(_) => None,
+        }
+    }
+
+    /// Puts `renewed`, which bears the name now, in the place of this one. The first of all sockets is listened to as well, since
+    /// that is the one that a program has connected to when it began; what was in between isn't.
+    pub fn replace(&mut self, renewed: Self) {
+        let Self {
+            path,
+            source,
+            nameless,
+            ..
+        } = std::mem::replace(self, renewed);
+        path.give_up();
+        let last = match source {
+            Source::Socket(socket) => Some(socket),
+            Source::Pipe(_) => None,
+        };
+        self.nameless = nameless.or(last);
+    }
+
+    /// The socket that has lost its name.
+    pub fn nameless(&self) -> Option<&OwnedFd> {
+        self.nameless.as_ref()
+    }
+
+    /// What is waited at for something to be said.
+    pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        std::iter::once(self.as_fd()).chain(self.nameless.as_ref().map(AsFd::as_fd))
+    }
+
+    /// Nothing can be heard there any more.
+    pub fn forget_nameless(&mut self) {
+        self.nameless = None;
     }
 
     /// The address that goes into `NOTIFY_SOCKET`.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.path.0
     }
 
     /// What is read from.
@@ -167,13 +309,6 @@ impl AsFd for Channel {
             Source::Socket(socket) => socket.as_fd(),
             Source::Pipe(pipe) => pipe.as_fd(),
         }
-    }
-}
-
-impl Drop for Channel {
-    fn drop(&mut self) {
-        // Somebody may have removed the runtime folder, and then there is no name.
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 

@@ -5,7 +5,7 @@ mod channel;
 mod kin;
 mod receive;
 
-pub use channel::{Channel, NewChannel, descriptor_of, remove_others};
+pub use channel::{Channel, Name, NewChannel, descriptor_of, remove_others};
 pub use kin::Kin;
 
 use self::channel::Source;
@@ -64,12 +64,21 @@ enum Then {
     Over,
 }
 
+/// Which of a run's sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Named,
+    Nameless,
+}
+
 impl Notices {
     /// Listens to a run from now on. To be called inside the runtime.
     pub fn add(&mut self, run: RunId, channel: Channel, kin: Kin) {
         let key = self.next_key;
         self.next_key += 1;
-        let added = self.watch().and_then(|watch| watch.add(channel.as_fd(), key));
+        let added = self
+            .watch()
+            .and_then(|watch| channel.sockets().try_for_each(|socket| watch.add(socket, key)));
         if let Err(error) = added {
             // It is never ready then, and its startup time says so; the system is out of memory for 200 bytes.
             log::error!("{}: listening to run {}: {error}", kin.component, run.run);
@@ -101,7 +110,7 @@ impl Notices {
         let key = self.keys.remove(&run)?;
         let listener = self.listeners.remove(&key)?;
         if let Some(watch) = &self.watch {
-            watch.remove(listener.channel.as_fd());
+            listener.channel.sockets().for_each(|socket| watch.remove(socket));
         }
         self.last.insert(run.slot, listener.said);
         Some(listener.channel)
@@ -126,14 +135,43 @@ impl Notices {
         all.map(|listener| listener.channel.path().to_owned()).collect()
     }
 
-    /// Those channels that are sockets, to be handed over.
+    /// Those channels that are sockets, to be handed over: behind each the one that has lost its name.
     pub fn sockets(&self) -> Vec<&OwnedFd> {
         let all = self.listeners.values();
-        all.filter_map(|listener| match listener.channel.source() {
-            Source::Socket(socket) => Some(socket),
-            Source::Pipe(_) => None,
+        all.flat_map(|listener| match listener.channel.source() {
+            Source::Socket(socket) => std::iter::once(socket)
+                .chain(listener.channel.nameless())
+                .collect(),
+            Source::Pipe(_) => Vec::new(),
         })
         .collect()
+    }
+
+    /// The names of all sockets.
+    pub fn names_of_sockets(&self) -> Vec<(RunId, Name)> {
+        let all = self.listeners.values();
+        all.filter_map(|listener| Some((listener.run, listener.channel.name()?)))
+            .collect()
+    }
+
+    /// The name of a run's socket was gone and is borne by `renewed` now; what the run has said stays. Gives that back where the
+    /// run is over.
+    pub fn replace(&mut self, run: RunId, renewed: Channel) -> Option<Channel> {
+        let key = self.keys.get(&run).copied();
+        let Some((key, listener)) = key.and_then(|key| Some((key, self.listeners.get_mut(&key)?))) else {
+            return Some(renewed);
+        };
+        if let Some(watch) = &self.watch
+            && let Err(error) = watch.add(renewed.as_fd(), key)
+        {
+            log::error!(
+                "{}: listening to run {}: {error}",
+                listener.kin.component,
+                run.run
+            );
+        }
+        listener.channel.replace(renewed);
+        None
     }
 
     /// Waits until somebody says something. Can be dropped at any time without losing anything.
@@ -168,11 +206,14 @@ impl Notices {
 
     /// One report for each time: whoever is not listened to again says nothing.
     fn listen(&self, key: u64) {
-        if let (Some(watch), Some(listener)) = (&self.watch, self.listeners.get(&key))
-            && let Err(error) = watch.again(listener.channel.as_fd(), key)
-        {
-            let Kin { component, run, .. } = &listener.kin;
-            log::error!("{component}: listening to run {run}: {error}");
+        let (Some(watch), Some(listener)) = (&self.watch, self.listeners.get(&key)) else {
+            return;
+        };
+        for socket in listener.channel.sockets() {
+            if let Err(error) = watch.again(socket, key) {
+                let Kin { component, run, .. } = &listener.kin;
+                log::error!("{component}: listening to run {run}: {error}");
+            }
         }
     }
 
@@ -219,12 +260,19 @@ impl Listener {
         (self.heard > A_SECOND).then(|| self.since + SECOND)
     }
 
-    /// Takes at most `most` datagrams.
+    /// Takes at most `most` datagrams of each of its sockets: the one that has lost its name is the older one.
     fn hear(&mut self, most: usize, events: &mut Vec<(RunId, Event)>) -> Then {
+        if self.channel.nameless().is_some() && self.hear_at(At::Nameless, most, events) == Then::Over {
+            self.channel.forget_nameless();
+        }
+        self.hear_at(At::Named, most, events)
+    }
+
+    fn hear_at(&mut self, at: At, most: usize, events: &mut Vec<(RunId, Event)>) -> Then {
         let mut buffer = [0; LONGEST];
         for _ in 0..most {
             let heard = match self.channel.source() {
-                Source::Socket(_) => self.hear_datagram(&mut buffer, events),
+                Source::Socket(_) => self.hear_datagram(at, &mut buffer, events),
                 Source::Pipe(_) => self.hear_newline(&mut buffer, events),
             };
             match heard {
@@ -244,10 +292,15 @@ impl Listener {
     /// `None` where there is nothing to be heard.
     fn hear_datagram(
         &mut self,
+        at: At,
         buffer: &mut [u8; LONGEST],
         events: &mut Vec<(RunId, Event)>,
     ) -> io::Result<Option<Then>> {
-        let Some(received) = receive(self.channel.as_fd(), buffer)? else {
+        let socket = match (at, self.channel.nameless()) {
+            (At::Nameless, Some(socket)) => socket.as_fd(),
+            _ => self.channel.as_fd(),
+        };
+        let Some(received) = receive(socket, buffer)? else {
             return Ok(None);
         };
         let sender = match &received.sender {
