@@ -131,10 +131,10 @@ variants!(dump_reason, DumpReason, DumpReason::AskedBy(_) => "AskedBy", DumpReas
     DumpReason::NotReady => "NotReady", DumpReason::WatchdogMissed => "WatchdogMissed",
     DumpReason::InTrouble => "InTrouble");
 variants!(remains, Remains, Remains::OutOfJavaMemory(_) => "OutOfJavaMemory", Remains::HeapDump { .. } => "HeapDump",
-    Remains::ErrorReport { .. } => "ErrorReport");
+    Remains::ErrorReport { .. } => "ErrorReport", Remains::More { .. } => "More");
 variants!(dump_outcome, DumpOutcome, DumpOutcome::Written { .. } => "Written", DumpOutcome::Silent(_) => "Silent",
     DumpOutcome::NotConfigured => "NotConfigured", DumpOutcome::NotRunning => "NotRunning",
-    DumpOutcome::Failed(_) => "Failed");
+    DumpOutcome::Failed(_) => "Failed", DumpOutcome::WouldEnd { .. } => "WouldEnd");
 variants!(match_action, MatchAction, MatchAction::Restart => "Restart", MatchAction::Dump => "Dump",
     MatchAction::Event => "Event");
 variants!(past_end, PastEnd, PastEnd::Exited(_) => "Exited", PastEnd::NotSpawned(_) => "NotSpawned");

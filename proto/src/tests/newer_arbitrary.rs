@@ -101,6 +101,7 @@ fn remains() -> impl Strategy<Value = Remains> {
         text().prop_map(Remains::OutOfJavaMemory),
         (text(), any::<u64>()).prop_map(|(file, bytes)| Remains::HeapDump { file, bytes }),
         (text(), any::<u64>()).prop_map(|(file, bytes)| Remains::ErrorReport { file, bytes }),
+        (text(), any::<u64>()).prop_map(|(folder, looked)| Remains::More { folder, looked }),
     ]
 }
 
@@ -118,6 +119,7 @@ fn dump() -> impl Strategy<Value = DumpReport> {
         Just(DumpOutcome::NotConfigured),
         Just(DumpOutcome::NotRunning),
         text().prop_map(DumpOutcome::Failed),
+        proptest::option::of(text()).prop_map(|option| DumpOutcome::WouldEnd { option }),
     ];
     (name(), outcome).prop_map(|(component, outcome)| DumpReport { component, outcome })
 }

@@ -100,6 +100,16 @@ pub fn notices() -> Vec<(String, Notice)> {
         ("happened.dumped.in-trouble", dumped(DumpReason::InTrouble)),
         ("happened.found", happened(Happening::Found { run: 3, remains })),
         (
+            "happened.found.more",
+            happened(Happening::Found {
+                run: 3,
+                remains: vec![Remains::More {
+                    folder: "/s7/temp/heap-ps".into(),
+                    looked: 10_000,
+                }],
+            }),
+        ),
+        (
             "happened.adopted",
             happened(Happening::Adopted { run: 3, pid: 4121 }),
         ),
@@ -225,7 +235,17 @@ pub fn dones() -> Vec<(&'static str, Done)> {
         ("handed-over", Done::HandedOver),
         ("output-handed-over", Done::OutputHandedOver(positions())),
         ("dumped", Done::Dumped(dumps())),
+        ("dumped.would-end", Done::Dumped(dumps_that_would_end())),
     ]
+}
+
+fn dumps_that_would_end() -> Vec<DumpReport> {
+    [Some("-Xrs".into()), None]
+        .map(|option| DumpReport {
+            component: name("ps"),
+            outcome: DumpOutcome::WouldEnd { option },
+        })
+        .into()
 }
 
 fn dumps() -> Vec<DumpReport> {

@@ -63,7 +63,17 @@ impl Driver {
             Some(Unwell::Trouble) => DumpReason::InTrouble,
             Some(Unwell::Output) => DumpReason::Output,
         };
-        if self.dump(run, why, None).is_err() {
+        if let Err(outcome) = self.dump(run, why, None) {
+            if let (DumpOutcome::WouldEnd { option }, Some(component)) = (outcome, self.roster.name(run.slot))
+            {
+                let why = option.map_or("it doesn't hear it".to_owned(), |option| {
+                    format!("it has {option}")
+                });
+                log::info!(
+                    "{component}: run {} is not asked for a dump: SIGQUIT would end it, {why}",
+                    run.run
+                );
+            }
             // Nothing is to be waited for.
             self.fleet
                 .event(self.clock.stamp(), run, Event::Diagnosed, &mut self.effects);
@@ -84,6 +94,9 @@ impl Driver {
         if !plan.dump.by_signal {
             return Err(DumpOutcome::NotConfigured);
         }
+        if let Some(option) = plan.java.as_ref().and_then(|java| java.deaf_by.clone()) {
+            return Err(DumpOutcome::WouldEnd { option: Some(option) });
+        }
         let view = self.fleet.view(run.slot, self.clock.now());
         let pid = view.filter(|view| view.run == run.run).and_then(|view| view.pid);
         let pid = pid.ok_or(DumpOutcome::NotRunning)?;
@@ -95,9 +108,9 @@ impl Driver {
         let line = format!("{OWN}dump of run {}, {}]", run.run, words(&why));
         let mark = self.capture.mark(&component, Mark::new(line));
         let mark = mark.ok_or_else(|| DumpOutcome::Failed("its output is not captured".to_owned()))?;
-        if !self.host.diagnose(run) {
+        if let Err(outcome) = self.host.diagnose(run) {
             mark.withdraw();
-            return Err(DumpOutcome::NotRunning);
+            return Err(outcome);
         }
         log::info!(
             "{component}: run {} is asked for a dump, {}",

@@ -55,6 +55,13 @@ fn whoever_was_named_and_has_no_dump_is_a_failure() {
         (1, "not_configured".into())
     );
     assert_eq!(exit(DumpOutcome::NotConfigured, true).0, 0);
+    for option in [Some("-Xrs".into()), None] {
+        let would_end = || DumpOutcome::WouldEnd {
+            option: option.clone(),
+        };
+        assert_eq!(exit(would_end(), false), (1, "would_end".into()));
+        assert_eq!(exit(would_end(), true).0, 0);
+    }
     assert_eq!(exit(DumpOutcome::NotRunning, false), (3, "not_running".into()));
     assert_eq!(exit(DumpOutcome::NotRunning, true).0, 0);
     assert_eq!(exit(DumpOutcome::Silent(5_000_000), true), (1, "silent".into()));
@@ -104,6 +111,21 @@ fn dumps_and_remains_are_told_as_events() {
     );
     assert_eq!(found["remains"][1]["kind"], "heap_dump");
     assert_eq!(found["remains"][0]["file"], Value::Null);
+    let more = of(Happening::Found {
+        run: 7,
+        remains: vec![Remains::More {
+            folder: "/t/heap-ps".into(),
+            looked: 9,
+        }],
+    });
+    assert_eq!(
+        more["message"],
+        "run 7 has left: more in /t/heap-ps than the 9 entries that were looked at for old files"
+    );
+    assert_eq!(
+        (&more["remains"][0]["kind"], &more["remains"][0]["file"]),
+        (&"more".into(), &"/t/heap-ps".into())
+    );
 }
 
 #[test]

@@ -46,6 +46,7 @@ mod stream;
 mod sweeper;
 mod turns;
 mod watch;
+mod way;
 mod words;
 
 pub mod binary;

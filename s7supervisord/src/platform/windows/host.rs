@@ -145,7 +145,10 @@ impl Host {
     }
 
     /// Asks a run for a diagnosis of itself.
-    pub fn diagnose(&mut self, _run: RunId) -> bool {
+    ///
+    /// # Errors
+    /// None so far.
+    pub fn diagnose(&mut self, _run: RunId) -> Result<(), s7proto::reply::DumpOutcome> {
         match self.0 {}
     }
 
@@ -217,6 +220,11 @@ impl Host {
     /// The hard limit of a run's memory.
     #[must_use]
     pub fn memory_limit(&self, _run: RunId) -> MemoryLimit {
+        match self.0 {}
+    }
+
+    /// Looks who was killed for want of memory and lives all the same.
+    pub fn look_at_memory_kills(&mut self, _runs: impl Iterator<Item = RunId>) -> Vec<(RunId, u64)> {
         match self.0 {}
     }
 
@@ -292,6 +300,14 @@ impl MemoryLimit {
     #[must_use]
     pub fn ensure(&self, _bytes: u64) -> bool {
         false
+    }
+
+    /// Takes it away. There is none.
+    ///
+    /// # Errors
+    /// None so far.
+    pub fn lift(&self, _is_ours: bool) -> io::Result<()> {
+        Ok(())
     }
 }
 
