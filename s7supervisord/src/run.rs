@@ -320,7 +320,7 @@ fn take_up_output(capture: &Capture, known: &BTreeMap<ComponentName, Known>, pla
         let Some(component) = components.find(|component| component.id == *name) else {
             continue;
         };
-        if let Err(error) = capture.reattach(name, known.run, &component.log) {
+        if let Err(error) = capture.reattach(name, known.run, &component.log, known.holder()) {
             log::warn!("{error}: what it still writes is lost");
         }
     }

@@ -220,7 +220,7 @@ impl Driver {
         self.background.run(
             move || {
                 for (plan, run) in outputs {
-                    match capture.reattach(&plan.id, run, &plan.log) {
+                    match capture.reattach(&plan.id, run, &plan.log, None) {
                         Ok(true) => {}
                         Ok(false) => log::warn!("{}: run {run} has no output pipe any more", plan.id),
                         Err(error) => log::warn!("{error}: what it still writes is lost"),

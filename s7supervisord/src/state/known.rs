@@ -19,6 +19,50 @@ pub struct Recorded {
     pub inode: Option<u64>,
 }
 
+/// The output pipe of a run, told from every other file as long as somebody has it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputPipe {
+    /// The number of its file system.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
+impl OutputPipe {
+    /// As a word without a blank: `<device>:<inode>`.
+    fn word(self) -> String {
+        format!("{}:{}", self.device, self.inode)
+    }
+
+    fn read(word: &str) -> Option<Self> {
+        let (device, inode) = word.split_once(':')?;
+        Some(Self {
+            device: device.parse().ok()?,
+            inode: inode.parse().ok()?,
+        })
+    }
+}
+
+/// Who has the output pipe of a run open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// The pipe.
+    pub pipe: OutputPipe,
+}
+
+/// What a run begins with, as far as the record has it.
+#[derive(Debug, Clone, Copy)]
+pub struct Beginning {
+    /// What it is made of, as a fingerprint.
+    pub made_of: u64,
+    /// What it is told about telling of itself.
+    pub told: Told,
+    /// Where it writes.
+    pub output: Option<OutputPipe>,
+}
+
 /// A run of which something may live.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartedRun {
@@ -84,6 +128,8 @@ pub struct Known {
     pub told: Option<Told>,
     /// How far apart it has since said that its signs of life will be; zero for not at all.
     pub signs: Option<Duration>,
+    /// Where the run writes; `None` where an older version has begun it.
+    pub output: Option<OutputPipe>,
     /// Fields of a newer version.
     pub others: Vec<String>,
 }
@@ -116,9 +162,14 @@ pub struct Holes {
 pub fn start_with_holes(
     component: &ComponentName,
     run: u64,
-    (made_of, told): (u64, Told),
+    beginning: &Beginning,
     tally: &Tally,
 ) -> (Vec<u8>, Holes) {
+    let Beginning {
+        made_of,
+        told,
+        output,
+    } = beginning;
     let zeros = "0".repeat(DIGITS);
     let mut text = format!("\nstart {component} {run} ");
     let pid = text.len();
@@ -127,6 +178,9 @@ pub fn start_with_holes(
     let _ = write!(text, "{zeros} ino=");
     let inode = text.len();
     let _ = write!(text, "{zeros} of={made_of:x} told={}", told.word());
+    if let Some(pipe) = output {
+        let _ = write!(text, " out={}", pipe.word());
+    }
     tally.write(&mut text);
     let to = text.len();
     text.push_str(" ~");
@@ -197,6 +251,16 @@ impl Known {
         }
     }
 
+    /// Who has the run's output pipe open, as far as that is recorded.
+    #[must_use]
+    pub fn holder(&self) -> Option<Holder> {
+        let (process, pipe) = (self.process?, self.output?);
+        Some(Holder {
+            pid: process.pid,
+            pipe,
+        })
+    }
+
     /// The run, if it isn't over.
     #[must_use]
     pub fn started(&self, component: &ComponentName) -> Option<StartedRun> {
@@ -221,6 +285,9 @@ impl Known {
                 }
                 if let Some(told) = self.told {
                     let _ = write!(text, " told={}", told.word());
+                }
+                if let Some(pipe) = self.output {
+                    let _ = write!(text, " out={}", pipe.word());
                 }
                 self.tally.write(&mut text);
                 text
@@ -259,6 +326,7 @@ impl Known {
                     }
                 }
                 "told" if Told::read(value).is_some() => self.told = Told::read(value),
+                "out" if OutputPipe::read(value).is_some() => self.output = OutputPipe::read(value),
                 "of" => self.made_of = u64::from_str_radix(value, 16).ok(),
                 "began" => self.began_ns = value.parse().unwrap_or(0),
                 // As far as it can go on being counted.

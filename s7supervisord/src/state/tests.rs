@@ -1,7 +1,9 @@
 //! The format of the record over its versions.
 
 use super::journal::Journal;
-use super::known::{DIGITS, Known, Recorded, Stays, Tally, end_words, start_with_holes};
+use super::known::{
+    Beginning, DIGITS, Holder, Known, OutputPipe, Recorded, Stays, Tally, end_words, start_with_holes,
+};
 use super::line::{SEAL, seal_of, sealed};
 use super::record::{Left, Newer, parse, text};
 use super::told::Told;
@@ -98,6 +100,14 @@ fn everything_that_the_second_format_can_say_is_understood_and_said_again() {
         (tell.ready, tell.told, tell.signs),
         (true, Some(told), Some(Duration::from_secs(20)))
     );
+    let holder = Holder {
+        pid: 4130,
+        pipe: OutputPipe {
+            device: 27,
+            inode: 4711,
+        },
+    };
+    assert_eq!(tell.holder(), Some(holder));
     assert_eq!(is.told, None, "it was begun by a version that didn't note it");
     assert_eq!(left.all_down, Some((Actor::Uid(0), 1_795_343_465_251)));
     assert_eq!(left.damaged, 0);
@@ -247,7 +257,16 @@ fn a_line_whose_holes_are_filled_is_read_as_what_was_filled_in() {
         by: Some(NotifyBy::Socket),
         watchdog: Some(Duration::from_secs(3)),
     };
-    let (mut bytes, holes) = start_with_holes(&name("is"), 12, (0xab, told), &tally);
+    let output = Some(OutputPipe {
+        device: 27,
+        inode: 4711,
+    });
+    let beginning = Beginning {
+        made_of: 0xab,
+        told,
+        output,
+    };
+    let (mut bytes, holes) = start_with_holes(&name("is"), 12, &beginning, &tally);
     for (at, number) in [(holes.pid, 4121u64), (holes.time, 99), (holes.inode, 812)] {
         bytes[at..at + DIGITS].copy_from_slice(format!("{number:0DIGITS$}").as_bytes());
     }
@@ -268,7 +287,7 @@ fn a_line_whose_holes_are_filled_is_read_as_what_was_filled_in() {
         (99, Some(0xab), &tally)
     );
     assert_eq!(known.process.unwrap().inode, Some(812));
-    assert_eq!(known.told, Some(told));
+    assert_eq!((known.told, known.output), (Some(told), output));
     assert_eq!(
         end_words(&name("is"), 12, &tally, None),
         "end is 12 restarts=7 crashes=2"

@@ -2,7 +2,9 @@
 
 use s7tests::daemon::{Daemon, pid};
 use s7tests::eventually::{SOON, eventually, when};
+use s7tests::numbered::runs_of;
 use s7tests::processes::send;
+use s7tests::programs;
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
 
@@ -202,4 +204,53 @@ fn a_run_whose_socket_was_removed_with_the_daemon_is_heard_by_the_next() {
     outlive(&sandbox, "one", 1);
     assert_eq!(daemon.wait_for("alive", "RUNNING")["pid"], first);
     assert_eq!(sandbox.starts("alive").len(), 1);
+}
+
+/// Waits until the log of `ticking` has as many more lines, and gives how many it has then: of one run, without a gap or a double.
+fn lines_go_on(sandbox: &Sandbox, more: u64) -> u64 {
+    let lines = || {
+        let log = sandbox.log_of("ticking");
+        let whole = log.rfind('\n').map_or(0, |end| end + 1);
+        runs_of(&log[..whole]).expect("lines without a gap or a double")
+    };
+    let before = lines().first().copied().unwrap_or_default();
+    let now = eventually("there are more lines", SOON, || {
+        let now = lines();
+        let count = now.first().copied().unwrap_or_default();
+        if count >= before + more {
+            Ok(now)
+        } else {
+            Err(format!("{before} lines have become {count}"))
+        }
+    });
+    assert_eq!(now.len(), 1, "of one run");
+    now[0]
+}
+
+#[test]
+fn what_a_run_writes_after_its_pipe_has_lost_its_name_is_kept_by_the_daemons_to_come() {
+    let sandbox = Sandbox::with(&[
+        Server::new("ticking", "record ticking tick 2"),
+        Server::new("lasting", "wait"),
+    ]);
+    let mut daemon = sandbox.start();
+    let first = daemon.wait_for("ticking", "RUNNING")["pid"].clone();
+    lines_go_on(&sandbox, 50);
+    let _ = std::fs::remove_dir_all(sandbox.path("run"));
+    everything_is_there_again(&sandbox, &daemon, 1);
+    assert!(!sandbox.path("run/out/ticking.1").exists(), "its name is gone");
+    for _ in 0..2 {
+        daemon.kill();
+        daemon = sandbox.start();
+        assert_eq!(daemon.wait_for("ticking", "RUNNING")["pid"], first);
+        lines_go_on(&sandbox, 300);
+    }
+    sandbox.copy_program(&programs::path_of(programs::DAEMON), "bin/newer");
+    let newer = sandbox.path("bin/newer").display().to_string();
+    sandbox.ctl(&["upgrade", "--binary", &newer]).exits(0);
+    assert_eq!(daemon.wait_for("ticking", "RUNNING")["pid"], first);
+    lines_go_on(&sandbox, 300);
+    sandbox.ctl(&["stop", "ticking"]).exits(0);
+    lines_go_on(&sandbox, 0);
+    assert_eq!(sandbox.starts("ticking").len(), 1);
 }

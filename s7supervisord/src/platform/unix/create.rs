@@ -170,11 +170,12 @@ impl Creator {
             .as_ref()
             .filter(|made| made.given.is_none())
             .map(|made| made.channel.path());
-        let launch = Launch::new(&plan, start, &identity, &self.instance, &tally, address)?;
         let output = self
             .capture
             .attach(&plan.id, run.run, owner, &plan.log)
             .map_err(|error| io_failure(SpawnStage::PreparingOutput, plan.id.to_string(), &error))?;
+        let ways = (address, output.pipe());
+        let launch = Launch::new(&plan, start, &identity, &self.instance, &tally, ways)?;
         let cgroup = self.cgroup(&plan, run);
         Ok(Prepared {
             run,
@@ -267,7 +268,14 @@ impl Creator {
     ) -> Result<(u32, OwnedFd), SpawnFailure> {
         let identity = self.identity(plan)?;
         let start = (run.run, plan.run.arguments.as_slice());
-        let launch = Launch::new(plan, start, &identity, &self.instance, &Tally::default(), None)?;
+        let launch = Launch::new(
+            plan,
+            start,
+            &identity,
+            &self.instance,
+            &Tally::default(),
+            (None, None),
+        )?;
         let place = Place::with(None, None, None)
             .map_err(|error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), &error))?;
         let created = self.clone_child(

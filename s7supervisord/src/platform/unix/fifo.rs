@@ -2,11 +2,12 @@
 
 use super::budget::LEAST;
 use crate::output::failure::doing;
+use crate::state::known::{Holder, OutputPipe};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::process::{Gid, Uid};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Both ends of a new pipe.
@@ -113,6 +114,40 @@ pub(super) fn find(folder: BorrowedFd<'_>, name: &str) -> io::Result<Option<(Own
     )?);
     let capacity = rustix::pipe::fcntl_getpipe_size(&read).unwrap_or(LEAST);
     Ok(Some((read, capacity)))
+}
+
+/// Opens the FIFO that has lost its name where its holder has it for standard output or error, for reading; `None` where it has
+/// something else there. A FIFO can't be given a name again.
+///
+/// Nothing but the very file that was made for the run is opened, so neither what the component has put there itself nor the
+/// number of a process that is somebody else's by now does any harm.
+pub(super) fn find_at(holder: Holder) -> io::Result<Option<(OwnedFd, usize)>> {
+    for number in [1, 2] {
+        let place = format!("/proc/{}/fd/{number}", holder.pid);
+        // Only to look at it: opening a device may do something.
+        let looked = rustix::fs::open(place, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        let Ok(found) = looked else { continue };
+        if identity(found.as_fd()) != Some(holder.pipe) {
+            continue;
+        }
+        let own = format!("/proc/self/fd/{}", found.as_raw_fd());
+        let flags = OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let read = rustix::fs::open(&own, OFlags::RDONLY | flags, Mode::empty())?;
+        // As in `find`.
+        drop(rustix::fs::open(&own, OFlags::WRONLY | flags, Mode::empty())?);
+        let capacity = rustix::pipe::fcntl_getpipe_size(&read).unwrap_or(LEAST);
+        return Ok(Some((read, capacity)));
+    }
+    Ok(None)
+}
+
+/// Which FIFO it is; `None` for anything else.
+pub(super) fn identity(file: BorrowedFd<'_>) -> Option<OutputPipe> {
+    let stat = rustix::fs::fstat(file).ok()?;
+    (FileType::from_raw_mode(stat.st_mode) == FileType::Fifo).then_some(OutputPipe {
+        device: stat.st_dev,
+        inode: stat.st_ino,
+    })
 }
 
 /// Removes every FIFO whose name isn't to be kept.

@@ -3,7 +3,7 @@
 use super::child::Record;
 use super::identity::Identity;
 use crate::registry::plan::{ComponentPlan, LimitPlan, Resource};
-use crate::state::known::{self, Tally};
+use crate::state::known::{self, Beginning, OutputPipe, Tally};
 use crate::state::told::Told;
 use s7proto::status::{SpawnFailure, SpawnStage};
 use std::collections::BTreeMap;
@@ -38,15 +38,15 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Prepares run number `run` of `plan` with `arguments` as `identity`, under the supervisor `instance`. `notify` is the address of the socket
-    /// where it tells of itself, if it does.
+    /// Prepares run number `run` of `plan` with `arguments` as `identity`, under the supervisor `instance`. `notify` is the address of
+    /// the socket where it tells of itself, if it does, and `output` is where it writes.
     pub fn new(
         plan: &ComponentPlan,
         (run, arguments): (u64, &[String]),
         identity: &Identity,
         instance: &str,
         tally: &Tally,
-        notify: Option<&Path>,
+        (notify, output): (Option<&Path>, Option<OutputPipe>),
     ) -> Result<Self, SpawnFailure> {
         let program = c_string(plan.run.program.as_os_str().as_bytes(), "the program's path")?;
         let argv = std::iter::once(Ok(program.clone()))
@@ -71,8 +71,12 @@ impl Launch {
             plan.run.working_directory.as_os_str().as_bytes(),
             "the working directory",
         )?;
-        let made_of = crate::registry::fingerprint::of(plan);
-        let (text, holes) = known::start_with_holes(&plan.id, run, (made_of, Told::of(plan.notify)), tally);
+        let beginning = Beginning {
+            made_of: crate::registry::fingerprint::of(plan),
+            told: Told::of(plan.notify),
+            output,
+        };
+        let (text, holes) = known::start_with_holes(&plan.id, run, &beginning, tally);
         Ok(Self {
             program,
             argv,

@@ -3,13 +3,14 @@
 //! The bytes never enter the daemon's memory, so that a kill at any moment loses and doubles nothing (DESIGN 6). The
 //! component's end is open for reading as well, so that it gets no SIGPIPE when the daemon is gone (reliability E3).
 
-use super::places;
 use super::pump::Pumps;
+use super::{fifo, places};
 use crate::output::failure::doing;
 use crate::output::last_words::Ends;
 use crate::output::mark::Mark;
 use crate::output::searcher::Searcher;
 use crate::registry::plan::{LogPlan, TriggerPlan};
+use crate::state::known::{Holder, OutputPipe};
 use s7proto::name::ComponentName;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -38,6 +39,14 @@ impl Drop for Running {
 /// Dropped once the process is there, or could not be created: without any writer the pipe is emptied and removed.
 #[derive(Debug)]
 pub struct ChildOutput(OwnedFd);
+
+impl ChildOutput {
+    /// Which pipe it is.
+    #[must_use]
+    pub fn pipe(&self) -> Option<OutputPipe> {
+        fifo::identity(self.as_fd())
+    }
+}
 
 impl AsFd for ChildOutput {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -108,12 +117,19 @@ impl Capture {
         }
     }
 
-    /// Goes on with the output of a run that an earlier daemon has begun; `false` if its pipe isn't there.
+    /// Goes on with the output of a run that an earlier daemon has begun; `false` if its pipe isn't there. One that has lost its
+    /// name, because somebody has removed the runtime folder, is still there as long as `holder` has it for its output.
     ///
     /// # Errors
     /// The pipe is there and can't be opened.
-    pub fn reattach(&self, component: &ComponentName, run: u64, log: &LogPlan) -> io::Result<bool> {
-        let found = self.0.pumps.reattach(component, run, log);
+    pub fn reattach(
+        &self,
+        component: &ComponentName,
+        run: u64,
+        log: &LogPlan,
+        holder: Option<Holder>,
+    ) -> io::Result<bool> {
+        let found = self.0.pumps.reattach(component, run, log, holder);
         let folder = self.0.folder.display();
         found.map_err(|why| {
             doing(

@@ -17,6 +17,7 @@ use crate::output::failure::doing;
 use crate::output::last_words::Written;
 use crate::output::searcher::Searcher;
 use crate::registry::plan::LogPlan;
+use crate::state::known::Holder;
 use jiff::tz::TimeZone;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec};
@@ -148,9 +149,19 @@ impl Pumps {
     }
 
     /// Goes on with the pipe of a run that an earlier daemon has begun; `false` if there is none.
-    pub(super) fn reattach(&self, component: &ComponentName, run: u64, log: &LogPlan) -> io::Result<bool> {
-        let Some((read, capacity)) = fifo::find(lock(&self.folder).as_fd(), &fifo_name(component, run))?
-        else {
+    pub(super) fn reattach(
+        &self,
+        component: &ComponentName,
+        run: u64,
+        log: &LogPlan,
+        holder: Option<Holder>,
+    ) -> io::Result<bool> {
+        let named = fifo::find(lock(&self.folder).as_fd(), &fifo_name(component, run))?;
+        let found = match (named, holder) {
+            (None, Some(holder)) => fifo::find_at(holder)?,
+            (named, _) => named,
+        };
+        let Some((read, capacity)) = found else {
             return Ok(false);
         };
         self.queue(component, run, read, capacity, log);

@@ -4,6 +4,7 @@ use crate::output::last_words::Ends;
 use crate::output::mark::Mark;
 use crate::output::searcher::Searcher;
 use crate::registry::plan::{LogPlan, TriggerPlan};
+use crate::state::known::Holder;
 use s7proto::name::ComponentName;
 use std::io;
 use std::path::Path;
@@ -61,7 +62,13 @@ impl Capture {
     ///
     /// # Errors
     /// None so far.
-    pub fn reattach(&self, _component: &ComponentName, _run: u64, _log: &LogPlan) -> io::Result<bool> {
+    pub fn reattach(
+        &self,
+        _component: &ComponentName,
+        _run: u64,
+        _log: &LogPlan,
+        _holder: Option<Holder>,
+    ) -> io::Result<bool> {
         Ok(false)
     }
 

@@ -41,7 +41,14 @@ impl Creator {
         let failed = |error: &io::Error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), error);
         let identity = self.identity(plan)?;
         let start = (run.run, plan.run.arguments.as_slice());
-        let launch = Launch::new(plan, start, &identity, &self.instance, &Tally::default(), None)?;
+        let launch = Launch::new(
+            plan,
+            start,
+            &identity,
+            &self.instance,
+            &Tally::default(),
+            (None, None),
+        )?;
         let (output, input) =
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(&error.into()))?;
         // The run may just be ending, and its cgroup with it; the command ends then too.

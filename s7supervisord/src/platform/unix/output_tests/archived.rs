@@ -293,7 +293,7 @@ fn what_was_written_since_a_time_is_found_over_rotations_and_a_restart() {
     eventually("all are compressed", || packed(&log).1 == 0);
     // The next daemon goes on.
     let stage = stage.next_daemon();
-    assert!(stage.capture.reattach(&name("is"), 1, &plan).unwrap());
+    assert!(stage.capture.reattach(&name("is"), 1, &plan, None).unwrap());
     begun.push(now());
     out.write_all(&numbered(3000..4000)).unwrap();
     settle(56_000);

@@ -221,7 +221,7 @@ fn a_daemon_that_is_killed_while_it_rotates_loses_and_doubles_nothing() {
     if let Some(folder) = std::env::var_os(DAEMON) {
         let folder = PathBuf::from(folder);
         let capture = Capture::start(&folder).unwrap();
-        assert!(capture.reattach(&name("is"), 1, &plan_in(&folder)).unwrap());
+        assert!(capture.reattach(&name("is"), 1, &plan_in(&folder), None).unwrap());
         // Until it is killed, or the pipe has nobody left.
         while folder.join("out/is.1").exists() {
             thread::sleep(Duration::from_millis(1));

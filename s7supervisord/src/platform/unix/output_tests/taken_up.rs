@@ -10,7 +10,12 @@ fn what_is_written_while_no_daemon_lives_is_in_the_log_of_the_next() {
     eventually("the first line is there", || holds(&stage.log("is"), b"before\n"));
     let stage = stage.next_daemon();
     out.write_all(b"meanwhile\n").unwrap();
-    assert!(stage.capture.reattach(&name("is"), 3, &stage.plan("is")).unwrap());
+    assert!(
+        stage
+            .capture
+            .reattach(&name("is"), 3, &stage.plan("is"), None)
+            .unwrap()
+    );
     out.write_all(b"after\n").unwrap();
     drop(out);
     stage.drained();
@@ -31,9 +36,19 @@ fn a_pipe_that_nobody_writes_to_any_more_is_ended_and_removed() {
         0,
     )
     .unwrap();
-    assert!(stage.capture.reattach(&name("ps"), 7, &stage.plan("ps")).unwrap());
+    assert!(
+        stage
+            .capture
+            .reattach(&name("ps"), 7, &stage.plan("ps"), None)
+            .unwrap()
+    );
     eventually("the pipe is gone", || !stage.fifo("ps", 7).exists());
-    assert!(!stage.capture.reattach(&name("ps"), 8, &stage.plan("ps")).unwrap());
+    assert!(
+        !stage
+            .capture
+            .reattach(&name("ps"), 8, &stage.plan("ps"), None)
+            .unwrap()
+    );
 }
 
 #[test]
@@ -42,7 +57,12 @@ fn pipes_of_runs_that_nobody_knows_are_removed_and_others_stay() {
     let mut known = stage.attach("is", 1);
     let unknown = stage.attach("old", 5);
     let stage = stage.next_daemon();
-    assert!(stage.capture.reattach(&name("is"), 1, &stage.plan("is")).unwrap());
+    assert!(
+        stage
+            .capture
+            .reattach(&name("is"), 1, &stage.plan("is"), None)
+            .unwrap()
+    );
     stage.capture.remove_strays().unwrap();
     assert!(stage.fifo("is", 1).exists());
     assert!(!stage.fifo("old", 5).exists());
@@ -60,9 +80,51 @@ fn the_size_of_a_pipe_is_known_and_the_same_to_the_next_daemon() {
     assert_eq!(stage.capture.pipe_bytes(&name("is")), Some(size as u64));
     rustix::pipe::fcntl_setpipe_size(&out, 128 * 1024).unwrap();
     let stage = stage.next_daemon();
-    assert!(stage.capture.reattach(&name("is"), 1, &stage.plan("is")).unwrap());
+    assert!(
+        stage
+            .capture
+            .reattach(&name("is"), 1, &stage.plan("is"), None)
+            .unwrap()
+    );
     assert_eq!(stage.capture.pipe_bytes(&name("is")), Some(128 * 1024));
     drop(out);
     stage.drained();
     eventually("it is gone", || stage.capture.pipe_bytes(&name("is")).is_none());
+}
+
+fn holder(pid: u32, out: &File) -> Option<Holder> {
+    let pipe = fifo::identity(out.as_fd()).unwrap();
+    Some(Holder { pid, pipe })
+}
+
+#[test]
+fn a_pipe_without_a_name_is_found_where_its_process_has_it_and_nothing_else_is() {
+    let stage = Stage::new();
+    let out = stage.attach("is", 1);
+    let script = "echo before; read go; echo after";
+    let mut child = Command::new("sh")
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(out.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    eventually("the first line is there", || holds(&stage.log("is"), b"before\n"));
+    fs::remove_file(stage.fifo("is", 1)).unwrap();
+    let stage = stage.next_daemon();
+    let reattach = |holder| stage.capture.reattach(&name("is"), 1, &stage.plan("is"), holder);
+    assert!(!reattach(None).unwrap(), "nobody says where");
+    // Another FIFO than that of the run: what this process has for its input.
+    let (_, other) = std::io::pipe().unwrap();
+    let other = File::from(OwnedFd::from(other));
+    assert!(!reattach(holder(child.id(), &other)).unwrap());
+    assert!(!reattach(holder(std::process::id(), &out)).unwrap());
+    assert!(reattach(holder(child.id(), &out)).unwrap());
+    drop(out);
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    stage.drained();
+    assert!(holds(&stage.log("is"), b"before\nafter\n"));
+    eventually("it is done with", || {
+        stage.capture.pipe_bytes(&name("is")).is_none()
+    });
 }
