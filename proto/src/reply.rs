@@ -146,6 +146,12 @@ pub enum DumpOutcome {
     NotRunning,
     /// It could not be done, for this reason.
     Failed(String),
+    /// The signal that asks for one would end it.
+    WouldEnd {
+        /// The option that keeps its JVM from hearing that signal ("-Xrs"), and where it comes from if that isn't the command
+        /// line; `None` where the system says that the process doesn't hear it.
+        option: Option<String>,
+    },
 }
 
 /// What became of one component in an operation.

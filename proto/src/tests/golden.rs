@@ -132,7 +132,7 @@ variants!(remains, Remains, Remains::OutOfJavaMemory(_) => "OutOfJavaMemory", Re
     Remains::ErrorReport { .. } => "ErrorReport");
 variants!(dump_outcome, DumpOutcome, DumpOutcome::Written { .. } => "Written", DumpOutcome::Silent(_) => "Silent",
     DumpOutcome::NotConfigured => "NotConfigured", DumpOutcome::NotRunning => "NotRunning",
-    DumpOutcome::Failed(_) => "Failed");
+    DumpOutcome::Failed(_) => "Failed", DumpOutcome::WouldEnd { .. } => "WouldEnd");
 variants!(match_action, MatchAction, MatchAction::Restart => "Restart", MatchAction::Dump => "Dump",
     MatchAction::Event => "Event");
 variants!(past_end, PastEnd, PastEnd::Exited(_) => "Exited", PastEnd::NotSpawned(_) => "NotSpawned");

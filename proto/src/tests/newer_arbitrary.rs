@@ -115,6 +115,7 @@ fn dump() -> impl Strategy<Value = DumpReport> {
         Just(DumpOutcome::NotConfigured),
         Just(DumpOutcome::NotRunning),
         text().prop_map(DumpOutcome::Failed),
+        proptest::option::of(text()).prop_map(|option| DumpOutcome::WouldEnd { option }),
     ];
     (name(), outcome).prop_map(|(component, outcome)| DumpReport { component, outcome })
 }

@@ -219,7 +219,17 @@ pub fn dones() -> Vec<(&'static str, Done)> {
         ("handed-over", Done::HandedOver),
         ("output-handed-over", Done::OutputHandedOver(positions())),
         ("dumped", Done::Dumped(dumps())),
+        ("dumped.would-end", Done::Dumped(dumps_that_would_end())),
     ]
+}
+
+fn dumps_that_would_end() -> Vec<DumpReport> {
+    [Some("-Xrs".into()), None]
+        .map(|option| DumpReport {
+            component: name("ps"),
+            outcome: DumpOutcome::WouldEnd { option },
+        })
+        .into()
 }
 
 fn dumps() -> Vec<DumpReport> {

@@ -45,7 +45,7 @@ pub fn failure(report: &DumpReport, all: bool) -> Option<CtlError> {
     let name = &report.component;
     let error = match &report.outcome {
         DumpOutcome::Written { .. } => return None,
-        DumpOutcome::NotConfigured | DumpOutcome::NotRunning if all => return None,
+        DumpOutcome::NotConfigured | DumpOutcome::WouldEnd { .. } | DumpOutcome::NotRunning if all => return None,
         DumpOutcome::Silent(waited) => {
             let waited = micros(*waited);
             CtlError::new(Kind::Failed, format!("{name}: has written no dump within {waited}"))
@@ -56,6 +56,16 @@ pub fn failure(report: &DumpReport, all: bool) -> Option<CtlError> {
             format!("{name}: the registry does not say that it writes a dump when it is asked; it was not asked"),
         )
         .hint("SIGQUIT ends most programs; for one that answers it by a dump write <dump on=\"\" via=\"signal\"/>"),
+        DumpOutcome::WouldEnd { option: Some(option) } => CtlError::new(
+            Kind::Failed,
+            format!("{name}: SIGQUIT would end it, because of its option {}; it was not asked", visible(option)),
+        )
+        .hint("a JVM with that option leaves signals alone; without it one writes a dump when it is asked"),
+        DumpOutcome::WouldEnd { option: None } => CtlError::new(
+            Kind::Failed,
+            format!("{name}: SIGQUIT would end it, because its process does not hear it now; it was not asked"),
+        )
+        .hint("a JVM hears it once it has begun, unless -Xrs is among its options, wherever they come from"),
         DumpOutcome::NotRunning => CtlError::new(
             Kind::NotRunning,
             format!("{name}: does not run, so there is nothing to dump"),

@@ -59,7 +59,11 @@ impl Driver {
             Some(Health::Unhealthy) => DumpReason::Hung,
             _ => DumpReason::StopTimeout,
         };
-        if self.dump(run, why, None).is_err() {
+        if let Err(outcome) = self.dump(run, why, None) {
+            if let (DumpOutcome::WouldEnd { .. }, Some(component)) = (&outcome, self.roster.name(run.slot)) {
+                let why = why_not(&outcome);
+                log::info!("{component}: run {} is not asked for a dump: {why}", run.run);
+            }
             // Nothing is to be waited for.
             self.fleet
                 .event(self.clock.stamp(), run, Event::Diagnosed, &mut self.effects);
@@ -80,6 +84,9 @@ impl Driver {
         if !plan.dump.by_signal {
             return Err(DumpOutcome::NotConfigured);
         }
+        if let Some(option) = plan.java.as_ref().and_then(|java| java.deaf_by.clone()) {
+            return Err(DumpOutcome::WouldEnd { option: Some(option) });
+        }
         let view = self.fleet.view(run.slot, self.clock.now());
         let pid = view.filter(|view| view.run == run.run).and_then(|view| view.pid);
         let pid = pid.ok_or(DumpOutcome::NotRunning)?;
@@ -91,9 +98,9 @@ impl Driver {
         let line = format!("{OWN}dump of run {}, {}]", run.run, words(&why));
         let mark = self.capture.mark(&component, Mark::new(line));
         let mark = mark.ok_or_else(|| DumpOutcome::Failed("its output is not captured".to_owned()))?;
-        if !self.host.diagnose(run) {
+        if let Err(outcome) = self.host.diagnose(run) {
             mark.withdraw();
-            return Err(DumpOutcome::NotRunning);
+            return Err(outcome);
         }
         log::info!(
             "{component}: run {} is asked for a dump, {}",
@@ -195,6 +202,22 @@ fn words(why: &DumpReason) -> String {
         DumpReason::StopTimeout => "because it does not stop in time".to_owned(),
         DumpReason::Hung => "because it no longer answers".to_owned(),
         DumpReason::Output => "because of a line of its output".to_owned(),
+    }
+}
+
+/// Why it isn't asked, in the log.
+pub(super) fn why_not(outcome: &DumpOutcome) -> String {
+    match outcome {
+        DumpOutcome::WouldEnd { option: Some(option) } => {
+            format!("SIGQUIT would end it, because of its option {option}")
+        }
+        DumpOutcome::WouldEnd { option: None } => {
+            "SIGQUIT would end it, because its process does not hear it now".to_owned()
+        }
+        DumpOutcome::NotConfigured => "the registry does not say that it writes one".to_owned(),
+        DumpOutcome::NotRunning => "it has ended".to_owned(),
+        DumpOutcome::Failed(why) => why.clone(),
+        asked @ (DumpOutcome::Written { .. } | DumpOutcome::Silent(_)) => format!("{asked:?}"),
     }
 }
 

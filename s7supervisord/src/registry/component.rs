@@ -63,6 +63,7 @@ impl Builder<'_> {
         let program = self.program(reading, &mut programs);
         let (arguments, java) = self.command_line(reading);
         let environment = self.environment(reading);
+        let java = java.map(|java| self.java(java, (&arguments, &environment), reading));
         let working_directory = match &layer.working_directory {
             Some(text) => self.path(text, "the working directory", reading),
             None => Some(self.folders.install.clone()),
@@ -195,7 +196,6 @@ impl Builder<'_> {
         let mut all = texts(&layer.vm_arguments, reading);
         all.extend(texts(&layer.arguments, reading));
         self.look_at_options(&options, &all, reading);
-        let java = java.with_options(&all, self.id);
         let entries: Vec<String> = layer
             .class_path
             .iter()
@@ -221,6 +221,31 @@ impl Builder<'_> {
         }
         all.extend(texts(&layer.program_arguments, reading));
         (all, Some(java))
+    }
+
+    /// What the supervisor has to know of a Java's options.
+    fn java(
+        &self,
+        java: JavaPlan,
+        (arguments, environment): (&[String], &[(String, String)]),
+        reading: &mut Reading<'_>,
+    ) -> JavaPlan {
+        let options = &arguments[..java.options.min(arguments.len())];
+        let java = java.with_options(options, environment, self.id);
+        if let Some(option) = java.deaf_by.as_ref().filter(|_| self.layer.dump.is_some())
+            && self.instance == 1
+        {
+            let message = format!(
+                "`{}` is never asked for a dump of its threads: with {} the signal for that would end it",
+                self.server,
+                shown(option)
+            );
+            let hint = "remove the option where dumps are wanted";
+            reading
+                .findings
+                .report(Finding::warning(self.element, message).hint(hint));
+        }
+        java
     }
 
     /// Reports what can't be meant, and what has a consequence that isn't seen in it. `texts` are what `options` come to.

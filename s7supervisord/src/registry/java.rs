@@ -19,6 +19,9 @@ pub struct JavaPlan {
     pub debugger: bool,
     /// Where it leaves the contents of its heap when it is out of memory; `None` for wherever it runs.
     pub heap_dumps: Option<HeapDumps>,
+    /// The option that keeps it from hearing the signal that asks for a dump of its threads, which then ends it; with the
+    /// variable that it comes from in brackets.
+    pub deaf_by: Option<String>,
     /// What it writes when it crashes, where `%p` stands for its process id; `None` for a file of its own choice.
     pub error_file: Option<String>,
 }
@@ -169,12 +172,18 @@ impl JavaPlan {
             || options.into_iter().any(|option| option == EXITS || jmx(option))
     }
 
-    /// Takes from the options of `id` what the supervisor has to know of them.
+    /// Takes from the options of `id`, and from its variables, what the supervisor has to know of them.
     #[must_use]
-    pub fn with_options(mut self, options: &[String], id: &ComponentName) -> Self {
+    pub fn with_options(
+        mut self,
+        options: &[String],
+        variables: &[(String, String)],
+        id: &ComponentName,
+    ) -> Self {
         // The last one counts, as for Java itself.
         let value = |name: &str| options.iter().rev().find_map(|option| option.strip_prefix(name));
         self.debugger = options.iter().any(|option| is_debugger(option));
+        self.deaf_by = deaf_by(options, variables);
         self.heap_dumps = value("-XX:HeapDumpPath=").map(|path| HeapDumps {
             path: PathBuf::from(path),
             is_own: Path::new(path).file_name() == Some(heap_folder(id).as_ref()),
@@ -188,6 +197,53 @@ impl JavaPlan {
 /// supervisor makes this one; and only of what lies in it does it know whose it is.
 fn heap_folder(id: &ComponentName) -> String {
     format!("heap-{id}")
+}
+
+/// The option that has a Java leave signals alone, and the variable that has it; `None` where the last word is that it hears
+/// them.
+///
+/// Options in a file (`@file`, `-XX:Flags=`, `-XX:VMOptionsFile=`) and in variables that come from the daemon aren't looked at:
+/// the file belongs to whoever starts it and may be another one by then. So whoever sends the signal asks the system as well.
+fn deaf_by(options: &[String], variables: &[(String, String)]) -> Option<String> {
+    let value = |name: &str| {
+        variables
+            .iter()
+            .find(|(of, _)| of == name)
+            .map(|(_, value)| value)
+    };
+    let mut deaf = None;
+    // As HotSpot reads them, where the last one counts; `JDK_JAVA_OPTIONS` comes with Java 9.
+    for source in [
+        Some("JAVA_TOOL_OPTIONS"),
+        Some("JDK_JAVA_OPTIONS"),
+        None,
+        Some("_JAVA_OPTIONS"),
+    ] {
+        let Some(variable) = source else {
+            for option in options {
+                hear(&mut deaf, option, || option.clone());
+            }
+            continue;
+        };
+        for option in value(variable)
+            .into_iter()
+            .flat_map(|value| value.split_whitespace())
+        {
+            // Either quote can be anywhere in a word.
+            let option = option.replace(['"', '\''], "");
+            hear(&mut deaf, &option, || format!("{option} ({variable})"));
+        }
+    }
+    deaf
+}
+
+/// What one more option makes of it.
+fn hear(deaf: &mut Option<String>, option: &str, told: impl FnOnce() -> String) {
+    match option {
+        "-Xrs" | "-XX:+ReduceSignalUsage" => *deaf = Some(told()),
+        "-XX:-ReduceSignalUsage" => *deaf = None,
+        _ => {}
+    }
 }
 
 /// Whether a debugger can be attached to a Java with this option, which may then stop for as long as somebody thinks.
@@ -288,7 +344,7 @@ mod tests {
         let id = ComponentName::parse("ps").unwrap();
         let options = |all: &[&str]| {
             let all: Vec<String> = all.iter().map(|&text| text.to_owned()).collect();
-            JavaPlan::default().with_options(&all, &id)
+            JavaPlan::default().with_options(&all, &[], &id)
         };
         let plan = options(&["-XX:HeapDumpPath=/t/heap-ps", "-XX:ErrorFile=/l/hs_%p.log"]);
         assert!(plan.heap_dumps.as_ref().is_some_and(|dumps| dumps.is_own));
@@ -303,5 +359,39 @@ mod tests {
         ] {
             assert!(options(&[option]).debugger, "{option}");
         }
+    }
+
+    #[test]
+    fn a_java_that_leaves_signals_alone_is_told_by_the_last_option_that_says_so() {
+        let id = ComponentName::parse("ps").unwrap();
+        let told = |options: &[&str], variables: &[(&str, &str)]| {
+            let options: Vec<String> = options.iter().map(|&text| text.to_owned()).collect();
+            let variables: Vec<(String, String)> = variables
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+            JavaPlan::default()
+                .with_options(&options, &variables, &id)
+                .deaf_by
+        };
+        let (on, off) = ("-XX:+ReduceSignalUsage", "-XX:-ReduceSignalUsage");
+        assert_eq!(told(&["-Xmx1g", "-Xrsx", "-Dx=-Xrs"], &[("OTHER", "-Xrs")]), None);
+        assert_eq!(told(&["-Xrs"], &[]).as_deref(), Some("-Xrs"));
+        assert_eq!(told(&[off, on], &[]).as_deref(), Some(on));
+        assert_eq!(told(&["-Xrs", off], &[]), None);
+        let variable = |name: &'static str| [(name, "-Da=b  '-Xrs'")];
+        for name in ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"] {
+            let variable = variable(name);
+            assert_eq!(told(&[], &variable), Some(format!("-Xrs ({name})")));
+            assert_eq!(
+                told(&[off], &variable),
+                None,
+                "the command line comes after {name}"
+            );
+        }
+        let last = told(&[off], &variable("_JAVA_OPTIONS"));
+        assert_eq!(last.as_deref(), Some("-Xrs (_JAVA_OPTIONS)"));
+        let both = [("JDK_JAVA_OPTIONS", off), ("JAVA_TOOL_OPTIONS", "-Xrs")];
+        assert_eq!(told(&[], &both), None, "whatever their order in the registry");
     }
 }

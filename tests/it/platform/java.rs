@@ -209,6 +209,60 @@ fn a_jvm_that_does_not_stop_writes_a_dump_before_it_is_killed_needs_java() {
 }
 
 #[test]
+fn a_jvm_that_leaves_signals_alone_is_asked_for_no_dump_and_does_not_end_by_it_needs_java() {
+    let test = "a_jvm_that_leaves_signals_alone_is_asked_for_no_dump_and_does_not_end_by_it_needs_java";
+    let Some(sandbox) = with_classes(&[("Waits", WAITS)]) else {
+        return not_here(test);
+    };
+    sandbox.write("options", "-Xrs\n");
+    let file = format!("@{}", sandbox.path("options").display());
+    // A shutdown hook doesn't run where the JVM doesn't hear SIGTERM either, so it is the polite stop that has to be unheard.
+    let more = "<programArguments><argument>hang</argument></programArguments>\
+                <stopTimeout>1</stopTimeout><stop method=\"signal\" signal=\"WINCH\"/>";
+    let servers = [
+        server("told", "Waits", &["-Xmx32m", "-Xrs"], more),
+        server("hidden", "Waits", &["-Xmx32m", &file], more),
+    ];
+    write(&sandbox, &[], &servers);
+    let daemon = sandbox.start();
+    for id in ["told", "hidden"] {
+        daemon.wait_for_within(id, "RUNNING", WARM);
+        logs(&sandbox, id, "ready");
+    }
+    let pids = ["told", "hidden"].map(|id| daemon.pid_of(id));
+    sandbox
+        .ctl(&["dump", "told"])
+        .exits(1)
+        .says("told: SIGQUIT would end it, because of its option -Xrs; it was not asked");
+    sandbox
+        .ctl(&["dump", "hidden"])
+        .exits(1)
+        .says("hidden: SIGQUIT would end it, because its process does not hear it now; it was not asked");
+    let all = sandbox.ctl(&["--json", "dump", "all"]).exits(0).json();
+    assert_eq!(all["data"]["components"][1]["outcome"], "would_end", "{all}");
+    assert_eq!(["told", "hidden"].map(|id| daemon.pid_of(id)), pids);
+    for id in ["told", "hidden"] {
+        sandbox
+            .ctl(&["--timeout", "60", "stop", id])
+            .exits(0)
+            .says("was killed");
+        let seen = daemon.wait_for(id, "STOPPED");
+        let exit = &seen["last_exit"];
+        assert_eq!(
+            (&exit["reason"], &exit["signal"]),
+            (&"killed_after_timeout".into(), &"SIGKILL".into()),
+            "{seen}"
+        );
+        let log = sandbox.log_of(id);
+        assert!(!log.contains("dump of run"), "no mark is left: {log}");
+    }
+    sandbox
+        .ctl(&["check"])
+        .exits(0)
+        .says("`told` is never asked for a dump of its threads: with -Xrs the signal for that would end it");
+}
+
+#[test]
 fn a_jvm_without_memory_is_shown_as_such_with_its_heap_dump_and_few_of_them_are_kept_needs_java() {
     let test = "a_jvm_without_memory_is_shown_as_such_with_its_heap_dump_and_few_of_them_are_kept_needs_java";
     let Some(sandbox) = with_classes(&[("Hogs", HOGS)]) else {

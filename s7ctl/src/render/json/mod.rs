@@ -291,6 +291,7 @@ fn dump(report: &DumpReport) -> Dump {
         DumpOutcome::NotConfigured => nothing("not_configured"),
         DumpOutcome::NotRunning => nothing("not_running"),
         DumpOutcome::Failed(_) => nothing("failed"),
+        DumpOutcome::WouldEnd { .. } => nothing("would_end"),
     }
 }
 

@@ -55,6 +55,13 @@ fn whoever_was_named_and_has_no_dump_is_a_failure() {
         (1, "not_configured".into())
     );
     assert_eq!(exit(DumpOutcome::NotConfigured, true).0, 0);
+    for option in [Some("-Xrs".into()), None] {
+        let would_end = || DumpOutcome::WouldEnd {
+            option: option.clone(),
+        };
+        assert_eq!(exit(would_end(), false), (1, "would_end".into()));
+        assert_eq!(exit(would_end(), true).0, 0);
+    }
     assert_eq!(exit(DumpOutcome::NotRunning, false), (3, "not_running".into()));
     assert_eq!(exit(DumpOutcome::NotRunning, true).0, 0);
     assert_eq!(exit(DumpOutcome::Silent(5_000_000), true), (1, "silent".into()));

@@ -1,5 +1,6 @@
 //! Who is there: reading `/proc` about processes, without ever waiting for one of them.
 
+use rustix::process::Signal;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
@@ -115,6 +116,23 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     })
 }
 
+/// Whether this signal, whose default is the end, would end `pid`: it neither catches nor ignores nor blocks it. `false` where
+/// that can't be told.
+#[must_use]
+pub fn would_end(pid: u32, signal: Signal) -> bool {
+    let status = File::open(format!("/proc/{pid}/status")).map(|file| contents(&file));
+    status.is_ok_and(|status| is_default(&String::from_utf8_lossy(&status), signal) == Some(true))
+}
+
+fn is_default(status: &str, signal: Signal) -> Option<bool> {
+    let mask = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        u64::from_str_radix(line.trim(), 16).ok()
+    };
+    let any = mask("SigBlk:")? | mask("SigIgn:")? | mask("SigCgt:")?;
+    Some(any & (1 << (signal.as_raw() - 1)) == 0)
+}
+
 /// The component and run in the environment of a process that the supervisor `instance` has started.
 ///
 /// It may wait for that process's memory, so never on the core loop.
@@ -207,6 +225,25 @@ mod tests {
         );
         assert_eq!((stat.ticks, stat.started), (23, 777));
         assert_eq!(parse_stat(b"42 (x"), None);
+    }
+
+    #[test]
+    fn a_signal_ends_whoever_neither_catches_nor_ignores_nor_blocks_it() {
+        let status = |blocked, ignored, caught| {
+            format!("Name:\tSigCgt:\nShdPnd:\t4\nSigBlk:\t{blocked}\nSigIgn:\t{ignored}\nSigCgt:\t{caught}\n")
+        };
+        let (none, quit) = ("0000000000000000", "0000000000000004");
+        let ends = |text: &str| is_default(text, Signal::QUIT);
+        assert_eq!(ends(&status(none, none, "fffffffffffffffb")), Some(true));
+        for text in [
+            status(quit, none, none),
+            status(none, quit, none),
+            status(none, none, quit),
+        ] {
+            assert_eq!(ends(&text), Some(false), "{text}");
+        }
+        assert_eq!(ends("SigCgt:\t4\n"), None);
+        assert!(!would_end(u32::MAX, Signal::QUIT), "nobody is there to be ended");
     }
 
     #[test]

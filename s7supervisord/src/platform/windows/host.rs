@@ -145,7 +145,10 @@ impl Host {
     }
 
     /// Asks a run for a diagnosis of itself.
-    pub fn diagnose(&mut self, _run: RunId) -> bool {
+    ///
+    /// # Errors
+    /// None so far.
+    pub fn diagnose(&mut self, _run: RunId) -> Result<(), s7proto::reply::DumpOutcome> {
         match self.0 {}
     }
 

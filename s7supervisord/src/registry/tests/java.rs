@@ -32,4 +32,10 @@ fn two_sizes_of_one_java_heap_are_refused_with_both_places_and_a_debugger_is_war
     let warnings = plan(&java("<argument>-agentlib:jdwp=server=y</argument>")).warnings;
     let said = messages(&warnings).join("; ");
     assert!(said.contains("a debugger can hold `a` up"), "{said}");
+    let warnings = plan(&java("<argument>-Xrs</argument>")).warnings;
+    let said = messages(&warnings).join("; ");
+    assert!(
+        said.contains("`a` is never asked for a dump of its threads: with -Xrs"),
+        "{said}"
+    );
 }

@@ -3,6 +3,7 @@
 use super::{Host, Told};
 use crate::failpoint::{self, Point};
 use crate::machine::input::{Event, RunId};
+use crate::platform::os::census;
 use crate::platform::os::held::Command;
 use crate::platform::os::spawner::Order;
 use crate::platform::os::words::{exit_of, unix_signal};
@@ -10,6 +11,7 @@ use crate::registry::plan::{ComponentPlan, StopPlan};
 use crate::state::known::{asked_words, ready_words};
 use crate::state::line::sealed;
 use rustix::process::{Signal, WaitId, WaitIdOptions};
+use s7proto::reply::DumpOutcome;
 use s7proto::status::SpawnFailure;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -48,11 +50,19 @@ impl Host {
 
     /// Asks a run for a diagnosis of itself: a JVM writes the stacks of its threads to its output.
     ///
-    /// To whom that signal means something else it is the end: the caller has to know that it doesn't. `false` where the
-    /// run's first process has ended.
-    pub fn diagnose(&mut self, run: RunId) -> bool {
+    /// To whom that signal means something else it is the end: the caller has to know that it doesn't. Whoever doesn't hear it
+    /// at all would end as well, as a JVM does that has only just begun, and is not asked.
+    ///
+    /// # Errors
+    /// The run's first process has ended, or would.
+    pub fn diagnose(&mut self, run: RunId) -> Result<(), DumpOutcome> {
         let process = self.runs.get(&run).filter(|process| !process.ended);
-        process.inspect(|process| process.send(Signal::QUIT)).is_some()
+        let process = process.ok_or(DumpOutcome::NotRunning)?;
+        if census::would_end(process.pid, Signal::QUIT) {
+            return Err(DumpOutcome::WouldEnd { option: None });
+        }
+        process.send(Signal::QUIT);
+        Ok(())
     }
 
     /// The process id that a run has, or had; `None` once it is forgotten.
