@@ -94,6 +94,17 @@ impl Driver {
             .iter()
             .map(|one| (one.run, one.limits.by_system))
             .collect();
+        let killed = self
+            .host
+            .look_at_memory_kills(sampled.iter().map(|sampled| sampled.run));
+        for (run, count) in killed {
+            if let Some(component) = self.roster.name(run.slot) {
+                log::warn!(
+                    "{component}: the kernel has killed {count} processes of run {} for want of memory; the run goes on",
+                    run.run
+                );
+            }
+        }
         for Sampled { run, bytes, limits } in sampled.iter().copied() {
             let Some(exceeded) = self.memory.above.measured(run, bytes, limits) else {
                 continue;

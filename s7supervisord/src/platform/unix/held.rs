@@ -1,6 +1,7 @@
 //! The processes that the host holds: by their descriptors, until their ends are seen.
 
 use super::cgroup::Tree;
+use super::memory_kills::Kills;
 use super::pidfd;
 use super::words::exit_of;
 use crate::machine::input::RunId;
@@ -9,6 +10,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
 use s7proto::status::Exit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
 
 /// A command that asks a run to stop, until its end is seen.
 pub struct Command {
@@ -56,6 +58,8 @@ pub struct Process {
     pub ended: bool,
     /// The cgroup of its own that its tree lives in, if so.
     pub cgroup: Option<Tree>,
+    /// Those of it that the system has killed because there was no memory left.
+    pub kills: Kills,
 }
 
 impl Process {
@@ -72,9 +76,11 @@ impl Process {
         }
     }
 
-    /// Whether the system has killed some of it because there was no memory left, as far as its cgroup counts that.
-    pub fn ran_out_of_memory(&self) -> bool {
-        self.cgroup.as_ref().is_some_and(|cgroup| cgroup.oom_kills() > 0)
+    /// Looks how many of it the system has killed because there was no memory left, as far as its cgroup counts that; gives how
+    /// many have come since the last look.
+    pub fn look_at_kills(&mut self, now: Instant) -> u64 {
+        let Some(cgroup) = &self.cgroup else { return 0 };
+        self.kills.look(cgroup.oom_kills(), now)
     }
 
     /// How it ended; its remains stay.

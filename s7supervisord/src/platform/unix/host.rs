@@ -9,7 +9,7 @@ use super::held::{Command, Origin, Process};
 use super::inherited::Inherited;
 use super::leftovers::Leftovers;
 pub use super::measure::{Meter, Usage};
-use super::memory_kills::MemoryKills;
+use super::memory_kills::{Kills, MemoryKills};
 use super::notices::Notices;
 use super::output::Capture;
 use super::ports::Ports;
@@ -19,7 +19,7 @@ use super::sweeper::{Job, Leader, Leaders, Sweeper, Swept};
 use super::watch::Watch;
 use super::words::asked_signal;
 use beside::Errands;
-pub use trees::MemoryLimit;
+pub use memory::MemoryLimit;
 
 use crate::failpoint::{self, Point};
 use crate::machine::input::{Event, RunId, Slot};
@@ -43,6 +43,7 @@ mod adoption;
 mod asking;
 mod beside;
 mod hearing;
+mod memory;
 mod trees;
 
 /// What the threads tell the core loop. At most a few lie in the queue for each run, since each is answered before the
@@ -402,13 +403,14 @@ impl Host {
                 key,
                 ended,
                 cgroup,
+                kills: Kills::begin(0, Instant::now()),
             },
         );
     }
 
     fn deaths(&mut self, keys: &[u64]) -> Vec<(RunId, Event)> {
         let mut events = Vec::with_capacity(keys.len());
-        let mut killed = Vec::new();
+        let mut ended = Vec::with_capacity(keys.len());
         for key in keys {
             let Some(run) = self.keys.get(key).copied() else {
                 self.errand_ended(*key);
@@ -422,21 +424,16 @@ impl Host {
             events.extend(self.notices.last_words(run));
             process.ended = true;
             let exit = process.exit();
-            if process.ran_out_of_memory() {
-                events.push((run, Event::OutOfMemory));
-            } else if matches!(&exit, Exit::Signal { name, .. } if name == "SIGKILL") {
-                killed.push((process.pid, run));
-            }
+            ended.push((
+                run,
+                matches!(&exit, Exit::Signal { name, .. } if name == "SIGKILL"),
+            ));
             self.end_errands_of(run);
             events.push((run, Event::Exited(exit)));
         }
-        if !killed.is_empty() {
-            let pids: Vec<u32> = killed.iter().map(|(pid, _)| *pid).collect();
-            let for_memory = self.memory_kills.among(&pids);
-            killed.retain(|(pid, _)| for_memory.contains(pid));
-            // Before the ends themselves: once those are told nobody asks why.
-            events.splice(..0, killed.into_iter().map(|(_, run)| (run, Event::OutOfMemory)));
-        }
+        let for_memory = self.for_want_of_memory(&ended);
+        // Before the ends themselves: once those are told nobody asks why.
+        events.splice(..0, for_memory.into_iter().map(|run| (run, Event::OutOfMemory)));
         events
     }
 }

@@ -5,11 +5,13 @@ use crate::machine::input::RunId;
 use crate::platform::leftovers::{self, Leftovers};
 use crate::platform::os::cgroup::Tree;
 use crate::platform::os::held::Origin;
+use crate::platform::os::memory_kills::Kills;
 use crate::platform::os::pidfd;
 use crate::platform::os::sweeper::Job;
 use crate::state::known::StartedRun;
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Instant;
 
 impl Host {
     /// Takes charge of a run that an earlier daemon has begun; whether its first process is there, so that its end will be told.
@@ -43,7 +45,12 @@ impl Host {
             Origin::Left(started)
         };
         let cgroup = Tree::find_of(&component, run.run, &self.instance, pid);
+        // Those that an earlier daemon has seen, and when those came that it hasn't is not known.
+        let before = cgroup.as_ref().map_or(0, Tree::oom_kills);
         self.add(run, component, (pid, pidfd), origin, (record, cgroup));
+        if let Some(process) = self.runs.get_mut(&run) {
+            process.kills = Kills::begin(before, Instant::now());
+        }
         Ok(is_there)
     }
 

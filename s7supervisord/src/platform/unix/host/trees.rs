@@ -8,18 +8,6 @@ use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
 use std::sync::PoisonError;
 
-/// The hard limit of the memory of one run.
-#[derive(Debug)]
-pub struct MemoryLimit(Option<cgroup::Tree>);
-
-impl MemoryLimit {
-    /// Sets it to `bytes`, unless it is that already; `false` where the system can't see to it. Not for the core loop.
-    #[must_use]
-    pub fn ensure(&self, bytes: u64) -> bool {
-        self.0.as_ref().is_some_and(|cgroup| cgroup.limit_memory(bytes))
-    }
-}
-
 impl Host {
     /// How trees are held together.
     #[must_use]
@@ -38,13 +26,6 @@ impl Host {
     pub fn contained(&self, run: RunId) -> Option<&'static str> {
         let contained = self.runs.get(&run)?.cgroup.is_some();
         Some(if contained { "cgroup" } else { "group" })
-    }
-
-    /// The hard limit of a run's memory, to be looked at where that may take its time.
-    #[must_use]
-    pub fn memory_limit(&self, run: RunId) -> MemoryLimit {
-        let process = self.runs.get(&run);
-        MemoryLimit(process.and_then(|process| process.cgroup.clone()))
     }
 
     /// Asks what the first process has left. Answered by `Emptied` once nothing is left.
