@@ -37,6 +37,8 @@ pub enum Found {
     RegistryKept,
     /// The trees of the runs with limits of their memory were measured.
     Memory(Vec<Sampled>),
+    /// The hard limits of these runs were applied; whether the system sees to each.
+    MemoryLimits(Vec<(RunId, bool)>),
     /// A run that has ended has left something.
     Remains(RunId, Vec<Remains>),
     /// A run has written a dump of itself, or has not.

@@ -261,6 +261,7 @@ impl Driver {
             self.host.note(known.words(&component));
         }
         self.inherit(slot, &component, known, leads)?;
+        self.memory.look_at_limits();
         Ok(Some(slot))
     }
 }

@@ -16,10 +16,11 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_secs(5);
 
 /// The measurements, and what they have come to.
-#[derive(Default)]
 pub struct Memory {
     /// `None` while nobody lives who has limits.
     next: Option<Moment>,
+    /// Limits may have changed, which those who live are to be given.
+    changed: bool,
     under_way: bool,
     meter: Arc<Mutex<Meter>>,
     above: Above,
@@ -35,10 +36,30 @@ pub struct Sampled {
     limits: Limits,
 }
 
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            next: None,
+            // The runs of an earlier daemon have the limits that its registry gave them.
+            changed: true,
+            under_way: false,
+            meter: Arc::default(),
+            above: Above::default(),
+            by_system: HashMap::new(),
+        }
+    }
+}
+
 impl Memory {
-    /// The registry has changed: some who live may have limits now.
+    /// The registry has changed: some who live may have limits now, others or none any more.
     pub fn look_soon(&mut self, now: Moment) {
         self.next = Some(self.next.unwrap_or(now + EVERY));
+        self.look_at_limits();
+    }
+
+    /// Somebody who lives may have another hard limit than the registry says.
+    pub fn look_at_limits(&mut self) {
+        self.changed = true;
     }
 
     /// When the next measurement is due.
@@ -49,12 +70,60 @@ impl Memory {
 }
 
 impl Driver {
-    /// Called after each step: begins a measurement that is due.
+    /// Called after each step: applies limits that have changed, or begins a measurement that is due. One after the other, so
+    /// that what has begun with an old limit never comes after a new one.
     pub(super) fn look_at_memory(&mut self) {
-        let now = self.clock.now();
-        if self.memory.under_way || self.is_settling() || self.memory.next.is_none_or(|next| next > now) {
+        if self.memory.under_way || self.is_settling() {
             return;
         }
+        if std::mem::take(&mut self.memory.changed) {
+            self.apply_memory_limits();
+        } else if self.memory.next.is_some_and(|next| next <= self.clock.now()) {
+            self.measure_memory();
+        }
+    }
+
+    /// Gives each run that lives the hard limit that the registry says now.
+    fn apply_memory_limits(&mut self) {
+        let mut living: Vec<(RunId, Option<u64>, bool, MemoryLimit)> = Vec::new();
+        for (run, _) in self.host.pids() {
+            let hard = self.roster.plan(run.slot).and_then(|plan| plan.memory.hard);
+            let is_ours = self.memory.by_system.get(&run).copied().unwrap_or(false);
+            living.push((run, hard, is_ours, self.host.memory_limit(run)));
+        }
+        if living.is_empty() {
+            return;
+        }
+        self.memory.under_way = true;
+        let work = move || {
+            let applied = living.into_iter().map(|(run, hard, is_ours, limit)| match hard {
+                Some(hard) => (run, limit.ensure(hard)),
+                None => {
+                    let lifted = limit.lift(is_ours);
+                    if let Err(error) = &lifted {
+                        log::warn!(
+                            "taking the hard limit of memory away that run {} had: {error}",
+                            run.run
+                        );
+                    }
+                    (run, lifted.is_err())
+                }
+            });
+            Found::MemoryLimits(applied.collect())
+        };
+        self.background.run(work, Found::MemoryLimits(Vec::new()));
+    }
+
+    /// The limits are those of the registry, as far as the system sees to them.
+    pub(super) fn memory_limits_applied(&mut self, applied: Vec<(RunId, bool)>) {
+        self.memory.under_way = false;
+        // Nothing comes of work that has failed, and then all is as it was.
+        if !applied.is_empty() {
+            self.memory.by_system = applied.into_iter().collect();
+        }
+    }
+
+    fn measure_memory(&mut self) {
         let mut wanted: Vec<(RunId, u32, Limits, MemoryLimit)> = Vec::new();
         for (run, pid) in self.host.pids() {
             if let Some(limits) = self.limits_of(run.slot) {

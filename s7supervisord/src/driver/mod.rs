@@ -385,6 +385,7 @@ impl Driver {
             Found::WishesNoted(fault) => self.wishes_noted(fault),
             Found::Loaded(loaded) => self.loaded(*loaded),
             Found::Memory(sampled) => self.memory_sampled(&sampled),
+            Found::MemoryLimits(applied) => self.memory_limits_applied(applied),
             Found::Measured(usages) => self.measured(&usages),
             Found::Examined(examined) => self.examined(examined),
             Found::Dumped(dumped) => self.dumped(*dumped),

@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 pub const LEAF: &str = "daemon";
 /// Says which supervisor has made a cgroup: its instance.
 const MAKER: &str = "user.s7supervisord";
+/// Says that the supervisor has set its hard limit of memory, so that a next daemon knows whose it is.
+const LIMITED: &str = "user.s7supervisord.memory";
 /// Longer than any path, which is what an instance is.
 const LONGEST_MAKER: usize = 4096;
 /// How often a cgroup is tried to be removed that the kernel still takes for busy: a process that has ended leaves it
@@ -354,7 +356,27 @@ impl Tree {
         }
         // A half of a component that goes on without the other is worse than none (Linux 4.19).
         let _ = fs::write(self.folder.join("memory.oom.group"), "1");
+        // Before the limit: who is killed in between leaves none that nobody takes away.
+        let _ = rustix::fs::setxattr(&self.folder, LIMITED, b"1", XattrFlags::empty());
         fs::write(file, whole.to_string()).is_ok()
+    }
+
+    /// Takes that limit away again. One that somebody else has set stays: `is_ours` where this daemon knows that it was set by
+    /// [`Tree::limit_memory`]; else the mark tells, where cgroups have such (Linux 5.7).
+    ///
+    /// # Errors
+    /// The limit is still in force.
+    pub fn unlimit_memory(&self, is_ours: bool) -> io::Result<()> {
+        let is_marked = || rustix::fs::getxattr(&self.folder, LIMITED, &mut [0_u8; 8]).is_ok();
+        if !is_ours && !is_marked() {
+            return Ok(());
+        }
+        let file = self.folder.join("memory.max");
+        fs::write(&file, "max")
+            .map_err(|error| io::Error::new(error.kind(), format!("writing {}: {error}", file.display())))?;
+        let _ = fs::write(self.folder.join("memory.oom.group"), "0");
+        let _ = rustix::fs::removexattr(&self.folder, LIMITED);
+        Ok(())
     }
 
     /// The run is over: removes it. Whoever still lives in it was no descendant of the run, or that would not be over, and has

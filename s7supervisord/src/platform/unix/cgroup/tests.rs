@@ -31,6 +31,36 @@ fn only_a_kill_for_want_of_memory_counts_as_one() {
 }
 
 #[test]
+fn a_hard_limit_of_memory_is_set_changed_and_taken_away_again_but_not_that_of_somebody_else() {
+    let (folder, tree) = made_up(&[("memory.max", "max\n"), ("memory.oom.group", "0\n")]);
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(tree.limit_memory(1_000_000_000));
+    let page = rustix::param::page_size() as u64;
+    assert_eq!(read("memory.max").parse(), Ok(1_000_000_000 / page * page));
+    assert_eq!(read("memory.oom.group"), "1");
+    assert!(tree.limit_memory(page * 9));
+    assert_eq!(read("memory.max").parse(), Ok(page * 9));
+    tree.unlimit_memory(true).unwrap();
+    assert_eq!(
+        (read("memory.max"), read("memory.oom.group")),
+        ("max".into(), "0".into())
+    );
+    fs::write(folder.path().join("memory.max"), "4096\n").unwrap();
+    tree.unlimit_memory(false).unwrap();
+    assert_eq!(read("memory.max"), "4096\n", "somebody else's");
+    // By whom it was set is known to a next daemon too, where the file system has such attributes.
+    assert!(tree.limit_memory(page * 9));
+    if rustix::fs::setxattr(&tree.folder, "user.s7test", b"1", XattrFlags::empty()).is_ok() {
+        tree.unlimit_memory(false).unwrap();
+        assert_eq!(read("memory.max"), "max");
+    }
+    drop(folder);
+    assert!(!tree.limit_memory(page));
+    assert!(tree.unlimit_memory(true).is_err());
+    assert!(tree.unlimit_memory(false).is_ok(), "there is none");
+}
+
+#[test]
 fn the_members_are_those_of_all_cgroups_below_and_no_strangers() {
     let (_folder, tree) = made_up(&[
         ("cgroup.procs", "17\n0\n18\n"),

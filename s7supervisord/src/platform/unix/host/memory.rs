@@ -3,6 +3,7 @@
 use super::Host;
 use crate::machine::input::RunId;
 use crate::platform::os::cgroup;
+use std::io;
 use std::time::Instant;
 
 /// The hard limit of the memory of one run.
@@ -14,6 +15,16 @@ impl MemoryLimit {
     #[must_use]
     pub fn ensure(&self, bytes: u64) -> bool {
         self.0.as_ref().is_some_and(|cgroup| cgroup.limit_memory(bytes))
+    }
+
+    /// Takes it away, if it is the supervisor's own: `is_ours` where that is known; else it is found out. Not for the core loop.
+    ///
+    /// # Errors
+    /// It is still in force.
+    pub fn lift(&self, is_ours: bool) -> io::Result<()> {
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |cgroup| cgroup.unlimit_memory(is_ours))
     }
 }
 
