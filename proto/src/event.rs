@@ -199,6 +199,13 @@ pub enum Remains {
         /// How long it is, in bytes.
         bytes: u64,
     },
+    /// There is more in a folder than is looked at, so that old files of it may stay.
+    More {
+        /// The folder.
+        folder: String,
+        /// How many entries of it were looked at.
+        looked: u64,
+    },
 }
 
 /// `a heap dump, /s7/temp/heap-ps/java_pid4121.hprof (1024 bytes)`: the same words in the daemon's log and in what the
@@ -209,6 +216,12 @@ impl std::fmt::Display for Remains {
             Self::OutOfJavaMemory(line) => write!(f, "its Java ran out of memory (\"{line}\")"),
             Self::HeapDump { file, bytes } => write!(f, "a heap dump, {file} ({bytes} bytes)"),
             Self::ErrorReport { file, bytes } => write!(f, "a report of its crash, {file} ({bytes} bytes)"),
+            Self::More { folder, looked } => {
+                write!(
+                    f,
+                    "more in {folder} than the {looked} entries that were looked at for old files"
+                )
+            }
         }
     }
 }

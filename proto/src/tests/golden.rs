@@ -129,7 +129,7 @@ variants!(happening, Happening,
 variants!(dump_reason, DumpReason, DumpReason::AskedBy(_) => "AskedBy", DumpReason::StopTimeout => "StopTimeout",
     DumpReason::Hung => "Hung", DumpReason::Output => "Output");
 variants!(remains, Remains, Remains::OutOfJavaMemory(_) => "OutOfJavaMemory", Remains::HeapDump { .. } => "HeapDump",
-    Remains::ErrorReport { .. } => "ErrorReport");
+    Remains::ErrorReport { .. } => "ErrorReport", Remains::More { .. } => "More");
 variants!(dump_outcome, DumpOutcome, DumpOutcome::Written { .. } => "Written", DumpOutcome::Silent(_) => "Silent",
     DumpOutcome::NotConfigured => "NotConfigured", DumpOutcome::NotRunning => "NotRunning",
     DumpOutcome::Failed(_) => "Failed", DumpOutcome::WouldEnd { .. } => "WouldEnd");

@@ -98,6 +98,7 @@ fn remains() -> impl Strategy<Value = Remains> {
         text().prop_map(Remains::OutOfJavaMemory),
         (text(), any::<u64>()).prop_map(|(file, bytes)| Remains::HeapDump { file, bytes }),
         (text(), any::<u64>()).prop_map(|(file, bytes)| Remains::ErrorReport { file, bytes }),
+        (text(), any::<u64>()).prop_map(|(folder, looked)| Remains::More { folder, looked }),
     ]
 }
 

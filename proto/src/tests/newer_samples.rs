@@ -94,6 +94,16 @@ pub fn notices() -> Vec<(String, Notice)> {
         ("happened.dumped.output", dumped(DumpReason::Output)),
         ("happened.found", happened(Happening::Found { run: 3, remains })),
         (
+            "happened.found.more",
+            happened(Happening::Found {
+                run: 3,
+                remains: vec![Remains::More {
+                    folder: "/s7/temp/heap-ps".into(),
+                    looked: 10_000,
+                }],
+            }),
+        ),
+        (
             "happened.adopted",
             happened(Happening::Adopted { run: 3, pid: 4121 }),
         ),

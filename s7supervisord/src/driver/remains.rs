@@ -7,7 +7,7 @@ use super::Driver;
 use super::background::Found;
 use crate::machine::input::RunId;
 use crate::output::tail::tail_since;
-use crate::platform::remains::keep_newest;
+use crate::platform::remains::{ENTRIES, keep_newest, regular_file};
 use crate::registry::plan::ComponentPlan;
 use s7proto::event::{Happening, Remains};
 use s7proto::status::{Exit, ExitReport};
@@ -59,8 +59,8 @@ impl Driver {
         tokio::spawn(async move {
             tokio::time::sleep(PAUSE).await;
             let looking = tokio::task::spawn_blocking(move || {
-                let remains = ended.look();
-                ended.keep_few();
+                let mut remains = ended.look();
+                remains.extend(ended.keep_few());
                 remains
             });
             if let Ok(remains) = looking.await
@@ -149,17 +149,17 @@ impl Ended {
     /// The first of these that is a file which this run can have written, and how long it is.
     fn new_file(&self, places: &[PathBuf]) -> Option<(String, u64)> {
         places.iter().find_map(|file| {
-            let about = std::fs::symlink_metadata(file).ok()?;
-            let is_new = about.modified().ok()? >= self.since;
-            (about.is_file() && is_new).then(|| (file.display().to_string(), about.len()))
+            let (written, bytes) = regular_file(file).ok()?;
+            (written >= self.since).then(|| (file.display().to_string(), bytes))
         })
     }
 
-    /// Removes the oldest of what this component has left, where it is clear what that is.
-    fn keep_few(&self) {
-        let Some(java) = &self.plan.java else { return };
+    /// Removes the oldest of what this component has left, where it is clear what that is. Gives where there is too much.
+    fn keep_few(&self) -> Vec<Remains> {
+        let mut more = Vec::new();
+        let Some(java) = &self.plan.java else { return more };
         if let Some(dumps) = java.heap_dumps.as_ref().filter(|dumps| dumps.is_own) {
-            self.keep(&self.absolute(&dumps.path), "java_pid", ".hprof");
+            more.extend(self.keep(&self.absolute(&dumps.path), "java_pid", ".hprof"));
         }
         let file = java
             .error_file
@@ -169,22 +169,32 @@ impl Ended {
             let name = file.file_name()?.to_str()?;
             Some((file.parent()?, name.split_once("%p")?))
         }) else {
-            return;
+            return more;
         };
         let (before, after) = name;
         // Others write theirs to the same folder. Only the name that the built-in profiles give tells them apart.
         if before == format!("hs_err_{}_", self.plan.id) && after == ".log" {
-            self.keep(folder, before, after);
+            more.extend(self.keep(folder, before, after));
         }
+        more
     }
 
-    fn keep(&self, folder: &Path, before: &str, after: &str) {
+    fn keep(&self, folder: &Path, before: &str, after: &str) -> Option<Remains> {
         let (id, place) = (&self.plan.id, folder.display());
         match keep_newest(folder, before, after, KEPT) {
-            Ok(0) => {}
-            Ok(removed) => log::info!("{id}: {removed} old files {before}*{after} were removed from {place}"),
+            Ok(pruned) => {
+                if pruned.removed > 0 {
+                    let removed = pruned.removed;
+                    log::info!("{id}: {removed} old files {before}*{after} were removed from {place}");
+                }
+                return pruned.is_cut.then(|| Remains::More {
+                    folder: place.to_string(),
+                    looked: u64::try_from(ENTRIES).unwrap_or(u64::MAX),
+                });
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => log::warn!("{id}: removing old files {before}*{after} from {place}: {error}"),
         }
+        None
     }
 }

@@ -129,6 +129,12 @@ fn remain(remains: &Remains) -> Remain {
         },
         Remains::HeapDump { file, bytes } => of_file("heap_dump", file, bytes),
         Remains::ErrorReport { file, bytes } => of_file("error_report", file, bytes),
+        Remains::More { folder, .. } => Remain {
+            kind: "more",
+            file: Some(folder.clone()),
+            bytes: None,
+            line: None,
+        },
     }
 }
 

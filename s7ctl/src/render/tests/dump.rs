@@ -111,6 +111,21 @@ fn dumps_and_remains_are_told_as_events() {
     );
     assert_eq!(found["remains"][1]["kind"], "heap_dump");
     assert_eq!(found["remains"][0]["file"], Value::Null);
+    let more = of(Happening::Found {
+        run: 7,
+        remains: vec![Remains::More {
+            folder: "/t/heap-ps".into(),
+            looked: 9,
+        }],
+    });
+    assert_eq!(
+        more["message"],
+        "run 7 has left: more in /t/heap-ps than the 9 entries that were looked at for old files"
+    );
+    assert_eq!(
+        (&more["remains"][0]["kind"], &more["remains"][0]["file"]),
+        (&"more".into(), &"/t/heap-ps".into())
+    );
 }
 
 #[test]

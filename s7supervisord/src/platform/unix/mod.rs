@@ -45,6 +45,7 @@ mod stream;
 mod sweeper;
 mod turns;
 mod watch;
+mod way;
 mod words;
 
 pub mod binary;
