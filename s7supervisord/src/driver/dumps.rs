@@ -64,15 +64,9 @@ impl Driver {
             Some(Unwell::Output) => DumpReason::Output,
         };
         if let Err(outcome) = self.dump(run, why, None) {
-            if let (DumpOutcome::WouldEnd { option }, Some(component)) = (outcome, self.roster.name(run.slot))
-            {
-                let why = option.map_or("it doesn't hear it".to_owned(), |option| {
-                    format!("it has {option}")
-                });
-                log::info!(
-                    "{component}: run {} is not asked for a dump: SIGQUIT would end it, {why}",
-                    run.run
-                );
+            if let (DumpOutcome::WouldEnd { .. }, Some(component)) = (&outcome, self.roster.name(run.slot)) {
+                let why = why_not(&outcome);
+                log::info!("{component}: run {} is not asked for a dump: {why}", run.run);
             }
             // Nothing is to be waited for.
             self.fleet
@@ -215,6 +209,22 @@ fn words(why: &DumpReason) -> String {
         DumpReason::NotReady => "because it was not ready in time".to_owned(),
         DumpReason::WatchdogMissed => "because it missed its watchdog".to_owned(),
         DumpReason::InTrouble => "because it said itself that it is in trouble".to_owned(),
+    }
+}
+
+/// Why it isn't asked, in the log.
+pub(super) fn why_not(outcome: &DumpOutcome) -> String {
+    match outcome {
+        DumpOutcome::WouldEnd { option: Some(option) } => {
+            format!("SIGQUIT would end it, because of its option {option}")
+        }
+        DumpOutcome::WouldEnd { option: None } => {
+            "SIGQUIT would end it, because its process does not hear it now".to_owned()
+        }
+        DumpOutcome::NotConfigured => "the registry does not say that it writes one".to_owned(),
+        DumpOutcome::NotRunning => "it has ended".to_owned(),
+        DumpOutcome::Failed(why) => why.clone(),
+        asked @ (DumpOutcome::Written { .. } | DumpOutcome::Silent(_)) => format!("{asked:?}"),
     }
 }
 

@@ -72,8 +72,9 @@ impl Driver {
             TriggerAction::Dump => {
                 if let Err(outcome) = self.dump(run, DumpReason::Output, None) {
                     log::warn!(
-                        "{component}: run {} is not asked for a dump: {outcome:?}",
-                        run.run
+                        "{component}: run {} is not asked for a dump: {}",
+                        run.run,
+                        super::dumps::why_not(&outcome)
                     );
                 }
             }
