@@ -14,8 +14,10 @@ use std::collections::HashSet;
 pub(super) struct Names {
     /// They are being looked at: one look at a time, since a disk may hang.
     pending: bool,
-    /// They are to be looked at once more after that, and what is gone can be made again or not.
-    again: Option<bool>,
+    /// They are to be looked at once more after that.
+    again: bool,
+    /// What is gone can be made again.
+    can: bool,
     /// Whose run was being created at the last look, which has therefore not seen its name.
     unseen: HashSet<Slot>,
     /// Some are gone and could not be made again.
@@ -40,15 +42,16 @@ impl Host {
         };
         self.notices.add(run, channel, kin);
         if self.names.unseen.remove(&run.slot) {
-            self.look_after_names(true);
+            self.look_after_names(self.names.can);
         }
     }
 
     /// Looks whether the sockets of runs still have their names, beside the loop; where it `can` be, those that were removed are
     /// made again.
     pub fn look_after_names(&mut self, can: bool) {
+        self.names.can = can;
         if self.names.pending {
-            self.names.again = Some(can);
+            self.names.again = true;
             return;
         }
         self.names.unseen.extend(&self.coming);
@@ -97,8 +100,8 @@ impl Host {
                 None => {}
             }
         }
-        if let Some(can) = self.names.again.take() {
-            self.look_after_names(can);
+        if std::mem::take(&mut self.names.again) {
+            self.look_after_names(self.names.can);
         }
         events
     }

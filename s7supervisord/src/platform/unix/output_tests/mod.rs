@@ -73,6 +73,12 @@ impl Stage {
         OwnedFd::from(self.capture.attach(&name(id), run, None, plan).unwrap()).into()
     }
 
+    /// Whether the pipe is there, by its name.
+    fn reattach(&self, id: &str, run: u64) -> bool {
+        let plan = self.plan(id);
+        self.capture.reattach(&name(id), run, &plan, None).unwrap()
+    }
+
     fn fifo(&self, id: &str, run: u64) -> PathBuf {
         self.temp.path().join(format!("out/{id}.{run}"))
     }

@@ -10,12 +10,7 @@ fn what_is_written_while_no_daemon_lives_is_in_the_log_of_the_next() {
     eventually("the first line is there", || holds(&stage.log("is"), b"before\n"));
     let stage = stage.next_daemon();
     out.write_all(b"meanwhile\n").unwrap();
-    assert!(
-        stage
-            .capture
-            .reattach(&name("is"), 3, &stage.plan("is"), None)
-            .unwrap()
-    );
+    assert!(stage.reattach("is", 3));
     out.write_all(b"after\n").unwrap();
     drop(out);
     stage.drained();
@@ -36,19 +31,9 @@ fn a_pipe_that_nobody_writes_to_any_more_is_ended_and_removed() {
         0,
     )
     .unwrap();
-    assert!(
-        stage
-            .capture
-            .reattach(&name("ps"), 7, &stage.plan("ps"), None)
-            .unwrap()
-    );
+    assert!(stage.reattach("ps", 7));
     eventually("the pipe is gone", || !stage.fifo("ps", 7).exists());
-    assert!(
-        !stage
-            .capture
-            .reattach(&name("ps"), 8, &stage.plan("ps"), None)
-            .unwrap()
-    );
+    assert!(!stage.reattach("ps", 8));
 }
 
 #[test]
@@ -57,12 +42,7 @@ fn pipes_of_runs_that_nobody_knows_are_removed_and_others_stay() {
     let mut known = stage.attach("is", 1);
     let unknown = stage.attach("old", 5);
     let stage = stage.next_daemon();
-    assert!(
-        stage
-            .capture
-            .reattach(&name("is"), 1, &stage.plan("is"), None)
-            .unwrap()
-    );
+    assert!(stage.reattach("is", 1));
     stage.capture.remove_strays().unwrap();
     assert!(stage.fifo("is", 1).exists());
     assert!(!stage.fifo("old", 5).exists());
@@ -80,12 +60,7 @@ fn the_size_of_a_pipe_is_known_and_the_same_to_the_next_daemon() {
     assert_eq!(stage.capture.pipe_bytes(&name("is")), Some(size as u64));
     rustix::pipe::fcntl_setpipe_size(&out, 128 * 1024).unwrap();
     let stage = stage.next_daemon();
-    assert!(
-        stage
-            .capture
-            .reattach(&name("is"), 1, &stage.plan("is"), None)
-            .unwrap()
-    );
+    assert!(stage.reattach("is", 1));
     assert_eq!(stage.capture.pipe_bytes(&name("is")), Some(128 * 1024));
     drop(out);
     stage.drained();
