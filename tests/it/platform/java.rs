@@ -59,7 +59,9 @@ fn with_classes(classes: &[(&str, &str)]) -> Option<Sandbox> {
         .collect();
     let mut compile = Command::new(javac);
     sandbox.clean(&mut compile);
-    s7tests::ctl::run(compile.arg("-d").arg(sandbox.path("classes")).args(sources)).exits(0);
+    if !sources.is_empty() {
+        s7tests::ctl::run(compile.arg("-d").arg(sandbox.path("classes")).args(sources)).exits(0);
+    }
     Some(sandbox)
 }
 
@@ -325,6 +327,35 @@ fn a_jvm_without_memory_is_shown_as_such_with_its_heap_dump_and_few_of_them_are_
         std::fs::exists(file).expect("it can be asked"),
         "the newest is kept"
     );
+}
+
+#[test]
+fn a_folder_with_more_in_it_than_is_looked_at_is_named_by_why_needs_java() {
+    let test = "a_folder_with_more_in_it_than_is_looked_at_is_named_by_why_needs_java";
+    let Some(sandbox) = with_classes(&[]) else {
+        return not_here(test);
+    };
+    let folder = sandbox.path("temp/heap-none");
+    std::fs::create_dir(&folder).expect("the sandbox is ours");
+    for number in 0..=10_000 {
+        std::fs::File::create(folder.join(number.to_string())).expect("the sandbox is ours");
+    }
+    // There is no such class, so that it ends at once.
+    let never = "<restart policy=\"never\"/>";
+    write(&sandbox, &[], &[server("none", "None", &["-Xmx16m"], never)]);
+    let daemon = sandbox.start();
+    daemon.wait_for_within("none", "EXITED", WARM);
+    let found = event(&sandbox, "none", "found");
+    let folder = folder.display().to_string();
+    assert_eq!(
+        (&found["remains"][0]["kind"], &found["remains"][0]["file"]),
+        (&"more".into(), &folder.as_str().into()),
+        "{found}"
+    );
+    sandbox
+        .ctl(&["why", "none"])
+        .exits(0)
+        .says(&format!("more in {folder} than the 10000 entries"));
 }
 
 #[test]
