@@ -3,11 +3,13 @@
 //! The harness is a subreaper: what a dead daemon leaves behind becomes a child of the test binary, where it is found
 //! and ended by its pid.
 
+use crate::eventually::SOON;
 use rustix::process::{Pid, Signal, WaitOptions};
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The children that a [`Child`] waits for. Nobody else may reap them.
 static OWNED: Mutex<Option<HashSet<u32>>> = Mutex::new(None);
@@ -33,9 +35,17 @@ pub fn spawn(command: &mut Command) -> Child {
             .expect("every kernel since 3.4 lets a process be a subreaper");
     });
     let mut owned = owned();
-    let child = command
-        .spawn()
-        .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let begun = Instant::now();
+    let child = loop {
+        match command.spawn() {
+            Ok(child) => break child,
+            // Others that use this machine may have all its processes for a moment.
+            Err(error) if error.kind() == ErrorKind::WouldBlock && begun.elapsed() < SOON => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Err(error) => panic!("cannot start {command:?}: {error}"),
+        }
+    };
     owned.get_or_insert_default().insert(child.id());
     child
 }

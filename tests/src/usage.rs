@@ -39,6 +39,22 @@ pub fn resident(pid: u32) -> u64 {
     pages.expect("a number of pages") * size
 }
 
+/// The resident memory of `pid` that no file has (`RssAnon` of proc_pid_status(5)), in bytes: what can leak. The pages of its program
+/// come and go as the kernel likes.
+///
+/// # Panics
+/// Where there is no such process.
+#[must_use]
+pub fn anonymous(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
+    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    number
+        .and_then(|number| number.parse::<u64>().ok())
+        .expect("a size")
+        * 1024
+}
+
 /// The CPU time that `pid` has used so far in user and kernel mode, all its threads together.
 ///
 /// # Panics

@@ -84,16 +84,21 @@ fn soak(span: std::time::Duration) -> bool {
             }
         }
         drop(load);
-        let counts = clients.map(|client| client.join().unwrap_or_default());
+        let counts = clients.map(|client| client.join().ok());
         (daemon, counts)
     });
     assert!(over.load(Ordering::Relaxed));
-    println!("{} commands", counts.iter().sum::<u64>());
+    println!("{} commands", counts.iter().flatten().sum::<u64>());
     let starts = sandbox.starts("steady.starts").len();
     daemon.stop();
     let mut flat = starts == 1;
     if !flat {
         println!("what never crashed was started {starts} times");
+    }
+    // Without load nothing is shown.
+    if counts.contains(&None) {
+        println!("a client has broken off");
+        flat = false;
     }
     for (life, ledger) in ledgers.iter().enumerate() {
         println!("life {} of the daemon, {} samples", life + 1, ledger.samples());
