@@ -2,6 +2,7 @@
 
 use super::source::Source;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use s7proto::plain::steers;
 use s7proto::reply::{Diagnostic, Severity};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -304,7 +305,7 @@ pub(super) fn shown(text: &str) -> String {
             out.push('…');
             break;
         }
-        if character.is_control() {
+        if steers(character) {
             out.extend(character.escape_default());
         } else {
             out.push(character);
@@ -405,7 +406,7 @@ mod tests {
 
     #[test]
     fn control_characters_never_reach_a_message() {
-        assert_eq!(shown("a\u{1b}[31m"), "a\\u{1b}[31m");
+        assert_eq!(shown("a\u{1b}[31m\u{202e}"), "a\\u{1b}[31m\\u{202e}");
         assert_eq!(shown(&"x".repeat(500)).chars().count(), MAX_SHOWN + 1);
     }
 
