@@ -129,6 +129,13 @@ impl Findings {
         self.errors > 0
     }
 
+    /// The last error, at which reading has stopped where it didn't come to the end.
+    pub fn last_error(&self) -> Option<(Option<Span>, &str)> {
+        let mut errors = self.kept.iter().rev();
+        let last = errors.find(|finding| finding.severity == Severity::Error)?;
+        Some((last.at, &last.message))
+    }
+
     /// Whether further findings would not be shown, so that looking for them in detail isn't worth the time.
     pub fn full(&self) -> bool {
         self.errors >= MAX_FINDINGS || self.warnings >= MAX_FINDINGS
