@@ -232,7 +232,7 @@ fn logs(tails: &[LogTail]) -> Vec<u8> {
             out.extend_from_slice(format!("{gap}==> {} <==\n", tail.component).as_bytes());
         }
         if let Some(uncertain) = &tail.error {
-            out.extend_from_slice(format!("(... {uncertain})\n").as_bytes());
+            out.extend_from_slice(format!("(... {})\n", visible(uncertain)).as_bytes());
         }
         if tail.truncated {
             out.extend_from_slice(b"(... earlier lines are left out: more than fits into one answer)\n");
@@ -262,7 +262,7 @@ fn check(report: &CheckReport) -> String {
         let found = sentence::findings(&report.diagnostics);
         text.push_str(&format!(
             "{}: {found}; {number}: {}\n",
-            report.registry,
+            visible(&report.registry),
             names.join(", ")
         ));
     }
