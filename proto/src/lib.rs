@@ -11,6 +11,7 @@ pub mod name;
 pub mod older;
 pub mod overview;
 pub mod pattern;
+pub mod plain;
 pub mod refusal;
 pub mod reply;
 pub mod request;

@@ -2,6 +2,7 @@
 
 use crate::error::CtlError;
 use crate::render::sentence::{self, Asked};
+use crate::render::table::visible_lines;
 use s7proto::name::ComponentName;
 use s7proto::reply::Notice;
 use s7proto::status::State;
@@ -101,12 +102,12 @@ impl Progress {
 
 /// A line on standard output. Nobody to read it is no reason to stop waiting.
 fn out(text: &str) {
-    let _unread = writeln!(anstream::stdout().lock(), "{text}");
+    let _unread = writeln!(anstream::stdout().lock(), "{}", visible_lines(text));
 }
 
 /// A line on standard error.
 pub fn talk(text: &str) {
-    let _unread = writeln!(anstream::stderr().lock(), "{text}");
+    let _unread = writeln!(anstream::stderr().lock(), "{}", visible_lines(text));
 }
 
 /// A failure on standard error, with its hint.
@@ -114,9 +115,9 @@ pub fn tell(error: &CtlError) {
     let red = anstyle::Style::new()
         .fg_color(Some(anstyle::AnsiColor::Red.into()))
         .bold();
-    let mut text = format!("{red}error:{red:#} {error}\n");
+    let mut text = format!("{red}error:{red:#} {}\n", visible_lines(&error.to_string()));
     if let Some(hint) = &error.hint {
-        text.push_str(&format!("hint: {hint}\n"));
+        text.push_str(&format!("hint: {}\n", visible_lines(hint)));
     }
     let _unread = anstream::stderr().lock().write_all(text.as_bytes());
 }

@@ -3,6 +3,7 @@
 
 use crate::machine::input::NoteFrom;
 use crate::registry::WATCHDOG;
+use s7proto::plain::steers;
 use std::time::Duration;
 
 /// The folder below the runtime folder where runs tell of themselves.
@@ -144,7 +145,7 @@ fn printable(text: &[u8]) -> String {
     let mut shown: String = chars
         .by_ref()
         .take(STATUS)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if steers(c) { '\u{fffd}' } else { c })
         .collect();
     if chars.next().is_some() {
         shown.pop();
@@ -231,6 +232,8 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(status(b" red \x1b[31m \xff "), "red \u{fffd}[31m \u{fffd}");
+        let turned = status("a \u{202e}b\u{200b}c\u{2028}d".as_bytes());
+        assert_eq!(turned, "a \u{fffd}b\u{fffd}c\u{fffd}d");
         assert_eq!(status(b""), "");
         let long = status("\u{e9}".repeat(300).as_bytes());
         assert_eq!(long.chars().count(), STATUS);
@@ -265,7 +268,7 @@ mod tests {
             prop_assert_eq!(words.iter().filter(ready).count(), lines.iter().filter(|line| *line == "READY=1").count());
             for word in &words {
                 match word {
-                    Word::Status(text) => prop_assert!(text.chars().count() <= STATUS && !text.chars().any(char::is_control)),
+                    Word::Status(text) => prop_assert!(text.chars().count() <= STATUS && !text.chars().any(steers)),
                     Word::AliveEvery(span) => prop_assert!(span.is_zero() || WATCHDOG.contains(span)),
                     Word::MoreTime(span) => prop_assert!(*span <= MORE_TIME),
                     _ => {}

@@ -79,15 +79,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     prepare_folders(plan)?;
     let log = start_log(plan)?;
     panics::note_in(log.clone());
-    for warning in &plan.warnings {
-        log::warn!(
-            "{}:{}:{}: {}",
-            warning.file,
-            warning.line,
-            warning.column,
-            warning.message
-        );
-    }
+    plan.log_warnings();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

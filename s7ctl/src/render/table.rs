@@ -1,6 +1,7 @@
 //! Columns for people: as wide as their content, the last one wrapped by words where a terminal has an end.
 
 use anstyle::Style;
+use s7proto::plain::steers;
 use unicode_width::UnicodeWidthStr;
 
 /// Below this many columns the last cell goes below its row instead of beside it.
@@ -31,7 +32,7 @@ impl Cell {
     }
 }
 
-/// Text without control characters.
+/// Text without characters that steer a terminal. The daemon keeps them out as well, but it may be another one than it seems.
 #[must_use]
 pub fn visible(text: &str) -> String {
     // Most of it, and a table of a thousand rows has nine thousand cells.
@@ -42,11 +43,17 @@ pub fn visible(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\n' | '\t' => shown.push(' '),
-            c if c.is_control() => shown.extend(c.escape_default()),
+            c if steers(c) => shown.extend(c.escape_default()),
             c => shown.push(c),
         }
     }
     shown
+}
+
+/// Several lines, each of them [`visible`].
+#[must_use]
+pub fn visible_lines(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }
 
 /// The rows as lines. `width` is that of the terminal; without one nothing is wrapped, so that a row is a line.
@@ -190,8 +197,11 @@ mod tests {
         let red = Style::new().fg_color(Some(AnsiColor::Red.into()));
         let table = vec![
             vec![Cell::styled("a", red), Cell::new("b")],
-            vec![Cell::new("cc"), Cell::new("\u{1b}[2J")],
+            vec![Cell::new("cc"), Cell::new("\u{1b}[2J\u{202e}\u{200b}\n")],
         ];
-        assert_eq!(render(&table, None), "\u{1b}[31ma\u{1b}[0m   b\ncc  \\u{1b}[2J\n");
+        assert_eq!(
+            render(&table, None),
+            "\u{1b}[31ma\u{1b}[0m   b\ncc  \\u{1b}[2J\\u{202e}\\u{200b}\n"
+        );
     }
 }

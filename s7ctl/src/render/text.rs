@@ -2,7 +2,7 @@
 
 use crate::render::clock::Clock;
 use crate::render::sentence::Asked;
-use crate::render::table::{self, Cell, visible};
+use crate::render::table::{self, Cell, visible, visible_lines};
 use crate::render::{Facts, View, dump, event, facts, info, no_supervisor, quantity, sentence, why};
 use anstyle::{AnsiColor, Style};
 use s7proto::name::ComponentName;
@@ -193,7 +193,7 @@ fn operation(parts: &[Part], asked: Asked, page: &Page) -> String {
     let done = parts.iter().filter(|part| !page.shown.contains(&part.component));
     let mut text: String = done
         .filter_map(|part| sentence::part(part, asked).ok())
-        .map(|said| said + "\n")
+        .map(|said| visible_lines(&said) + "\n")
         .collect();
     if parts.is_empty() {
         text.push_str("There is no component to do this with.\n");
@@ -204,7 +204,7 @@ fn operation(parts: &[Part], asked: Asked, page: &Page) -> String {
 fn reload(report: &ReloadReport, page: &Page) -> String {
     let mut text = String::new();
     for warning in &report.warnings {
-        text.push_str(warning.rendered.trim_end());
+        text.push_str(&visible_lines(warning.rendered.trim_end()));
         text.push('\n');
     }
     for change in &report.changes {
@@ -232,7 +232,7 @@ fn logs(tails: &[LogTail]) -> Vec<u8> {
             out.extend_from_slice(format!("{gap}==> {} <==\n", tail.component).as_bytes());
         }
         if let Some(uncertain) = &tail.error {
-            out.extend_from_slice(format!("(... {uncertain})\n").as_bytes());
+            out.extend_from_slice(format!("(... {})\n", visible(uncertain)).as_bytes());
         }
         if tail.truncated {
             out.extend_from_slice(b"(... earlier lines are left out: more than fits into one answer)\n");
@@ -253,7 +253,7 @@ fn readable(tail: &LogTail) -> bool {
 fn check(report: &CheckReport) -> String {
     let mut text = String::new();
     for diagnostic in &report.diagnostics {
-        text.push_str(diagnostic.rendered.trim_end());
+        text.push_str(&visible_lines(diagnostic.rendered.trim_end()));
         text.push_str("\n\n");
     }
     if report.ok {
@@ -262,7 +262,7 @@ fn check(report: &CheckReport) -> String {
         let found = sentence::findings(&report.diagnostics);
         text.push_str(&format!(
             "{}: {found}; {number}: {}\n",
-            report.registry,
+            visible(&report.registry),
             names.join(", ")
         ));
     }

@@ -19,16 +19,7 @@ fn push_escaped(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            // Line and paragraph separators, and the marks that reorder what is shown.
-            '\u{2028}'
-            | '\u{2029}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => {
-                out.extend(char.escape_unicode());
-            }
-            _ if char.is_control() => out.extend(char.escape_unicode()),
+            _ if s7proto::plain::steers(char) => out.extend(char.escape_unicode()),
             _ => out.push(char),
         }
     }
@@ -52,7 +43,10 @@ mod tests {
             ),
             ("a\r\tb", "a\\r\\tb"),
             ("\u{1b}[2J\0\u{7f}\u{9b}", "\\u{1b}[2J\\u{0}\\u{7f}\\u{9b}"),
-            ("a\u{2028}b\u{202e}c\u{85}", "a\\u{2028}b\\u{202e}c\\u{85}"),
+            (
+                "a\u{2028}b\u{202e}c\u{85}\u{200b}",
+                "a\\u{2028}b\\u{202e}c\\u{85}\\u{200b}",
+            ),
         ];
         for (text, written) in table {
             let mut line = String::new();

@@ -279,7 +279,5 @@ async fn wait(mut command: Beside, timeout: Duration) -> Result<(), String> {
 
 /// What stands in a variable or a line of the log.
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    s7proto::plain::plain(text, ' ')
 }

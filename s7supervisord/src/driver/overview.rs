@@ -84,7 +84,8 @@ impl Driver {
     /// What it says of itself.
     fn add_said(&self, facts: &mut Vec<ComponentFact>, slot: Slot, view: &View) {
         let notify = self.roster.plan(slot).and_then(|plan| plan.notify);
-        let said = self.host.said(RunId { slot, run: view.run });
+        let run = RunId { slot, run: view.run };
+        let said = self.host.said(run);
         let ready = said.is_some_and(|said| said.ready);
         if let Some(notify) = notify
             && view.state == State::Starting
@@ -106,7 +107,7 @@ impl Driver {
         if view.pid.is_some() {
             facts.extend(said.reloading.then_some(ComponentFact::Reloading));
             facts.extend(said.stopping.then_some(ComponentFact::SaysItStops));
-            facts.extend(said.main_process.map(ComponentFact::MainProcess));
+            facts.extend(self.host.main_process(run).map(ComponentFact::MainProcess));
         }
     }
 }

@@ -198,6 +198,7 @@ impl Driver {
             }
             return;
         }
+        plan.log_warnings();
         for change in &report.changes {
             let fields = change.fields.join(", ");
             log::info!(

@@ -113,7 +113,7 @@ impl Ended {
         Some(
             line.trim()
                 .chars()
-                .filter(|c| !c.is_control())
+                .filter(|c| !s7proto::plain::steers(*c))
                 .take(200)
                 .collect(),
         )

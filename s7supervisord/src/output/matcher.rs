@@ -166,7 +166,7 @@ impl Trigger {
 fn shown(line: &[u8]) -> String {
     // A character takes four bytes at most, so what is behind that isn't shown.
     let text = String::from_utf8_lossy(&line[..line.len().min(SHOWN * 4)]);
-    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let visible = |c: char| if s7proto::plain::steers(c) { '\u{fffd}' } else { c };
     text.trim_end().chars().map(visible).take(SHOWN).collect()
 }
 

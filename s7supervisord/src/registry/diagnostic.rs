@@ -2,6 +2,7 @@
 
 use super::source::Source;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use s7proto::plain::steers;
 use s7proto::reply::{Diagnostic, Severity};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -126,6 +127,13 @@ impl Findings {
     /// Whether there is an error among them.
     pub fn any_error(&self) -> bool {
         self.errors > 0
+    }
+
+    /// The last error, at which reading has stopped where it didn't come to the end.
+    pub fn last_error(&self) -> Option<(Option<Span>, &str)> {
+        let mut errors = self.kept.iter().rev();
+        let last = errors.find(|finding| finding.severity == Severity::Error)?;
+        Some((last.at, &last.message))
     }
 
     /// Whether further findings would not be shown, so that looking for them in detail isn't worth the time.
@@ -304,7 +312,7 @@ pub(super) fn shown(text: &str) -> String {
             out.push('…');
             break;
         }
-        if character.is_control() {
+        if steers(character) {
             out.extend(character.escape_default());
         } else {
             out.push(character);
@@ -405,7 +413,7 @@ mod tests {
 
     #[test]
     fn control_characters_never_reach_a_message() {
-        assert_eq!(shown("a\u{1b}[31m"), "a\\u{1b}[31m");
+        assert_eq!(shown("a\u{1b}[31m\u{202e}"), "a\\u{1b}[31m\\u{202e}");
         assert_eq!(shown(&"x".repeat(500)).chars().count(), MAX_SHOWN + 1);
     }
 

@@ -2,6 +2,7 @@
 
 use super::values::{BadValue, bad, integer, shown};
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -121,45 +122,122 @@ const HTTP: &str = "http://";
 /// More of them in one attribute is a mistake; each is looked at for every answer.
 const MOST_STATUSES: usize = 32;
 
-/// An `http://` address: host, port where it isn't 80, path.
+/// The longest name that can be looked up, and the longest part of it (RFC 1035, 2.3.4).
+const LONGEST_NAME: usize = 253;
+const LONGEST_LABEL: usize = 63;
+const EXAMPLE: &str = "write it as http://127.0.0.1:8080/path";
+const BRACKETS: &str = "an IPv6 address stands in brackets: http://[::1]:8080/path";
+
+/// An `http://` address: host, port where it isn't 80, path. What can't be asked at all is refused here, where it is written,
+/// and not found out by a check that never succeeds.
 pub(super) fn http_url(text: &str) -> Result<HttpUrl, BadValue> {
-    let refuse = |why: &str| {
+    parts_of(text).or_else(|Refused(why, hint)| {
         bad(
             format!("`{}` is no address that can be asked: {why}", shown(text)),
-            "write it as http://127.0.0.1:8080/path",
+            hint,
         )
-    };
+    })
+}
+
+/// Why an address is none, and what can be done.
+struct Refused(String, &'static str);
+
+fn refuse<T>(why: impl Into<String>, hint: &'static str) -> Result<T, Refused> {
+    Err(Refused(why.into(), hint))
+}
+
+fn parts_of(text: &str) -> Result<HttpUrl, Refused> {
     let Some(rest) = text.strip_prefix(HTTP) else {
-        return refuse("it doesn't begin with http://");
+        let is_tls = text
+            .get(..8)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
+        return match is_tls {
+            true => refuse(
+                "checks don't speak TLS",
+                "give an http:// address, or use type=\"exec\" with a program that speaks it",
+            ),
+            false => refuse("it doesn't begin with http://", EXAMPLE),
+        };
     };
-    if text
-        .chars()
-        .any(|c| c.is_whitespace() || c.is_control() || !c.is_ascii())
-    {
-        return refuse("it holds characters that must be escaped");
+    if let Some(found) = text.chars().find(|c| !c.is_ascii_graphic()) {
+        let code = u32::from(found);
+        return refuse(
+            format!("it holds the character U+{code:04X}, which can't be sent like that"),
+            "write its UTF-8 bytes in the path as %20 and so on, and a host in its ASCII form (xn--...)",
+        );
     }
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port),
-        _ => (authority, "80"),
-    };
-    if host.is_empty() || host.contains('@') {
-        return refuse("it has no host, or a user in it");
+    if authority.contains('@') {
+        return refuse("it has a user in it, and checks don't log in", EXAMPLE);
     }
-    let Ok(port) = integer(port, &(1..=65535)).map(|port| u16::try_from(port).unwrap_or(u16::MAX)) else {
-        return refuse("its port isn't a number from 1 to 65535");
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(inside) => in_brackets(inside)?,
+        None => (named(authority)?, authority.split_once(':').map(|(_, port)| port)),
+    };
+    let port = port.unwrap_or("80");
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(port) = port.parse().ok().filter(|port: &u16| digits && *port > 0) else {
+        return refuse("its port isn't a number from 1 to 65535", EXAMPLE);
     };
     // What follows a `#` is never sent.
     let path = path.split('#').next().unwrap_or_default();
     let slash = if path.starts_with('/') { "" } else { "/" };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     Ok(HttpUrl {
-        host: bare.unwrap_or(host).to_owned(),
+        host: host.to_owned(),
         port,
         target: format!("{slash}{path}"),
         text: text.to_owned(),
     })
+}
+
+/// The IPv6 address and the port of what follows a `[`.
+fn in_brackets(inside: &str) -> Result<(&str, Option<&str>), Refused> {
+    let Some((host, behind)) = inside.split_once(']') else {
+        return refuse("its `[` is never closed by `]`", BRACKETS);
+    };
+    if host.parse::<Ipv6Addr>().is_err() {
+        return refuse(format!("`{}` is no IPv6 address", shown(host)), BRACKETS);
+    }
+    match (behind.is_empty(), behind.strip_prefix(':')) {
+        (true, _) => Ok((host, None)),
+        (false, Some(port)) => Ok((host, Some(port))),
+        (false, None) => refuse("only `:` and a port can stand behind the `]`", BRACKETS),
+    }
+}
+
+/// The name or the IPv4 address of an authority without brackets.
+fn named(authority: &str) -> Result<&str, Refused> {
+    let host = authority.split(':').next().unwrap_or_default();
+    if authority.matches(':').count() > 1 {
+        return refuse("it has more than one `:` before its path", BRACKETS);
+    }
+    if host.is_empty() {
+        return refuse("it has no host", EXAMPLE);
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if let Some(found) = host.chars().find(|c| !allowed(*c)) {
+        let hint = if matches!(found, '[' | ']') {
+            BRACKETS
+        } else {
+            EXAMPLE
+        };
+        return refuse(format!("no host has a `{found}` in it"), hint);
+    }
+    // A full stop may stand at the end: the name is whole then, and isn't looked for in the domains of this machine.
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let mut labels = name.split('.');
+    if name.len() > LONGEST_NAME || labels.any(|label| label.is_empty() || label.len() > LONGEST_LABEL) {
+        return refuse("its host has a part that is empty or too long", EXAMPLE);
+    }
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers = name.split('.').count();
+    let too_large = |label: &str| label.parse::<u8>().is_err();
+    // Fewer than four are one of the old ways to write an address, which the system still understands.
+    if name.split('.').all(is_number) && (numbers > 4 || numbers == 4 && name.split('.').any(too_large)) {
+        return refuse("an IPv4 address has four numbers from 0 to 255", EXAMPLE);
+    }
+    Ok(host)
 }
 
 /// Codes and ranges of them, with blanks or commas between: `200`, `200-204 301`.
@@ -196,6 +274,15 @@ mod tests {
             ("http://[::1]:81", "::1", 81, "/"),
             ("http://[::1]/", "::1", 80, "/"),
             ("http://localhost?x#y", "localhost", 80, "/?x"),
+            ("http://h#y", "h", 80, "/"),
+            ("http://My_host-1.example.:8080/", "My_host-1.example.", 8080, "/"),
+            ("http://127.1/", "127.1", 80, "/"),
+            (
+                "http://[::ffff:127.0.0.1]:8080/a:b@c[d]",
+                "::ffff:127.0.0.1",
+                8080,
+                "/a:b@c[d]",
+            ),
         ] {
             let url = http_url(text).unwrap();
             assert_eq!(
@@ -205,16 +292,58 @@ mod tests {
             assert_eq!(url.to_string(), text);
         }
         assert_eq!(http_url("http://[::1]:81/a").unwrap().authority(), "[::1]:81");
-        for bad in [
-            "https://h/",
-            "http://",
-            "http://h:0/",
-            "http://h:x/",
-            "http://h/a b",
-            "http://u@h/",
-            "h",
+    }
+
+    #[test]
+    fn what_can_never_be_asked_is_refused_with_why_and_a_hint() {
+        let long = format!("http://{}/", "x".repeat(64));
+        for (text, why, hint) in [
+            ("h", "doesn't begin with http://", "http://127.0.0.1"),
+            ("http:/h/", "doesn't begin with http://", "http://127.0.0.1"),
+            ("https://h/", "TLS", "exec"),
+            ("HTTPS://h/", "TLS", "exec"),
+            ("http://", "no host", "http://127.0.0.1"),
+            ("http:///x", "no host", "http://127.0.0.1"),
+            ("http://:80/", "no host", "http://127.0.0.1"),
+            ("http://?x", "no host", "http://127.0.0.1"),
+            ("http://u@h/", "a user", "http://127.0.0.1"),
+            ("http://u:p@h:80/", "a user", "http://127.0.0.1"),
+            ("http://u:p@[::1]/", "a user", "http://127.0.0.1"),
+            ("http://h:0/", "1 to 65535", "http://127.0.0.1"),
+            ("http://h:/", "1 to 65535", "http://127.0.0.1"),
+            ("http://h:x/", "1 to 65535", "http://127.0.0.1"),
+            ("http://h:+80/", "1 to 65535", "http://127.0.0.1"),
+            ("http://h:65536/", "1 to 65535", "http://127.0.0.1"),
+            ("http://h/a b", "U+0020", "%20"),
+            ("http://h/\u{e9}", "U+00E9", "xn--"),
+            ("http://h\u{f6}st/", "U+00F6", "xn--"),
+            ("http://h/\u{1b}", "U+001B", "%20"),
+            ("http://[::1", "never closed", "in brackets"),
+            ("http://[::1/x]", "never closed", "in brackets"),
+            ("http://[foo]:80/", "`foo` is no IPv6", "in brackets"),
+            ("http://[127.0.0.1]/", "no IPv6", "in brackets"),
+            ("http://[fe80::1%25eth0]/", "no IPv6", "in brackets"),
+            ("http://[]/", "no IPv6", "in brackets"),
+            ("http://[::1]80/", "behind the `]`", "in brackets"),
+            ("http://[::1]:0/", "1 to 65535", "http://127.0.0.1"),
+            ("http://h]/", "no host has a `]`", "in brackets"),
+            ("http://h[/", "no host has a `[`", "in brackets"),
+            ("http://a:b:80/", "more than one `:`", "in brackets"),
+            ("http://fe80::1/x", "more than one `:`", "in brackets"),
+            ("http://a%20b/", "no host has a `%`", "http://127.0.0.1"),
+            ("http://a\\b/", "no host has a `\\`", "http://127.0.0.1"),
+            ("http://a..b/", "empty or too long", "http://127.0.0.1"),
+            ("http://./", "empty or too long", "http://127.0.0.1"),
+            (long.as_str(), "empty or too long", "http://127.0.0.1"),
+            ("http://256.0.0.1/", "four numbers", "http://127.0.0.1"),
+            ("http://1.2.3.4.5/", "four numbers", "http://127.0.0.1"),
         ] {
-            assert!(http_url(bad).is_err(), "{bad}");
+            let refused = http_url(text).unwrap_err();
+            let told = (
+                refused.message.as_str(),
+                refused.hint.as_deref().unwrap_or_default(),
+            );
+            assert!(told.0.contains(why) && told.1.contains(hint), "{text}: {told:?}");
         }
     }
 

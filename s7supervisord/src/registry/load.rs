@@ -1,7 +1,7 @@
 //! Loading: the files, then everything above them without touching a file.
 
 use super::diagnostic::{Finding, Findings, Span};
-use super::neighbours::Neighbours;
+use super::neighbours::{Files, Neighbours};
 use super::paths::{AbsolutePath, Os, to_text};
 use super::plan::Plan;
 use super::profiles::{BUILT_IN, Profiles};
@@ -169,7 +169,7 @@ pub fn load_text(
     options: &LoadOptions,
     profile_files: &[(PathBuf, Vec<u8>)],
 ) -> Result<Plan, LoadFailure> {
-    assemble(text, options, profile_files, (&|_| true, Neighbours::default()))
+    assemble(text, options, profile_files, (&|_| true, Files::default()))
 }
 
 /// As [`load_text`], with the ports that the files of other programs in the install folder have.
@@ -185,10 +185,10 @@ pub fn load_text_in_place(
 }
 
 /// These can only be looked for where the file system is the plan's own.
-fn neighbours(options: &LoadOptions) -> Neighbours {
+fn neighbours(options: &LoadOptions) -> Files {
     match options.os == Os::current() {
-        true => Neighbours::read(&options.install_folder),
-        false => Neighbours::default(),
+        true => Files::read(&options.install_folder),
+        false => Files::default(),
     }
 }
 
@@ -243,8 +243,8 @@ fn unreadable(options: &LoadOptions, path: &Path, what: &str, error: &io::Error)
     }
 }
 
-/// What is known of the file system: whether a file is there, and where the neighbours listen.
-type Beside<'a> = (&'a dyn Fn(&Path) -> bool, Neighbours);
+/// What is known of the file system: whether a file is there, and what says where the neighbours listen.
+type Beside<'a> = (&'a dyn Fn(&Path) -> bool, Files);
 
 fn assemble(
     text: &[u8],
@@ -354,6 +354,7 @@ fn read_all(
     if let Some(element) = root.children.iter().find(|child| child.name == "settings") {
         settings.read(element, findings);
     }
+    let neighbours = Neighbours::of(&neighbours, sources, findings);
     let mut reading = Reading {
         os,
         settings: &mut settings,

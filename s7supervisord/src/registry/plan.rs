@@ -23,6 +23,22 @@ pub struct Plan {
     pub warnings: Vec<Diagnostic>,
 }
 
+impl Plan {
+    /// Tells the warnings where whoever starts a daemon or lets it reload by a signal looks: in its log.
+    pub fn log_warnings(&self) {
+        for warning in &self.warnings {
+            let Diagnostic {
+                file, line, column, ..
+            } = warning;
+            let place = match line {
+                0 => file.clone(),
+                _ => format!("{file}:{line}:{column}"),
+            };
+            log::warn!("{place}: {}", warning.message);
+        }
+    }
+}
+
 /// The `<config>` element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SupervisorPlan {

@@ -46,6 +46,8 @@ pub(super) struct Undecodable {
     pub message: String,
     /// What can be done.
     pub hint: &'static str,
+    /// It is in some encoding whose characters are single bytes, or begin with one that isn't ASCII.
+    may_be_bytes: bool,
 }
 
 const HINT: &str = "save the file as UTF-8, or as UTF-16 with a byte order mark";
@@ -79,6 +81,22 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, Undecodable> {
     decode_utf8(bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(bytes))
 }
 
+/// Makes text of a file of another program, of which only ASCII is needed: as [`decode`], but in what is neither UTF-8 nor
+/// UTF-16 every byte is a character of its own, whatever the encoding is called. In the encodings that programs write XML in,
+/// nothing but ASCII looks like markup.
+pub(super) fn decode_foreign(bytes: &[u8]) -> Result<String, Undecodable> {
+    match decode(bytes) {
+        Err(bad) if bad.may_be_bytes => {
+            let bytes = bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(bytes);
+            Ok(match std::str::from_utf8(bytes) {
+                Ok(text) => text.to_owned(),
+                Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+            })
+        }
+        decoded => decoded,
+    }
+}
+
 fn decode_utf8(bytes: &[u8]) -> Result<String, Undecodable> {
     if let Some((name, at)) = declared_encoding(bytes) {
         // Programs write "utf-16" into text that they then save as UTF-8, so only names of really different encodings are refused.
@@ -90,6 +108,7 @@ fn decode_utf8(bytes: &[u8]) -> Result<String, Undecodable> {
                 at,
                 message: format!("the encoding `{name}` isn't understood"),
                 hint: HINT,
+                may_be_bytes: true,
             });
         }
     }
@@ -108,6 +127,7 @@ fn decode_utf8(bytes: &[u8]) -> Result<String, Undecodable> {
                 ),
             },
             hint: HINT,
+            may_be_bytes: true,
         }
     })
 }
@@ -122,6 +142,7 @@ fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Undeco
             at: end..end,
             message: message.into(),
             hint: HINT,
+            may_be_bytes: false,
         })
     };
     for character in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
@@ -157,6 +178,7 @@ fn nowhere(message: String, hint: &'static str) -> Undecodable {
         at: 0..0,
         message,
         hint,
+        may_be_bytes: false,
     }
 }
 

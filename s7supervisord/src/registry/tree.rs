@@ -1,8 +1,9 @@
 //! From text to a tree of elements in which everything knows its place. No meaning yet, only form.
 
+mod faults;
+
 use super::diagnostic::{Finding, Findings, Span, shown};
-use quick_xml::escape::EscapeError;
-use quick_xml::events::attributes::AttrError;
+use faults::{bad_reference, forbidden, unknown_entity};
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use std::ops::Range;
@@ -46,7 +47,24 @@ pub(super) struct Attribute {
 
 /// Reads `text`, the source number `source`. `None` where its form is so wrong that its meaning can't be told.
 pub(super) fn parse(source: usize, text: &str, findings: &mut Findings) -> Option<Element> {
+    parse_of(Whose::Ours, source, text, findings)
+}
+
+/// As [`parse`], of a file of another program: a DOCTYPE is passed over, and what it defines is unknown all the same.
+pub(super) fn parse_foreign(source: usize, text: &str, findings: &mut Findings) -> Option<Element> {
+    parse_of(Whose::Foreign, source, text, findings)
+}
+
+/// Who says what may be in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Ours,
+    Foreign,
+}
+
+fn parse_of(whose: Whose, source: usize, text: &str, findings: &mut Findings) -> Option<Element> {
     let mut tree = Tree {
+        whose,
         source,
         text,
         open: Vec::new(),
@@ -63,6 +81,7 @@ pub(super) fn parse(source: usize, text: &str, findings: &mut Findings) -> Optio
 }
 
 struct Tree<'a> {
+    whose: Whose,
     source: usize,
     text: &'a str,
     open: Vec<Element>,
@@ -100,6 +119,7 @@ impl Tree<'_> {
                 Event::Text(piece) => self.add_text(&piece.xml10_content(), at)?,
                 Event::CData(piece) => self.add_text(&piece.xml10_content(), at)?,
                 Event::GeneralRef(reference) => self.reference(&reference, at)?,
+                Event::DocType(_) if self.whose == Whose::Foreign => {}
                 Event::DocType(_) => {
                     self.findings.report(
                         Finding::error(at, "a DOCTYPE isn't accepted here")
@@ -277,11 +297,11 @@ impl Tree<'_> {
             }
             let raw = &self.text[at.start..at.end];
             let start = at.start + (raw.len() - raw.trim_start().len());
-            let (place, outside) = match &self.root {
-                Some(root) => ("after", root.name.as_str()),
-                None => ("before", "supervisor"),
+            let message = match (&self.root, self.whose) {
+                (Some(root), _) => format!("text after the root element `<{}>`", shown(&root.name)),
+                (None, Whose::Ours) => "text before the root element `<supervisor>`".to_owned(),
+                (None, Whose::Foreign) => "text before the root element".to_owned(),
             };
-            let message = format!("text {place} the root element `<{}>`", shown(outside));
             let end = start + raw.trim().len();
             self.findings.report(
                 Finding::error(self.span(start..end), message).hint("remove it, or make it a comment"),
@@ -339,70 +359,6 @@ impl Tree<'_> {
         }
         Some(())
     }
-
-    fn syntax_error(&mut self, at: usize, error: &quick_xml::Error) {
-        use quick_xml::Error;
-        use quick_xml::errors::{IllFormedError, SyntaxError};
-        let at = at.min(self.text.len());
-        let finding = |length: usize, message: &str| {
-            let end = self.text.ceil_char_boundary((at + length).min(self.text.len()));
-            Finding::error(self.span(self.text.floor_char_boundary(at)..end), message)
-        };
-        let finding = match error {
-            Error::Syntax(SyntaxError::UnclosedComment) => {
-                finding(4, "this comment is never closed by `-->`")
-            }
-            Error::Syntax(SyntaxError::UnclosedCData) => finding(9, "this CDATA is never closed by `]]>`"),
-            Error::Syntax(SyntaxError::UnclosedDoctype) => finding(9, "a DOCTYPE isn't accepted here"),
-            Error::Syntax(SyntaxError::UnclosedPI | SyntaxError::UnclosedXmlDecl) => {
-                finding(2, "this `<?` is never closed by `?>`")
-            }
-            Error::Syntax(SyntaxError::InvalidBangMarkup) => {
-                finding(2, "`<!` begins neither a comment nor CDATA here")
-                    .hint("write `&lt;` for a `<` in text")
-            }
-            Error::Syntax(
-                SyntaxError::UnclosedSingleQuotedAttributeValue
-                | SyntaxError::UnclosedDoubleQuotedAttributeValue,
-            ) => finding(1, "a quoted value in this tag is never closed"),
-            Error::Syntax(SyntaxError::UnclosedTag) => {
-                finding(1, "this tag is never closed by `>`").hint("write `&lt;` for a `<` in text")
-            }
-            Error::IllFormed(IllFormedError::UnclosedReference) => {
-                finding(1, "a bare `&`").hint("write `&amp;` for a `&` in text")
-            }
-            other => finding(1, &other.to_string()),
-        };
-        self.findings.report(finding);
-    }
-
-    fn attribute_error(&mut self, error: &AttrError, tag: Span) {
-        let place = |position: usize| {
-            // The parser counts from behind the `<`.
-            let at = (tag.start + 1 + position).min(tag.end);
-            let start = self.text.floor_char_boundary(at);
-            self.span(start..self.text.ceil_char_boundary((start + 1).min(tag.end)).max(start))
-        };
-        let finding = match error {
-            AttrError::ExpectedEq(at) => Finding::error(
-                place(*at),
-                "an attribute must be followed by `=` and a quoted value",
-            )
-            .hint("write `&lt;` for a `<` in text"),
-            AttrError::ExpectedValue(at) => {
-                Finding::error(place(*at), "`=` must be followed by a quoted value")
-            }
-            AttrError::UnquotedValue(at) => {
-                Finding::error(place(*at), "the value of an attribute must stand in quotes")
-            }
-            AttrError::ExpectedQuote(at, _) => Finding::error(
-                place(*at),
-                "the value of an attribute is never closed by its quote",
-            ),
-            AttrError::Duplicated(at, _) => Finding::error(place(*at), "an attribute is given twice"),
-        };
-        self.findings.report(finding);
-    }
 }
 
 fn offset(position: u64) -> usize {
@@ -421,25 +377,4 @@ fn is_name(text: &str) -> bool {
 
 fn is_forbidden(c: char) -> bool {
     (c.is_ascii_control() && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}')
-}
-
-fn forbidden(at: Span, character: char) -> Finding {
-    let code = u32::from(character);
-    Finding::error(at, format!("the character U+{code:04X} can't stand in XML")).hint("remove it")
-}
-
-fn unknown_entity(at: Span, name: &str) -> Finding {
-    Finding::error(at, format!("unknown entity `&{};`", shown(name)))
-        .hint("XML has only &amp; &lt; &gt; &apos; &quot; and numbers such as &#65;")
-}
-
-fn bad_reference(at: Span, error: &EscapeError) -> Finding {
-    match error {
-        EscapeError::UnrecognizedEntity(_, name) => unknown_entity(at, name),
-        EscapeError::UnterminatedEntity(_) => {
-            Finding::error(at, "a bare `&`").hint("write `&amp;` for a `&` in text")
-        }
-        EscapeError::InvalidCharRef(error) => Finding::error(at, format!("this is no character: {error}")),
-        EscapeError::TooManyNestedEntities => Finding::error(at, "too many references in one value"),
-    }
 }

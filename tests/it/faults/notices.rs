@@ -1,9 +1,11 @@
 //! Notifications from elsewhere, twice, too late, unreadable, and without end (row 17).
 
+use rustix::process::Signal;
 use s7tests::ctl;
 use s7tests::daemon::Daemon;
 use s7tests::eventually::{SOON, eventually};
 use s7tests::namespace::Namespace;
+use s7tests::processes::send;
 use s7tests::programs;
 use s7tests::random::Random;
 use s7tests::registry::Server;
@@ -113,7 +115,13 @@ fn only_processes_of_its_own_tree_speak_for_a_component_and_only_of_these() {
         "{foreign}"
     );
     let own = daemon.wait_for("own", "RUNNING");
-    assert_eq!(own["said"]["main_pid"], sandbox.pid_in("member"), "{own}");
+    let member = sandbox.pid_in("member");
+    assert_eq!(own["said"]["main_pid"], member, "{own}");
+    send(member, Signal::KILL);
+    let own = daemon.wait_until("the process that it named has ended", "own", SOON, |seen| {
+        seen["said"]["main_pid"].is_null()
+    });
+    assert_eq!(own["state"], "RUNNING", "a run is its first process: {own}");
     wait_until_ignored(&daemon, "cut", 2);
     assert_eq!(daemon.component("cut")["state"], "STARTING");
 }

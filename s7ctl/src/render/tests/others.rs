@@ -274,7 +274,7 @@ fn a_check_lists_what_would_load_or_all_findings() {
         column: 0,
         message: "m".into(),
         hint: Some("h".into()),
-        rendered: "warning: m\n".into(),
+        rendered: "warning: m\n  | \u{202e}x\n".into(),
     };
     let view = View::Check(CheckReport {
         ok: false,
@@ -282,7 +282,7 @@ fn a_check_lists_what_would_load_or_all_findings() {
         components: vec![],
         ..ok
     });
-    assert_eq!(as_text(&view), "warning: m\n\n");
+    assert_eq!(as_text(&view), "warning: m\n  | \\u{202e}x\n\n");
     assert_eq!(view.exit(), 1);
     let json = as_json(&view);
     assert_eq!(json["data"]["diagnostics"][0]["line"], Value::Null);

@@ -2,10 +2,14 @@
 
 use crate::registry::plan::HttpProbe;
 
-/// The most bytes of a status line and its header fields. nginx and Apache take 8 KiB of a request; answers are shorter.
-const HEAD: usize = 16 * 1024;
-/// Header fields of one answer. hyper takes as many.
-const FIELDS: usize = 100;
+/// The most bytes of a status line and its header fields. Tomcat sends at most 8 KiB unless it is told otherwise, but a
+/// server of one's own may set many cookies.
+const HEAD: usize = 64 * 1024;
+/// Header fields of one answer: some servers send more than a hundred.
+const FIELDS: usize = 256;
+/// So much of a header is looked at whenever more of it comes, and what is longer with each line: whoever sends it byte by byte
+/// must not have it all read again for each.
+const GREETING: usize = 1024;
 /// How much of a body is looked at.
 pub const BODY: usize = 64 * 1024;
 /// The line that says how long a chunk is: a number and what extensions there are.
@@ -59,7 +63,9 @@ impl<'a> Answer<'a> {
     /// More has come. `None` as long as it isn't decided.
     pub fn take(&mut self, bytes: &[u8]) -> Option<Judged> {
         self.rest.extend_from_slice(bytes);
+        let may_decide = self.rest.len() <= GREETING || self.rest.len() >= HEAD || bytes.contains(&b'\n');
         if self.body.is_none()
+            && may_decide
             && let Some(judged) = self.head()
         {
             return Some(judged);
@@ -79,7 +85,13 @@ impl<'a> Answer<'a> {
     }
 
     /// The connection has ended.
-    pub fn end(&self) -> Judged {
+    pub fn end(&mut self) -> Judged {
+        // Of its last line too, nothing may have been looked at.
+        if self.body.is_none()
+            && let Some(judged) = self.head()
+        {
+            return judged;
+        }
         match &self.body {
             Some(Body {
                 length: Length::Connection,
@@ -99,13 +111,20 @@ impl<'a> Answer<'a> {
     /// Looks for a whole header; what it has come to, if that decides.
     fn head(&mut self) -> Option<Judged> {
         loop {
+            // Empty lines before an answer mean nothing (RFC 9112, 2.2, says so of requests), however many there are.
+            let blank = self.rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+            let blank = blank.count();
+            self.rest.drain(..blank);
             let mut fields = [httparse::EMPTY_HEADER; FIELDS];
             let mut response = httparse::Response::new(&mut fields);
-            let length = match response.parse(&self.rest) {
+            let length = match response.parse(&self.rest[..self.rest.len().min(HEAD)]) {
                 Ok(httparse::Status::Complete(length)) => length,
                 Ok(httparse::Status::Partial) if self.rest.len() < HEAD => return None,
                 Ok(httparse::Status::Partial) => {
-                    return Some(Err(format!("the answer's header is longer than {HEAD} bytes")));
+                    return Some(Err(format!("the answer's header has more than {HEAD} bytes")));
+                }
+                Err(httparse::Error::TooManyHeaders) => {
+                    return Some(Err(format!("the answer's header has more than {FIELDS} fields")));
                 }
                 Err(error) => return Some(Err(format!("the answer isn't HTTP: {error}"))),
             };
@@ -267,6 +286,7 @@ mod tests {
             Ok(()),
         );
         says(None, "", Err("the connection was closed without an answer"));
+        says(None, "\r\n\nHTTP/1.1 200 OK\n\n", Ok(()));
         says(None, "HTTP/1.1 200", Err("the answer breaks off in its header"));
         says(
             None,
@@ -310,8 +330,24 @@ mod tests {
 
     #[test]
     fn only_so_much_of_an_answer_is_kept() {
-        let head = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(HEAD));
-        says(None, &head, Err("the answer's header is longer than 16384 bytes"));
+        let head = |long: usize| {
+            let start = "HTTP/1.1 200 OK\r\nX: ";
+            format!("{start}{}\r\n\r\n", "x".repeat(long - start.len() - 4))
+        };
+        says(None, &head(HEAD), Ok(()));
+        says(
+            None,
+            &head(HEAD + 1),
+            Err("the answer's header has more than 65536 bytes"),
+        );
+        let fields =
+            |count: usize| format!("HTTP/1.1 200 OK\r\n{}\r\nok", "Set-Cookie: a=b\r\n".repeat(count));
+        says(Some("ok"), &fields(FIELDS), Ok(()));
+        says(
+            None,
+            &fields(FIELDS + 1),
+            Err("the answer's header has more than 256 fields"),
+        );
         let late = format!("HTTP/1.1 200 OK\r\n\r\n{}imageServer", "x".repeat(BODY - 3));
         says(
             Some("imageServer"),

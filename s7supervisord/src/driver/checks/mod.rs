@@ -2,6 +2,7 @@
 
 mod answer;
 mod exec;
+mod lookup;
 mod probe;
 mod results;
 

@@ -4,20 +4,20 @@
 //! [`Verdict::Unsure`] (reliability 0.8).
 
 use super::answer::Answer;
+use super::lookup::Lookups;
 use crate::machine::input::Verdict;
 use crate::output::failure::cause;
 use crate::registry::plan::{HttpProbe, HttpUrl};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-/// Names that are looked up at the same time: each holds a thread, also when whoever wanted it has given up.
-const LOOKUPS: usize = 4;
-static LOOKING: Semaphore = Semaphore::const_new(LOOKUPS);
+/// One for the whole daemon: components that are checked by the same name share what is found.
+static LOOKUPS: LazyLock<Lookups> = LazyLock::new(Lookups::default);
 
 /// What a check has come to, and in words what was wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,22 +136,12 @@ async fn addresses(url: &HttpUrl, timeout: Duration) -> std::result::Result<Vec<
     if url.host.eq_ignore_ascii_case("localhost") {
         return Ok(loopback(url.port).into());
     }
-    let name = (url.host.clone(), url.port);
-    let failed = |why: &str| Err(Result::unsure(format!("looking up {}: {why}", url.host)));
-    let look = async {
-        let permit = LOOKING.acquire().await.ok();
-        tokio::task::spawn_blocking(move || {
-            let found = name.to_socket_addrs().map(Iterator::collect);
-            drop(permit);
-            found
-        })
-        .await
-    };
-    match tokio::time::timeout(timeout, look).await {
-        Ok(Ok(Ok(found))) => Ok(found),
-        Ok(Ok(Err(error))) => failed(&cause(&error)),
-        Ok(Err(broken)) => failed(&broken.to_string()),
-        Err(_) => failed(&format!("no answer within {timeout:?}")),
+    match LOOKUPS.addresses(&url.host, timeout).await {
+        Ok(found) => Ok(found
+            .into_iter()
+            .map(|address| SocketAddr::new(address, url.port))
+            .collect()),
+        Err(why) => Err(Result::unsure(format!("looking up {}: {why}", url.host))),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::machine::input::{Role, Slot, Verdict};
 use crate::registry::check::command_line;
 use crate::registry::plan::{ComponentPlan, HealthPlan, ProbePlan};
 use s7proto::overview::{CheckFact, CheckKind, CheckResult, CheckVerdict};
+use s7proto::plain::steers;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ impl Checked {
             Verdict::Ill | Verdict::TimedOut { .. } => CheckVerdict::Ill,
             Verdict::Unsure => CheckVerdict::Unsure,
         };
-        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let plain = |c: char| if steers(c) { ' ' } else { c };
         Self {
             run,
             at_ms,
@@ -144,10 +145,10 @@ mod tests {
     fn results_are_counted_in_a_row_and_only_within_their_run() {
         let (mut results, slot) = (Results::default(), Slot(3));
         results.note(slot, Role::Health, ill(1, "a"));
-        results.note(slot, Role::Health, ill(1, "refused\nhere"));
+        results.note(slot, Role::Health, ill(1, "refused\n\u{202e}here"));
         assert_eq!(
             results.trouble(slot, 1).unwrap(),
-            "refused here (2 times in a row)"
+            "refused  here (2 times in a row)"
         );
         assert_eq!(results.trouble(slot, 2), None, "that was another run");
         assert!(!results.was_unwell(slot, 1), "a later one was unwell");

@@ -242,9 +242,7 @@ fn has_open(pid: u32, link: &str) -> bool {
 
 /// A process calls itself what it likes.
 fn shown(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    s7proto::plain::plain(name, '?')
 }
 
 #[cfg(test)]

@@ -200,6 +200,12 @@ impl Host {
         match self.0 {}
     }
 
+    /// Which of its processes a run has said that it is about, as long as that one lives.
+    #[must_use]
+    pub fn main_process(&self, _run: RunId) -> Option<u32> {
+        match self.0 {}
+    }
+
     /// The component is gone.
     pub fn forget_said(&mut self, _slot: Slot) {
         match self.0 {}

@@ -1,9 +1,10 @@
 //! What runs say of themselves.
 
-use super::Host;
+use super::{Host, Process};
 use crate::machine::input::{Event, NoteFrom, RunId, Slot};
 use crate::notification::SaidSoFar;
 use crate::platform::Socket;
+use crate::platform::os::census;
 use crate::platform::os::notices::{Channel, Kin, remove_others};
 use crate::platform::os::order::{Gone, Order};
 use crate::registry::plan::NotifyBy;
@@ -27,6 +28,16 @@ pub(super) struct Names {
     watched: bool,
 }
 
+/// Who belongs to a run.
+fn kin(run: RunId, process: &Process) -> Kin {
+    Kin {
+        component: process.component.clone(),
+        run: run.run,
+        leader: process.pid,
+        cgroup: process.cgroup.as_ref().and_then(|tree| tree.number()),
+    }
+}
+
 impl Host {
     /// Listens to a run.
     pub(super) fn listen(&mut self, run: RunId, channel: Channel) {
@@ -34,12 +45,7 @@ impl Host {
         let Some(process) = self.runs.get(&run) else {
             return;
         };
-        let kin = Kin {
-            component: process.component.clone(),
-            run: run.run,
-            leader: process.pid,
-            cgroup: process.cgroup.as_ref().and_then(|tree| tree.number()),
-        };
+        let kin = kin(run, process);
         self.notices.add(run, channel, kin);
         if self.names.unseen.remove(&run.slot) {
             self.look_after_names(self.names.can);
@@ -155,6 +161,16 @@ impl Host {
     #[must_use]
     pub fn said(&self, run: RunId) -> Option<&SaidSoFar> {
         self.notices.said(run)
+    }
+
+    /// Which of its processes this run has said that it is about, as long as that one lives and is still one of the run: the
+    /// number may have become somebody else's. It is only looked at, and never waited for.
+    #[must_use]
+    pub fn main_process(&self, run: RunId) -> Option<u32> {
+        let pid = self.notices.said(run)?.main_process?;
+        let process = self.runs.get(&run)?;
+        let lives = census::stat(pid).is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'));
+        (lives && kin(run, process).has_number(pid)).then_some(pid)
     }
 
     /// The component is gone.
