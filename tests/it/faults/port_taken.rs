@@ -196,3 +196,24 @@ fn who_shares_a_port_on_purpose_is_started() {
         daemon.wait_for(id, "RUNNING");
     }
 }
+
+#[test]
+fn a_start_that_is_held_up_by_whoever_has_the_port_is_told_to_the_command_for_failures() {
+    let (listener, port) = somebody();
+    let sandbox = Sandbox::new();
+    let tell = "<onFailure><executable>/bin/sh</executable><arguments><argument>tell.sh</argument></arguments></onFailure>";
+    let document = sandbox.document(&[Server::new("web", &format!("serve {port}")).with(tell)]);
+    sandbox.write("conf/SupervisorRegistry.xml", &with_port(&document, "web", port));
+    sandbox.write("tell.sh", "echo \"$S7_EVENT run $S7_RUN: $S7_REASON\" >>told\n");
+    let daemon = sandbox.start();
+    let wanted = format!(
+        "start run 1: checking port {port}: it is taken by pid {} (",
+        std::process::id()
+    );
+    eventually("it is told", SOON, || {
+        let told = std::fs::read_to_string(sandbox.path("told")).unwrap_or_default();
+        when(told.starts_with(&wanted), || told.clone())
+    });
+    drop(listener);
+    daemon.wait_for("web", "RUNNING");
+}
