@@ -38,8 +38,15 @@ pub struct Holders {
 struct Pass {
     ended: Instant,
     took: Duration,
-    /// By the sockets that were looked for.
-    found: HashMap<u64, Holder>,
+    /// By the sockets that were looked for; `None` where no process was seen to have it.
+    found: HashMap<u64, Option<Place>>,
+}
+
+/// A descriptor of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    pid: u32,
+    descriptor: u32,
 }
 
 impl Holders {
@@ -50,8 +57,8 @@ impl Holders {
         if let Some(pass) = &*last {
             match pass.found.get(&inode) {
                 // It may have ended since, or handed it on.
-                Some(Holder::Pid(pid)) if has_open(*pid, inode) => return Holder::Pid(*pid),
-                Some(Holder::Unseen) if pass.ended.elapsed() < UNSEEN => return Holder::Unseen,
+                Some(Some(place)) if place.holds(inode) => return Holder::Pid(place.pid),
+                Some(None) if pass.ended.elapsed() < UNSEEN => return Holder::Unseen,
                 _ => {}
             }
             if pass.ended.elapsed() < pass.took {
@@ -60,7 +67,11 @@ impl Holders {
         }
         let wanted = others.chain([inode]).collect();
         let pass = last.insert(Pass::over(&wanted, PATIENCE));
-        pass.found.get(&inode).copied().unwrap_or(Holder::Unknown)
+        match pass.found.get(&inode) {
+            Some(Some(place)) => Holder::Pid(place.pid),
+            Some(None) => Holder::Unseen,
+            None => Holder::Unknown,
+        }
     }
 }
 
@@ -69,21 +80,19 @@ impl Pass {
         let began = Instant::now();
         let mut found = HashMap::new();
         let whole = census::everyone().all(|pid| {
-            sockets_of(pid).all(|inode| {
+            sockets_of(pid).all(|(place, inode)| {
                 if wanted.contains(&inode) {
-                    found.entry(inode).or_insert(Holder::Pid(pid));
+                    found.entry(inode).or_insert(Some(place));
                 }
                 began.elapsed() < patience
             })
         });
-        for (inode, holder) in &mut found {
-            if let Holder::Pid(pid) = holder {
-                *pid = first(*pid, *inode);
-            }
+        for (inode, place) in &mut found {
+            *place = place.map(|place| place.first(*inode));
         }
         if whole {
             for inode in wanted {
-                found.entry(*inode).or_insert(Holder::Unseen);
+                found.entry(*inode).or_insert(None);
             }
         }
         Self {
@@ -94,27 +103,37 @@ impl Pass {
     }
 }
 
-/// The eldest of a line of processes that have it open, each the parent of the next.
-fn first(mut pid: u32, inode: u64) -> u32 {
-    for _ in 0..ANCESTORS {
-        match census::stat(pid) {
-            Some(stat) if has_open(stat.parent, inode) => pid = stat.parent,
-            _ => break,
-        }
+impl Place {
+    /// Whether it is this socket now.
+    fn holds(self, inode: u64) -> bool {
+        let target = std::fs::read_link(format!("/proc/{}/fd/{}", self.pid, self.descriptor));
+        target.is_ok_and(|target| socket(&target) == Some(inode))
     }
-    pid
-}
 
-fn has_open(pid: u32, inode: u64) -> bool {
-    sockets_of(pid).any(|open| open == inode)
+    /// The same descriptor in the eldest of a line of processes that have it, each the parent of the next: it is inherited by
+    /// its number.
+    fn first(mut self, inode: u64) -> Self {
+        for _ in 0..ANCESTORS {
+            let parent = census::stat(self.pid).map(|stat| Self {
+                pid: stat.parent,
+                ..self
+            });
+            match parent.filter(|parent| parent.holds(inode)) {
+                Some(parent) => self = parent,
+                None => break,
+            }
+        }
+        self
+    }
 }
 
 /// The sockets that a process has open; none where it isn't to be seen.
-fn sockets_of(pid: u32) -> impl Iterator<Item = u64> {
+fn sockets_of(pid: u32) -> impl Iterator<Item = (Place, u64)> {
     let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
-    open.into_iter().flatten().flatten().filter_map(|entry| {
-        let target = std::fs::read_link(entry.path()).ok()?;
-        socket(&target)
+    open.into_iter().flatten().flatten().filter_map(move |entry| {
+        let descriptor = entry.file_name().to_str()?.parse().ok()?;
+        let inode = socket(&std::fs::read_link(entry.path()).ok()?)?;
+        Some((Place { pid, descriptor }, inode))
     })
 }
 
@@ -153,6 +172,22 @@ mod tests {
         lock(&holders.last).as_mut().unwrap().took = Duration::ZERO;
         assert_eq!(holders.find(one, [].into_iter()), Holder::Unseen);
         assert!(ended() > before);
+    }
+
+    #[test]
+    fn the_first_of_those_who_have_inherited_it_is_told() {
+        let (listener, inode) = listener();
+        rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty()).unwrap();
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        let place = |pid| {
+            let mut all = sockets_of(pid).filter(|(_, open)| *open == inode);
+            all.next().map(|(place, _)| place)
+        };
+        let (own, inherited) = (place(std::process::id()), place(child.id()).unwrap());
+        assert_eq!(own, Some(inherited.first(inode)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!inherited.holds(inode));
     }
 
     #[test]
