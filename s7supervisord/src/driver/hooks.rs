@@ -6,7 +6,7 @@ use crate::machine::input::{RunId, Slot};
 use crate::machine::moment::Moment;
 use crate::machine::view::Why;
 use crate::platform::beside::{Beside, Errand};
-use s7proto::status::{EndCause, Exit, ExitReport, SpawnFailure};
+use s7proto::status::{EndCause, Exit, ExitReport, SpawnFailure, SpawnStage};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -132,9 +132,11 @@ impl Driver {
         self.hooks.failed(run.slot, Failure { run, event, details });
     }
 
-    /// A run could not be begun, for a reason of its own: the machine being short of something is nobody's failure.
+    /// A run could not be begun: for a reason of its own, or because somebody else has its port. The machine being short of
+    /// something is nobody's failure.
     pub(super) fn tell_of_start(&mut self, run: RunId, failure: &SpawnFailure) {
-        if !failure.host_fault && self.is_told(run.slot) {
+        let is_want = failure.host_fault && failure.stage != SpawnStage::CheckingPort;
+        if !is_want && self.is_told(run.slot) {
             let failure = Failure {
                 run,
                 event: "start",

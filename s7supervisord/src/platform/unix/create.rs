@@ -158,7 +158,7 @@ impl Creator {
                 host_fault: false,
             });
         }
-        self.ports.check(&plan, ordered)?;
+        self.ports.check(&plan, ordered, tally.crashes)?;
         super::remains::make_heap_folder(&plan, &identity);
         let in_haste = || self.hastened().contains(&run);
         let lock = super::locks::lock_for(&self.locks, &plan.id, &self.instance, &in_haste)?;
