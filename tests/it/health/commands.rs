@@ -129,11 +129,12 @@ fn a_command_that_has_outlived_its_supervisor_is_ended_by_the_next_one_which_mak
     let verbs = "fork-setsid escaped pid commands wait";
     let sandbox = Sandbox::with(&[checked("is", verbs, "interval=\"100ms\" timeout=\"60\"")]);
     let daemon = sandbox.start();
-    let run = daemon.wait_for("is", "STARTING");
+    daemon.wait_for("is", "STARTING");
     let (escaped, command) = (
         begun(&sandbox, "escaped", None),
         begun(&sandbox, "commands", None),
     );
+    let run = daemon.component("is");
     daemon.kill();
     assert!(is_alive(command) && is_alive(escaped), "nobody has ended them");
     let daemon = sandbox.start();
@@ -155,8 +156,9 @@ fn a_command_is_never_taken_for_the_run_that_it_is_about() {
     let verbs = "pid commands wait";
     let sandbox = Sandbox::with(&[checked("is", verbs, "interval=\"100ms\" timeout=\"60\"")]);
     let daemon = sandbox.start();
-    let run = pid(&daemon.wait_for("is", "STARTING")).expect("it runs");
+    daemon.wait_for("is", "STARTING");
     let command = begun(&sandbox, "commands", None);
+    let run = pid(&daemon.component("is")).expect("it is checked");
     daemon.kill();
     // Nothing but the check says now that there was a run.
     std::fs::remove_file(sandbox.path("run/journal")).expect("the sandbox is ours");

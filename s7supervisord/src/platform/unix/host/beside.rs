@@ -2,7 +2,7 @@
 
 use super::Host;
 use crate::machine::input::RunId;
-use crate::platform::os::beside::{Beside, Errand, Reporter};
+use crate::platform::os::beside::{Began, Beside, Errand, Reporter};
 use crate::platform::os::cgroup::Tree;
 use crate::platform::os::command_mark::{CommandMark, Kind, Present};
 use crate::platform::os::order::{Made, Order};
@@ -173,13 +173,17 @@ impl Host {
         if let Err(error) = self.watch.add(made.pidfd.as_fd(), number) {
             log::error!("watching process {} beside a run: {error}", made.pid);
         }
+        let now = Began {
+            process: made.pidfd.try_clone().ok(),
+            output: made.output,
+        };
         held.process = Some(Process {
             pid: made.pid,
             pidfd: made.pidfd,
             cgroup: made.cgroup,
             ended: false,
         });
-        let is_heard = began.is_some_and(|began| began.send(Ok(made.output)).is_ok());
+        let is_heard = began.is_some_and(|began| began.send(Ok(now)).is_ok());
         if !is_heard || held.given_up {
             self.kill_errand(number);
         }
