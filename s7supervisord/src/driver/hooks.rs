@@ -10,6 +10,7 @@ use s7proto::status::{EndCause, Exit, ExitReport, SpawnFailure, SpawnStage};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// How long the end of the daemon waits for the last commands to be killed.
 const LAST: Duration = Duration::from_secs(1);
@@ -259,9 +260,9 @@ async fn wait(mut command: Beside, timeout: Duration) -> Result<(), String> {
         .began()
         .await
         .map_err(|failure| format!("can't be run: {failure}"))?;
-    match tokio::time::timeout(timeout, command.ended()).await {
-        Ok(Ok(ended)) if ended.exit == Exit::Code(0) => Ok(()),
-        Ok(Ok(ended)) => {
+    match command.ended_by(Instant::now() + timeout).await {
+        Some(Ok(ended)) if ended.exit == Exit::Code(0) => Ok(()),
+        Some(Ok(ended)) => {
             let output = one_line(String::from_utf8_lossy(&ended.output).trim());
             let from = output.chars().count().saturating_sub(SHOWN);
             let output: String = output.chars().skip(from).collect();
@@ -272,8 +273,8 @@ async fn wait(mut command: Beside, timeout: Duration) -> Result<(), String> {
             };
             Err(format!("{}{output}", ended.exit))
         }
-        Ok(Err(_)) => Err("was ended with the supervisor".to_owned()),
-        Err(_) => Err(format!(
+        Some(Err(_)) => Err("was ended with the supervisor".to_owned()),
+        None => Err(format!(
             "has taken longer than {timeout:?} and was killed, with all that it has begun"
         )),
     }

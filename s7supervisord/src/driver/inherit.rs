@@ -190,7 +190,9 @@ impl Driver {
     pub(super) fn begin(&mut self) {
         let recorded = self.inheritance.recorded.clone();
         let instance = self.inheritance.instance.clone();
-        let looking = tokio::task::spawn_blocking(move || leftovers::unrecorded(&recorded, &instance));
+        let before = self.host.first_command();
+        let looking =
+            tokio::task::spawn_blocking(move || leftovers::unrecorded(&recorded, &instance, before));
         let tell = self.background.teller();
         tokio::spawn(async move {
             let found = tokio::time::timeout(LOOKING, looking).await;

@@ -29,8 +29,8 @@ const LOG_FILES: u32 = 10;
 const LOG_DAYS: u32 = 10;
 /// The word that Tomcat's shutdown port waits for.
 const STOP_TEXT: &str = "SHUTDOWN";
-/// What the daemon itself sets for every run.
-const OWN_VARIABLES: [&str; 3] = ["S7_COMPONENT", "S7_RUN", "S7_INSTANCE"];
+/// What the daemon itself sets for every run, and for commands beside it.
+const OWN_VARIABLES: [&str; 4] = ["S7_COMPONENT", "S7_RUN", "S7_INSTANCE", "S7_COMMAND"];
 
 /// Programs that a component needs, and where each is to be reported.
 type Programs = Vec<(PathBuf, Span)>;

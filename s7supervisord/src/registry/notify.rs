@@ -5,7 +5,7 @@ use super::component::checks::STARTUP_TIMEOUT as DEFAULT_STARTUP;
 use super::diagnostic::{Finding, Span};
 use super::layer::{STARTUP_TIMEOUT, count};
 use super::paths::Os;
-use super::plan::{NotifyBy, NotifyPlan};
+use super::plan::{NotifyBy, NotifyPlan, Resource};
 use super::reading::Reading;
 use super::tree::Element;
 use super::values::{duration, word};
@@ -101,11 +101,31 @@ impl Builder<'_> {
                 }
             }
         }
+        if let NotifyBy::Descriptor(number) = by {
+            self.check_descriptor(number, element.at, reading);
+        }
         let startup = element.startup_timeout.or(self.layer.startup_timeout);
         Some(NotifyPlan {
             by,
             startup_timeout: startup.unwrap_or(DEFAULT_STARTUP),
             watchdog: element.watchdog,
         })
+    }
+
+    /// Whether the component may have a descriptor of that number.
+    fn check_descriptor(&self, number: u32, at: Span, reading: &mut Reading<'_>) {
+        let mut limits = self.layer.limits.iter();
+        let most = limits.rfind(|limit| limit.resource == Resource::Nofile);
+        if let Some(most) = most
+            .and_then(|limit| limit.soft)
+            .filter(|most| u64::from(number) >= *most)
+        {
+            let message = format!(
+                "the limit `nofile` of {most} leaves no room for the descriptor {number} of `<notify>`"
+            );
+            reading
+                .findings
+                .report(Finding::error(at, message).hint("raise the one or lower the other"));
+        }
     }
 }

@@ -134,3 +134,21 @@ fn the_daemon_raises_its_limit_of_descriptors_and_gives_components_the_one_it_fo
     let soft = line.split_whitespace().nth(3);
     assert_eq!(soft, Some("500"), "{line}");
 }
+
+#[test]
+fn who_is_to_tell_by_a_descriptor_beyond_his_limit_is_told_so() {
+    let by = |number: u32| format!("<notify type=\"descriptor\" descriptor=\"{number}\"/>");
+    let sandbox = Sandbox::with(&[
+        Server::new("beyond", "wait").with(&by(100)),
+        // The last one that there is; the second descriptor of the pipe lies below it.
+        Server::new("last", "print-descriptors print done wait").with(&by(63)),
+    ]);
+    let daemon = limited(&sandbox, 64, 500);
+    daemon.wait_until_it_answers();
+    let seen = daemon.wait_until("it says why", "beyond", SOON, |seen| {
+        !seen["spawn_failure"].is_null() || seen.to_string().contains("descriptor 100")
+    });
+    let wanted = "descriptor 100 of <notify> (its limit `nofile` is 64)";
+    assert!(seen.to_string().contains(wanted), "{seen}");
+    daemon.wait_until("the other one runs", "last", SOON, |seen| !seen["pid"].is_null());
+}

@@ -1,7 +1,9 @@
 //! Checks by commands: what they say, and that nothing is left of them.
 
+use rustix::process::Signal;
+use s7tests::daemon::pid;
 use s7tests::eventually::{SOON, eventually, when};
-use s7tests::processes::is_alive;
+use s7tests::processes::{self, is_alive, send};
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
 
@@ -93,17 +95,93 @@ fn what_a_command_leaves_behind_is_gone_with_it() {
 }
 
 #[test]
-fn what_a_command_leaves_behind_in_another_session_is_gone_with_the_run() {
-    let verbs = "fork-setsid escaped exit 0";
+fn what_a_command_leaves_behind_in_another_session_is_gone_with_it() {
+    // It succeeds, and has left two in sessions of their own, out of reach of its group.
+    let verbs = "fork-setsid escaped fork-setsid escaped exit 0";
     let numbers = "interval=\"100ms\" timeout=\"20\"";
     let sandbox = Sandbox::with(&[checked("is", verbs, numbers).stop_timeout("300ms")]);
     let daemon = sandbox.start();
-    daemon.wait_for("is", "RUNNING");
+    let run = daemon.wait_for("is", "RUNNING");
+    let left = || -> Vec<u32> {
+        let escaped = noted(&sandbox, "escaped");
+        escaped.into_iter().filter(|pid| is_alive(*pid)).collect()
+    };
+    eventually("several were made and are gone", SOON, || {
+        let (made, left) = (noted(&sandbox, "escaped").len(), left());
+        when(made >= 10 && left.len() <= 2, || format!("{left:?} of {made}"))
+    });
+    assert_eq!(daemon.component("is")["pid"], run["pid"], "the run goes on");
     sandbox.ctl(&["stop", "is"]).exits(0);
-    let escaped = noted(&sandbox, "escaped");
-    assert!(!escaped.is_empty());
-    let left: Vec<_> = escaped.iter().filter(|pid| is_alive(**pid)).collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert!(left().is_empty(), "{:?}", left());
+}
+
+/// The first process that was noted in `file`, and isn't `other`.
+fn begun(sandbox: &Sandbox, file: &str, other: Option<u32>) -> u32 {
+    eventually("it has begun", SOON, || {
+        let noted = noted(sandbox, file);
+        let pid = noted.iter().find(|pid| Some(**pid) != other);
+        pid.copied().ok_or_else(|| format!("{noted:?}"))
+    })
+}
+
+#[test]
+fn a_command_that_has_outlived_its_supervisor_is_ended_by_the_next_one_which_makes_its_own() {
+    let verbs = "fork-setsid escaped pid commands wait";
+    let sandbox = Sandbox::with(&[checked("is", verbs, "interval=\"100ms\" timeout=\"60\"")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("is", "STARTING");
+    let (escaped, command) = (
+        begun(&sandbox, "escaped", None),
+        begun(&sandbox, "commands", None),
+    );
+    let run = daemon.component("is");
+    daemon.kill();
+    assert!(is_alive(command) && is_alive(escaped), "nobody has ended them");
+    let daemon = sandbox.start();
+    let next = begun(&sandbox, "commands", Some(command));
+    eventually("the one before is gone", SOON, || {
+        processes::reap_adopted();
+        let left = [command, escaped].into_iter().filter(|pid| is_alive(*pid));
+        let left: Vec<u32> = left.collect();
+        when(left.is_empty(), || format!("{left:?}"))
+    });
+    assert!(is_alive(next), "the other one is this supervisor's own");
+    assert_eq!(daemon.component("is")["pid"], run["pid"]);
+    sandbox.ctl(&["stop", "is"]).exits(0);
+    daemon.stop();
+}
+
+#[test]
+fn a_command_is_never_taken_for_the_run_that_it_is_about() {
+    let verbs = "pid commands wait";
+    let sandbox = Sandbox::with(&[checked("is", verbs, "interval=\"100ms\" timeout=\"60\"")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("is", "STARTING");
+    let command = begun(&sandbox, "commands", None);
+    let run = pid(&daemon.component("is")).expect("it is checked");
+    daemon.kill();
+    // Nothing but the check says now that there was a run.
+    std::fs::remove_file(sandbox.path("run/journal")).expect("the sandbox is ours");
+    send(run, Signal::KILL);
+    eventually("the run is gone", SOON, || {
+        processes::reap_adopted();
+        when(!is_alive(run), || format!("{run} lives"))
+    });
+    assert!(is_alive(command));
+    let daemon = sandbox.start();
+    let now = daemon.wait_until("there is another run", "is", SOON, |seen| {
+        seen["state"] == "STARTING" && !seen["pid"].is_null()
+    });
+    assert_ne!(pid(&now), Some(command), "{now}");
+    assert_eq!(sandbox.starts("starts").len(), 2);
+    let log = sandbox.supervisor_log();
+    assert!(!log.contains("was found by its environment"), "{log}");
+    eventually("the check is gone", SOON, || {
+        processes::reap_adopted();
+        when(!is_alive(command), || format!("{command} lives"))
+    });
+    sandbox.ctl(&["stop", "is"]).exits(0);
+    daemon.stop();
 }
 
 #[test]

@@ -90,6 +90,34 @@ fn a_run_without_record_and_environment_is_found_by_its_cgroup_needs_root() {
 }
 
 #[test]
+fn a_command_without_an_environment_is_told_from_its_run_by_its_cgroup_and_ended_needs_root() {
+    let test = "a_command_without_an_environment_is_told_from_its_run_by_its_cgroup_and_ended_needs_root";
+    let Some(home) = delegated(test) else { return };
+    let check = "<health type=\"exec\" interval=\"100ms\" timeout=\"60\"><executable>bin/fixture</executable>\
+                 <arguments><argument>pid</argument><argument>commands</argument><argument>hide</argument></arguments></health>";
+    let sandbox = Sandbox::with(&[Server::new("hidden", "record starts hide").with(check)]);
+    let daemon = start_in(&sandbox, &home);
+    let command = sandbox.pid_in("commands");
+    let run = pid(&daemon.component("hidden")).expect("it is checked");
+    let bare = |pid: u32| fs::read(format!("/proc/{pid}/environ")).is_ok_and(|text| text.is_empty());
+    eventually("neither has an environment", SOON, || {
+        when(bare(command) && bare(run), || format!("{command} {run}"))
+    });
+    daemon.kill();
+    fs::remove_file(sandbox.path("run/journal")).expect("the sandbox is ours");
+    fs::remove_file(sandbox.path("commands")).expect("the sandbox is ours");
+    let daemon = start_in(&sandbox, &home);
+    let next = sandbox.pid_in("commands");
+    assert!(!is_alive(command), "it is gone before there is another: {next}");
+    assert_eq!(pid(&daemon.component("hidden")), Some(run));
+    assert_eq!(sandbox.starts("starts").len(), 1);
+    sandbox.ctl(&["stop", "hidden"]).exits(0);
+    assert!(!is_alive(next) && !is_alive(run));
+    cgroups_are(&home, &["daemon"]);
+    daemon.stop();
+}
+
+#[test]
 fn a_daemon_that_is_started_elsewhere_still_ends_a_run_by_the_cgroup_that_it_has_needs_root() {
     let test = "a_daemon_that_is_started_elsewhere_still_ends_a_run_by_the_cgroup_that_it_has_needs_root";
     let Some(home) = delegated(test) else { return };

@@ -173,6 +173,27 @@ fn a_command_that_hangs_ends_with_the_daemon() {
 }
 
 #[test]
+fn a_command_that_has_outlived_its_supervisor_is_ended_by_the_next_one() {
+    let hook = fixture("fork-setsid escaped pid commands wait", "600");
+    let sandbox = Sandbox::with(&[Server::new("is", "record starts exit-if first 1 wait").with(&hook)]);
+    sandbox.write("first", "");
+    let daemon = sandbox.start();
+    let (escaped, command) = (pid_in(&sandbox, "escaped"), pid_in(&sandbox, "commands"));
+    std::fs::remove_file(sandbox.path("first")).expect("it is there");
+    let run = daemon.wait_for("is", "RUNNING");
+    daemon.kill();
+    let daemon = sandbox.start();
+    eventually("it is gone", SOON, || {
+        s7tests::processes::reap_adopted();
+        let left = [escaped, command].into_iter().filter(|pid| is_alive(*pid));
+        let left: Vec<u32> = left.collect();
+        when(left.is_empty(), || format!("{left:?}"))
+    });
+    assert_eq!(daemon.component("is")["pid"], run["pid"]);
+    daemon.stop();
+}
+
+#[test]
 fn a_command_runs_as_the_components_user_needs_root() {
     let test = "a_command_runs_as_the_components_user_needs_root";
     if !rustix::process::geteuid().is_root() {

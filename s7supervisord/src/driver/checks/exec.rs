@@ -5,7 +5,7 @@ use crate::machine::input::Verdict;
 use crate::platform::beside::{Beside, Ended};
 use s7proto::status::{Exit, SpawnFailure};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// How much of its output is told.
 const SHOWN: usize = 200;
@@ -17,10 +17,10 @@ pub async fn wait(mut command: Beside, what: &str, timeout: Duration) -> Result 
         return cannot(what, &failure);
     }
     let until = Instant::now() + timeout;
-    match timeout_at(until, command.ended()).await {
-        Ok(Ok(ended)) => judge(what, &ended),
-        Ok(Err(failure)) => cannot(what, &failure),
-        Err(_) => Result {
+    match command.ended_by(until).await {
+        Some(Ok(ended)) => judge(what, &ended),
+        Some(Err(failure)) => cannot(what, &failure),
+        None => Result {
             verdict: Verdict::TimedOut {
                 late: Instant::now().saturating_duration_since(until),
             },

@@ -1,5 +1,6 @@
 //! Who is there: reading `/proc` about processes, without ever waiting for one of them.
 
+use super::command_mark::{self, CommandMark, Kind};
 use rustix::process::Signal;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -133,16 +134,39 @@ fn is_default(status: &str, signal: Signal) -> Option<bool> {
     Some(any & (1 << (signal.as_raw() - 1)) == 0)
 }
 
-/// The component and run in the environment of a process that the supervisor `instance` has started.
+/// What stands in the environment of a process that a supervisor has started.
+pub struct Marker {
+    /// The component.
+    pub component: String,
+    /// Its run.
+    pub run: u64,
+    /// The command beside that run which it is or comes from, if so.
+    pub command: Option<CommandMark>,
+}
+
+impl Marker {
+    /// The component and the run that it ends with; `None` for who is only told of the run.
+    #[must_use]
+    pub fn of_run(self) -> Option<(String, u64)> {
+        let outlives = self.command.is_some_and(|mark| mark.kind == Kind::Failure);
+        (!outlives).then_some((self.component, self.run))
+    }
+}
+
+/// What the environment says of a process that the supervisor `instance` has started.
 ///
 /// It may wait for that process's memory, so never on the core loop.
 #[must_use]
-pub fn marker(pid: u32, instance: &str) -> Option<(String, u64)> {
+pub fn marker(pid: u32, instance: &str) -> Option<Marker> {
     let environment = environment(pid)?;
     let value = |name: &str| value(&environment, name);
     // Other supervisors on this machine have components of the same names.
     value("S7_INSTANCE").filter(|of| of == instance)?;
-    Some((value("S7_COMPONENT")?, value("S7_RUN")?.parse().ok()?))
+    Some(Marker {
+        component: value("S7_COMPONENT")?,
+        run: value("S7_RUN")?.parse().ok()?,
+        command: value(command_mark::VARIABLE).and_then(|mark| CommandMark::parse(&mark)),
+    })
 }
 
 /// A variable in the environment of a process. May wait as [`marker`].

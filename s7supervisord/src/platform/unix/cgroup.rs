@@ -26,6 +26,8 @@ const MAKER: &str = "user.s7supervisord";
 const LIMITED: &str = "user.s7supervisord.memory";
 /// Longer than any path, which is what an instance is.
 const LONGEST_MAKER: usize = 4096;
+/// The cgroup below a run's own where commands beside it live.
+const BESIDE: &str = "beside";
 /// How often a cgroup is tried to be removed that the kernel still takes for busy: a process that has ended leaves it
 /// moments later (Linux 6.18).
 const REMOVALS: u32 = 8;
@@ -235,7 +237,7 @@ impl Tree {
     ///
     /// # Errors
     /// This one is gone.
-    pub fn below(&self, name: &str) -> io::Result<Self> {
+    fn below(&self, name: &str) -> io::Result<Self> {
         let folder = self.folder.join(name);
         match fs::create_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -246,6 +248,20 @@ impl Tree {
             Err(error) => Err(error),
             Ok(()) => Ok(Self { folder }),
         }
+    }
+
+    /// The cgroup of the commands beside the run, made where it isn't there yet.
+    ///
+    /// # Errors
+    /// As [`Tree::below`].
+    pub fn beside(&self) -> io::Result<Self> {
+        self.below(BESIDE)
+    }
+
+    /// The commands beside the run that live in that.
+    #[must_use]
+    pub fn commands(&self) -> Vec<u32> {
+        place::members(&place::with_those_below(&self.folder.join(BESIDE), |_| true))
     }
 
     fn is_made_by(&self, instance: &str) -> bool {

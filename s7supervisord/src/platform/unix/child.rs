@@ -63,7 +63,7 @@ pub struct Failure {
     cgroup: AtomicI32,
 }
 
-const STAGES: [SpawnStage; 7] = [
+const STAGES: [SpawnStage; 8] = [
     SpawnStage::CreatingSession,
     SpawnStage::SettingLimits,
     SpawnStage::SettingGroup,
@@ -71,7 +71,11 @@ const STAGES: [SpawnStage; 7] = [
     SpawnStage::ChangingDirectory,
     SpawnStage::ConnectingOutput,
     SpawnStage::Executing,
+    SpawnStage::ConnectingOutput,
 ];
+
+/// The position of that which is about the descriptor where a component tells that it is ready.
+const NOTIFYING: usize = 7;
 
 impl Failure {
     /// The stage that failed, its error number, and the index of the limit if that was the stage.
@@ -82,6 +86,11 @@ impl Failure {
             self.errno.load(Ordering::Relaxed),
             usize::from(self.limit.load(Ordering::Relaxed)),
         ))
+    }
+
+    /// Whether it was the descriptor where the component tells that it is ready which it could not be given.
+    pub fn is_about_notifying(&self) -> bool {
+        usize::from(self.stage.load(Ordering::Acquire)) == NOTIFYING + 1
     }
 
     /// Why the record of the run could not be written.
@@ -214,7 +223,7 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
         // before Linux 5.11, and then the first guard has to do.
         libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
         if !keep_open(plan) {
-            return 5;
+            return NOTIFYING;
         }
         for signal in Inherited::signals() {
             let mut action: libc::sigaction = std::mem::zeroed();
@@ -248,16 +257,19 @@ unsafe fn keep_open(plan: &Plan<'_>) -> bool {
                     return false;
                 }
             }
-            // A second one, which nobody knows of: as long as it is open a next daemon finds what was written.
-            if libc::fcntl(plan.notify, libc::F_DUPFD, plan.notify_as + 1) < 0 {
-                return false;
-            }
             let given = if plan.notify == plan.notify_as {
                 libc::fcntl(plan.notify, libc::F_SETFD, 0)
             } else {
                 libc::dup2(plan.notify, plan.notify_as)
             };
             if given < 0 {
+                return false;
+            }
+            // A second one, which nobody knows of: as long as it is open a next daemon finds what was written. Beyond the other
+            // where the limit leaves room there.
+            if libc::fcntl(plan.notify_as, libc::F_DUPFD, plan.notify_as + 1) < 0
+                && libc::fcntl(plan.notify_as, libc::F_DUPFD, 3) < 0
+            {
                 return false;
             }
         }

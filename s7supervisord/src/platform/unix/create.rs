@@ -19,7 +19,7 @@ use super::places::Place;
 use super::ports::Ports;
 use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
-use crate::registry::plan::ComponentPlan;
+use crate::registry::plan::{ComponentPlan, Resource};
 use crate::state::journal::{Journal, Lent};
 use crate::state::known::Tally;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -360,8 +360,23 @@ impl Creator {
         // The child has ended or is about to; nobody else may be left with its remains.
         while let Err(rustix::io::Errno::INTR) = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
         }
-        let subject = subject(stage, limit, component);
+        let subject = match failure.is_about_notifying() {
+            true => self.notify_subject(component),
+            false => subject(stage, limit, component),
+        };
         Err(io_failure(stage, subject, &io::Error::from_raw_os_error(errno)))
+    }
+}
+
+impl Creator {
+    /// What a component could not be given, and what keeps it from that: nothing else does.
+    fn notify_subject(&self, component: &ComponentPlan) -> String {
+        let mut set = component.run.limits.iter();
+        let set = set.rfind(|limit| limit.resource == Resource::Nofile);
+        let limit = set.map_or_else(|| self.inherited.most_descriptors(), |limit| limit.soft);
+        let limit = limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
+        let number = descriptor_of(component);
+        format!("descriptor {number} of <notify> (its limit `nofile` is {limit})")
     }
 }
 

@@ -3,6 +3,7 @@
 use super::census::Orphans;
 pub use super::census::tree;
 use super::cgroup::{self, Tree};
+use super::command_mark::Present;
 use super::create::Creator;
 use super::handed::Socket;
 use super::held::{Command, Origin, Process};
@@ -68,7 +69,9 @@ pub struct Host {
     keys: HashMap<u64, RunId>,
     commands: HashMap<u64, Command>,
     errands: Errands,
+    /// Commands bear these numbers: they begin where no daemon before this one can have come to.
     next_key: u64,
+    first_key: u64,
     watch: Watch,
     spawner: Spawner,
     sweeper: Sweeper,
@@ -112,7 +115,8 @@ impl Host {
         rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1))?;
         let children = signal(SignalKind::child())?;
         let (tell, told) = mpsc::unbounded_channel();
-        let leaders = Leaders::default();
+        let (leaders, present) = (Leaders::default(), Present::default());
+        let first_key = crate::platform::process::since_boot_ns();
         let orphans = Orphans::open();
         if let Err(error) = &orphans {
             log::warn!("opening the list of orphans ({error}): what leaves its session can't be found");
@@ -120,7 +124,7 @@ impl Host {
         let swept = tell.clone();
         let sweeper = Sweeper::start(
             instance.clone(),
-            Arc::clone(&leaders),
+            (Arc::clone(&leaders), present.clone()),
             Orphans::open().ok(),
             inherited.first_image_ns(),
             move |fact| {
@@ -137,8 +141,9 @@ impl Host {
             runs: HashMap::new(),
             keys: HashMap::new(),
             commands: HashMap::new(),
-            errands: Errands::default(),
-            next_key: 0,
+            errands: Errands::new(present),
+            next_key: first_key,
+            first_key,
             watch: Watch::new()?,
             spawner,
             sweeper,

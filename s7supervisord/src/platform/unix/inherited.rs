@@ -148,6 +148,13 @@ impl Inherited {
         }
     }
 
+    /// How many descriptors a component may have; `None` for any number.
+    #[must_use]
+    pub fn most_descriptors(&self) -> Option<u64> {
+        let limit = self.descriptors.map(|limit| limit.rlim_cur);
+        limit.filter(|limit| *limit != libc::RLIM64_INFINITY)
+    }
+
     /// Gives up the daemon's protection from the kernel's choice of what to end when memory runs out (a negative score): it
     /// is for the daemon alone. Only system calls; to be called in the child, of which `/proc/self` speaks there.
     pub fn drop_protection(&self) {

@@ -15,7 +15,7 @@ use std::path::Path;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Variables that concern the daemon alone, so that `inherit="true"` doesn't hand them on (DESIGN 5).
-const PRIVATE: [&str; 8] = [
+const PRIVATE: [&str; 9] = [
     crate::run::DETACHED_VARIABLE,
     "NOTIFY_SOCKET",
     "WATCHDOG_PID",
@@ -24,6 +24,8 @@ const PRIVATE: [&str; 8] = [
     "LISTEN_PID",
     "LISTEN_FDNAMES",
     "LISTEN_PIDFDID",
+    // Where the daemon was begun by such a command, its runs are none.
+    super::command_mark::VARIABLE,
 ];
 
 /// The strings and numbers of one run, kept alive until it executes.

@@ -3,8 +3,9 @@
 //! So nothing tells that such a tree is empty but looking: a thread looks at all processes of the machine every now and then,
 //! as long as something is to be ended.
 
-use super::census::{self, Stat};
+use super::census::{self, Marker, Stat};
 use super::cgroup::{self, Tree};
+use super::leftovers_of_commands::Commands;
 use super::pidfd::{self, open};
 use super::sweeper::{Manner, Swept};
 use crate::failpoint::{self, Point};
@@ -93,19 +94,44 @@ impl Leftovers {
 pub fn everything_of(runs: &[StartedRun], instance: &str) -> Vec<u32> {
     let recorded = runs.iter().map(|run| (run.component.clone(), run.run)).collect();
     let mut all = runs.to_vec();
-    all.extend(unrecorded(&recorded, instance).into_iter().map(|found| found.run));
-    members(&all.iter().collect::<Vec<_>>(), instance).concat()
+    let (unrecorded, commands) = look_for(&recorded, instance);
+    all.extend(unrecorded.into_iter().map(|found| found.run));
+    let mut pids = members(&all.iter().collect::<Vec<_>>(), instance).concat();
+    pids.extend(commands.pids());
+    pids
 }
 
 /// The runs of this supervisor that live and aren't recorded: they are known by what their environment says, or by their
 /// cgroup. `recorded` gives the last run of each component that is. Looks at all processes of the machine.
+///
+/// Commands beside runs are no runs. Those that an earlier daemon has left, by numbers below `before`, are ended here, which may take
+/// a second.
 #[must_use]
-pub fn unrecorded(recorded: &HashMap<ComponentName, u64>, instance: &str) -> Vec<Unrecorded> {
-    let mut found = Vec::new();
+pub fn unrecorded(recorded: &HashMap<ComponentName, u64>, instance: &str, before: u64) -> Vec<Unrecorded> {
+    let (found, commands) = look_for(recorded, instance);
+    let lives = |component: &str, run: u64| {
+        let is_it = |of: &ComponentName, number: u64| of.as_str() == component && number == run;
+        let mut known = recorded.iter();
+        known.any(|(of, number)| is_it(of, *number))
+            || found
+                .iter()
+                .any(|found| is_it(&found.run.component, found.run.run))
+    };
+    commands.end(before, lives, || look_for(recorded, instance).1);
+    found
+}
+
+/// All of this supervisor that isn't recorded: runs, and commands beside runs.
+fn look_for(recorded: &HashMap<ComponentName, u64>, instance: &str) -> (Vec<Unrecorded>, Commands) {
+    let (mut found, mut commands) = (Vec::new(), Commands::default());
     for pid in census::everyone().filter(|pid| *pid != std::process::id()) {
-        let Some((component, run)) = census::marker(pid, instance) else {
+        let Some(marker) = census::marker(pid, instance) else {
             continue;
         };
+        if commands.note(pid, &marker) {
+            continue;
+        }
+        let Marker { component, run, .. } = marker;
         if let Ok(component) = ComponentName::parse(&component)
             && is_believed(pid, &component, run, instance)
         {
@@ -113,12 +139,14 @@ pub fn unrecorded(recorded: &HashMap<ComponentName, u64>, instance: &str) -> Vec
         }
     }
     // Some write something else over their environment.
-    for (component, run, cgroup) in cgroup::living(instance) {
-        for pid in cgroup.members() {
+    let living = cgroup::living(instance);
+    commands.note_living(&living);
+    for (component, run, cgroup) in living {
+        for pid in cgroup.members().into_iter().filter(|pid| !commands.has(*pid)) {
             note(&mut found, recorded, component.clone(), run, pid);
         }
     }
-    found
+    (found, commands)
 }
 
 /// Whether what the environment of a process says of it is believed: anybody can write anything there. The daemon's own user
@@ -343,7 +371,7 @@ fn members(runs: &[&StartedRun], instance: &str) -> Vec<Vec<u32>> {
             .find_map(|number| by_number.get(number))
             .copied();
         let index = related.or_else(|| {
-            let (component, run) = census::marker(pid, instance)?;
+            let (component, run) = census::marker(pid, instance)?.of_run()?;
             by_name.get(&(component.as_str(), run)).copied()
         });
         if let Some(index) = index.filter(|index| belongs(pid, &stat, runs[*index], instance)) {
@@ -391,6 +419,7 @@ fn belongs(pid: u32, stat: &Stat, run: &StartedRun, instance: &str) -> bool {
 
 fn is_marked(pid: u32, run: &StartedRun, instance: &str) -> bool {
     census::marker(pid, instance)
+        .and_then(Marker::of_run)
         .is_some_and(|(component, number)| component == run.component.as_str() && number == run.run)
 }
 
@@ -409,6 +438,6 @@ fn recorded_tick(run: &StartedRun) -> u64 {
 }
 
 /// Nanoseconds of one of the kernel's clock ticks.
-fn tick_ns() -> u64 {
+pub(super) fn tick_ns() -> u64 {
     1_000_000_000 / rustix::param::clock_ticks_per_second().max(1)
 }

@@ -1,7 +1,8 @@
 //! Whose an orphan is: which run has left it.
 
-use super::census::{self, Stat};
+use super::census::{self, Marker, Stat};
 use super::cgroup;
+use super::command_mark::{Kind, Present};
 use super::sweeper::{Leader, Leaders};
 use crate::machine::input::RunId;
 use crate::state::known::StartedRun;
@@ -23,6 +24,13 @@ pub enum Owner {
     Nobody,
     /// That of a run of which nothing is known here yet: it was created a moment ago. It is looked at again.
     Coming,
+    /// That of a command beside a run: with what it has made it ends when it is over.
+    Command {
+        /// Which one.
+        number: u64,
+        /// The run that it ends with at the latest.
+        run: Option<RunId>,
+    },
     /// One of these: they lived when it was first seen, and nothing about it says more.
     OneOf(HashSet<RunId>),
 }
@@ -34,6 +42,7 @@ pub struct Owners {
     /// The daemon is the first process of a container: not everything that comes to it was its own.
     first: bool,
     leaders: Leaders,
+    commands: Present,
     /// Runs that somebody else ends.
     alone: Vec<StartedRun>,
     /// By process id and creation time.
@@ -42,11 +51,12 @@ pub struct Owners {
 
 impl Owners {
     /// Nothing is known yet.
-    pub fn new(instance: String, leaders: Leaders) -> Self {
+    pub fn new(instance: String, leaders: Leaders, commands: Present) -> Self {
         Self {
             instance,
             first: super::process::is_first(),
             leaders,
+            commands,
             alone: Vec::new(),
             known: HashMap::new(),
         }
@@ -55,6 +65,11 @@ impl Owners {
     /// What is of this run is nobody's here.
     pub fn leave_alone(&mut self, started: StartedRun) {
         self.alone.push(started);
+    }
+
+    /// Whether a command is over, so that whoever comes from it is to end.
+    pub fn is_over(&self, command: u64) -> bool {
+        !self.commands.has(command)
     }
 
     /// Forgets all but those that are there.
@@ -106,6 +121,15 @@ impl Owners {
         };
         let by_cgroup = || cgroup::run_of(pid).and_then(|(component, run)| named(&component, Some(run)));
         let marker = census::marker(pid, &self.instance);
+        let command = marker.as_ref().and_then(|marker| marker.command);
+        let marker = marker.and_then(Marker::of_run);
+        if let Some(command) = command.filter(|command| command.kind != Kind::Stop) {
+            let run = marker.as_ref();
+            return Owner::Command {
+                number: command.number,
+                run: run.and_then(|(component, run)| named(component, Some(*run))),
+            };
+        }
         let by_marker = || {
             let (component, run) = marker.as_ref()?;
             named(component, Some(*run))

@@ -125,7 +125,7 @@ impl Ports {
         let leaders = self.leaders.lock().unwrap_or_else(PoisonError::into_inner);
         let leader = leaders.get(&session).map(|leader| leader.component.to_string());
         drop(leaders);
-        leader.or_else(|| Some(census::marker(pid, &self.instance)?.0))
+        leader.or_else(|| Some(census::marker(pid, &self.instance)?.component))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::create::{Creator, Prepared, Stack};
 use super::order::{Gone, Order, Spawned};
-use super::turns::{Job, Turns};
+use super::turns::{Job, Turns, Way};
 use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
 use s7proto::status::{SpawnFailure, SpawnStage};
@@ -78,8 +78,12 @@ impl Spawner {
             desk = self.shared.desk();
         }
         if self.threads > 0 {
-            let in_turn = matches!(order, Order::Create { .. });
-            let wake = desk.turns.order(in_turn, order, Instant::now());
+            let way = match order {
+                Order::Create { .. } => Way::InTurn,
+                Order::Errand { .. } => Way::Beside,
+                _ => Way::AtOnce,
+            };
+            let wake = desk.turns.order(way, order, Instant::now());
             let sleeper = if wake { desk.waiting.pop() } else { None };
             drop(desk);
             self.shared.wake(sleeper);

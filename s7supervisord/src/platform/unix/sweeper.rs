@@ -5,6 +5,7 @@
 
 use super::census::{self, Orphans, Stat};
 use super::cgroup::Tree;
+use super::command_mark::Present;
 use super::owners::{Owner, Owners};
 use super::strangers::Strangers;
 use crate::failpoint::{self, Point};
@@ -97,7 +98,7 @@ impl Sweeper {
     /// The thread can't be created.
     pub fn start(
         instance: String,
-        leaders: Leaders,
+        (leaders, commands): (Leaders, Present),
         orphans: Option<Orphans>,
         first_image_ns: Option<u64>,
         tell: impl Fn(Swept) + Send + 'static,
@@ -105,7 +106,7 @@ impl Sweeper {
         // The queue holds at most a few jobs for each run and one look for each wake-up of the core loop.
         let (jobs, queue) = mpsc::channel();
         let mut work = Work {
-            owners: Owners::new(instance, Arc::clone(&leaders)),
+            owners: Owners::new(instance, Arc::clone(&leaders), commands),
             leaders,
             // Before anything is created here.
             strangers: Strangers::find(orphans.as_ref(), first_image_ns),
@@ -258,6 +259,17 @@ impl Work {
                         kill_child(*pid);
                     }
                     owned.entry(run).or_default().push(*pid);
+                }
+                Owner::Command { number, run } => {
+                    let active = run.and_then(|run| self.active.get(&run));
+                    let is_killed = active.is_some_and(|active| active.manner == Manner::Kill);
+                    if is_killed || self.owners.is_over(number) {
+                        kill_child(*pid);
+                    }
+                    // Its run isn't over before it is gone.
+                    if let Some(run) = run {
+                        owned.entry(run).or_default().push(*pid);
+                    }
                 }
                 // It lives as long as it likes, and is reaped like any other.
                 Owner::Nobody | Owner::Coming => {}

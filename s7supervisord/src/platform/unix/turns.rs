@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Threads that are at work at the same time, not counting those that hang. More of them only take the processor from the
 /// components that have just begun.
 const AWAKE: usize = 2;
+/// Threads that commands beside runs may hold, those that hang included: starts go on although all of the commands hang.
+const BESIDE: usize = THREADS / 2;
 /// Orders that are prepared and not created yet: each holds descriptors.
 const AHEAD: usize = 8;
 
@@ -28,16 +30,28 @@ pub enum Job<O, P> {
     Wait(Option<Duration>),
 }
 
+/// When the turn of an order is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// It has a number, and is created when all before it are.
+    InTurn,
+    /// As soon as a thread has time.
+    AtOnce,
+    /// The same, for a command beside a run: only so many threads have time for those.
+    Beside,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
     Taking,
+    TakingBeside,
     Creating,
 }
 
 /// All orders (`O`), and all that is prepared (`P`).
 #[derive(Debug)]
 pub struct Turns<O, P> {
-    orders: VecDeque<(Option<u64>, O)>,
+    orders: VecDeque<(Way, Option<u64>, O)>,
     ready: BTreeMap<u64, (Instant, P)>,
     /// The number that the next order to be created in its turn gets.
     last: u64,
@@ -60,10 +74,11 @@ impl<O, P> Default for Turns<O, P> {
 
 impl<O, P> Turns<O, P> {
     /// Takes an order, with a number of its own where it has to wait for its turn. Whether a thread should be woken for it.
-    pub fn order(&mut self, in_turn: bool, order: O, now: Instant) -> bool {
+    pub fn order(&mut self, way: Way, order: O, now: Instant) -> bool {
+        let in_turn = way == Way::InTurn;
         let number = in_turn.then_some(self.last);
         self.last += u64::from(in_turn);
-        self.orders.push_back((number, order));
+        self.orders.push_back((way, number, order));
         self.busy(now) < AWAKE
     }
 
@@ -93,24 +108,36 @@ impl<O, P> Turns<O, P> {
         }
         if self.ready.len() < AHEAD
             && self.busy(now) < AWAKE
-            && let Some((number, order)) = self.orders.pop_front()
+            && let Some((way, number, order)) = self.next_order().and_then(|place| self.orders.remove(place))
         {
-            self.at_work[me] = Some((Work::Taking, now));
+            let work = match way {
+                Way::Beside => Work::TakingBeside,
+                Way::InTurn | Way::AtOnce => Work::Taking,
+            };
+            self.at_work[me] = Some((work, now));
             return Job::Take(number, order);
         }
-        let idle = self.orders.is_empty() && self.ready.is_empty() && !self.is_creating(now);
+        let idle = self.next_order().is_none() && self.ready.is_empty() && !self.is_creating(now);
         Job::Wait((!idle).then_some(PATIENCE))
     }
 
     /// Whether one more thread would find something to do.
     pub fn has_more(&self, now: Instant) -> bool {
         // Not as soon as there is room for one: a thread is woken for several.
-        !self.orders.is_empty() && self.ready.len() <= AHEAD / 2 && self.busy(now) < AWAKE
+        self.next_order().is_some() && self.ready.len() <= AHEAD / 2 && self.busy(now) < AWAKE
     }
 
     /// Whether something is being created, or is to be created now.
     pub fn goes_on(&self, now: Instant) -> bool {
         self.is_creating(now) || self.can_create(now)
+    }
+
+    /// Where the next order is that may be taken.
+    fn next_order(&self) -> Option<usize> {
+        let at_work = self.at_work.iter().flatten();
+        let beside = at_work.filter(|(work, _)| *work == Work::TakingBeside).count();
+        let is_free = |(way, ..): &(Way, Option<u64>, O)| *way != Way::Beside || beside < BESIDE;
+        self.orders.iter().position(is_free)
     }
 
     fn can_create(&self, now: Instant) -> bool {
@@ -155,7 +182,7 @@ mod tests {
     fn with(orders: &[&'static str], now: Instant) -> Both {
         let mut turns = Both::default();
         for order in orders {
-            turns.order(true, order, now);
+            turns.order(Way::InTurn, order, now);
         }
         turns
     }
@@ -228,7 +255,7 @@ mod tests {
     fn only_so_many_are_prepared_beforehand_and_two_threads_are_enough() {
         let now = Instant::now();
         let mut turns = with(&["a"; 100], now);
-        assert!(turns.order(true, "b", now), "nobody is at work");
+        assert!(turns.order(Way::InTurn, "b", now), "nobody is at work");
         assert_eq!(turns.then(0, now), Job::Take(Some(0), "a"));
         for number in 1..=AHEAD as u64 {
             assert_eq!(turns.then(1, now), Job::Take(Some(number), "a"));
@@ -243,14 +270,36 @@ mod tests {
         assert!(turns.has_more(now));
         assert_eq!(turns.then(1, now), Job::Take(Some(9), "a"));
         assert_eq!(turns.then(2, now), Job::Wait(Some(PATIENCE)), "two are at work");
-        assert!(!turns.order(true, "c", now), "two are at work");
+        assert!(!turns.order(Way::InTurn, "c", now), "two are at work");
+    }
+
+    #[test]
+    fn commands_that_hang_keep_no_run_from_starting() {
+        let mut now = Instant::now();
+        let mut turns = Both::default();
+        for _ in 0..THREADS {
+            turns.order(Way::Beside, "command", now);
+        }
+        for thread in 0..BESIDE {
+            assert_eq!(turns.then(thread, now), Job::Take(None, "command"));
+            now += PATIENCE;
+        }
+        assert_eq!(
+            turns.then(BESIDE, now),
+            Job::Wait(None),
+            "they have all that they may"
+        );
+        assert!(!turns.has_more(now));
+        assert!(turns.order(Way::InTurn, "run", now));
+        assert_eq!(turns.then(BESIDE, now), Job::Take(Some(0), "run"));
+        assert_eq!(turns.then(0, now), Job::Take(None, "command"), "one is done");
     }
 
     #[test]
     fn what_has_no_turn_is_done_at_once() {
         let now = Instant::now();
         let mut turns = with(&["a"], now);
-        turns.order(false, "note", now);
+        turns.order(Way::AtOnce, "note", now);
         assert_eq!(turns.then(0, now), Job::Take(Some(0), "a"));
         assert_eq!(turns.then(1, now), Job::Take(None, "note"));
         turns.prepared(0, "A", now);

@@ -5,6 +5,7 @@ use crate::registry::plan::ComponentPlan;
 use s7proto::status::{Exit, SpawnFailure};
 use std::convert::Infallible;
 use std::path::Path;
+use tokio::time::Instant;
 
 /// How much of the end of its output is kept.
 pub const OUTPUT: usize = 512;
@@ -56,11 +57,11 @@ impl Beside {
         match self.0 {}
     }
 
-    /// Waits until its first process has ended.
+    /// Waits until its first process has ended, and no longer than `until`: then it is `None`.
     ///
     /// # Errors
     /// None so far.
-    pub async fn ended(&mut self) -> Result<Ended, SpawnFailure> {
+    pub async fn ended_by(&mut self, _until: Instant) -> Option<Result<Ended, SpawnFailure>> {
         match self.0 {}
     }
 }

@@ -234,6 +234,12 @@ impl Host {
         match self.0 {}
     }
 
+    /// The least number of a command of this daemon.
+    #[must_use]
+    pub fn first_command(&self) -> u64 {
+        match self.0 {}
+    }
+
     /// Whether no command beside a run is there.
     #[must_use]
     pub fn has_no_errands(&self) -> bool {

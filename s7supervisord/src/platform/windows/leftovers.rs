@@ -12,7 +12,7 @@ pub fn boot_id() -> String {
 
 /// The runs of this supervisor that live and aren't recorded. No daemon has run here yet.
 #[must_use]
-pub fn unrecorded(_recorded: &HashMap<ComponentName, u64>, _instance: &str) -> Vec<Unrecorded> {
+pub fn unrecorded(_recorded: &HashMap<ComponentName, u64>, _instance: &str, _before: u64) -> Vec<Unrecorded> {
     Vec::new()
 }
 

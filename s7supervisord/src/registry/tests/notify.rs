@@ -157,3 +157,17 @@ fn a_check_says_when_it_is_ready() {
     let text = check::notify_text(&notify("<notify type='descriptor' descriptor='3'/>").unwrap());
     assert_eq!(text, "when it writes a newline to descriptor 3, for at most 300s");
 }
+
+#[test]
+fn a_descriptor_beyond_the_limit_of_open_files_is_refused() {
+    let limited = |number: u32| {
+        format!(
+            "<limits><limit name='nofile' soft='64' hard='128'/></limits>\
+             <notify type='descriptor' descriptor='{number}'/>"
+        )
+    };
+    assert!(notify(&limited(63)).is_some());
+    let told = refused(&limited(64));
+    let wanted = "the limit `nofile` of 64 leaves no room for the descriptor 64 of `<notify>`";
+    assert!(told.contains(wanted), "{told}");
+}

@@ -16,9 +16,6 @@ use s7proto::status::{SpawnFailure, SpawnStage};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// The cgroup below a run's own where commands beside it live.
-const ERRANDS: &str = "beside";
-
 /// A command beside a run.
 pub struct Made {
     pub pid: u32,
@@ -52,7 +49,7 @@ impl Creator {
         let (output, input) =
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(&error.into()))?;
         // The run may just be ending, and its cgroup with it; the command ends then too.
-        let cgroup = cgroup.and_then(|cgroup| cgroup.below(ERRANDS).ok());
+        let cgroup = cgroup.and_then(|cgroup| cgroup.beside().ok());
         let place = Place::with(Some(input.as_fd()), None, None).map_err(|error| failed(&error))?;
         drop(input);
         let created = self.clone_child(
@@ -77,7 +74,7 @@ impl Creator {
 }
 
 /// Kills a command beside a run: all in its cgroup, or its group and those of its descendants that can be reached. What has
-/// left both bears the run's marker and ends with it. Its first process isn't reaped meanwhile.
+/// left both bears the command's mark, and the sweeper ends it. Its first process isn't reaped meanwhile.
 pub fn kill(pid: u32, cgroup: Option<&Tree>) {
     if let Some(cgroup) = cgroup {
         if let Err(error) = cgroup.kill() {

@@ -4,6 +4,7 @@ use super::{Host, Told};
 use crate::failpoint::{self, Point};
 use crate::machine::input::{Event, RunId};
 use crate::platform::os::census;
+use crate::platform::os::command_mark::{CommandMark, Kind};
 use crate::platform::os::held::Command;
 use crate::platform::os::order::Order;
 use crate::platform::os::words::{exit_of, unix_signal};
@@ -39,7 +40,11 @@ impl Host {
                 crate::platform::os::ask::by_tcp(host.clone(), *port, text.clone(), self.cannot_ask(run));
             }
             StopPlan::Command { program, arguments } => {
-                let plan = Arc::new(crate::platform::os::ask::command_plan(plan, program, arguments));
+                let mut plan = crate::platform::os::ask::command_plan(plan, program, arguments);
+                let (kind, number) = (Kind::Stop, self.next_key);
+                self.next_key += 1;
+                CommandMark { kind, number }.put_on(&mut plan);
+                let plan = Arc::new(plan);
                 self.spawner.submit(Order::Ask { run, plan });
             }
         }

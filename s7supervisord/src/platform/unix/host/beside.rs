@@ -2,18 +2,43 @@
 
 use super::Host;
 use crate::machine::input::RunId;
-use crate::platform::os::beside::{Beside, Errand, Reporter};
+use crate::platform::os::beside::{Began, Beside, Errand, Reporter};
 use crate::platform::os::cgroup::Tree;
+use crate::platform::os::command_mark::{CommandMark, Kind, Present};
 use crate::platform::os::order::{Made, Order};
+use crate::platform::os::sweeper::Job;
 use crate::platform::os::words::exit_of;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use s7proto::status::{Exit, SpawnFailure};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 /// Those that were ordered and aren't gone yet, by their numbers in the watch.
-#[derive(Default)]
-pub(super) struct Errands(HashMap<u64, Held>);
+pub(super) struct Errands {
+    held: HashMap<u64, Held>,
+    present: Present,
+}
+
+impl Errands {
+    /// None yet; the sweeper knows by `present` which are there.
+    pub fn new(present: Present) -> Self {
+        Self {
+            held: HashMap::new(),
+            present,
+        }
+    }
+
+    fn insert(&mut self, number: u64, held: Held) {
+        self.present.begins(number);
+        self.held.insert(number, held);
+    }
+
+    fn remove(&mut self, number: u64) {
+        self.held.remove(&number);
+        self.present.is_over(number);
+    }
+}
 
 struct Held {
     run: RunId,
@@ -39,10 +64,10 @@ impl Host {
         let Errand {
             run,
             ends_with_run,
-            plan,
+            mut plan,
         } = errand;
         let is_same = |held: &Held| held.run.slot == run.slot && held.ends_with_run == ends_with_run;
-        if self.errands.0.values().any(is_same) {
+        if self.errands.held.values().any(is_same) {
             return None;
         }
         let number = self.next_key;
@@ -56,7 +81,9 @@ impl Host {
             being_killed: false,
             process: None,
         };
-        self.errands.0.insert(number, held);
+        self.errands.insert(number, held);
+        let kind = if ends_with_run { Kind::Check } else { Kind::Failure };
+        CommandMark { kind, number }.put_on(Arc::make_mut(&mut plan));
         // It lies in the run's own cgroup: so it is of the run for whoever looks, and the kernel ends it with the run.
         let process = self.runs.get(&run).filter(|_| ends_with_run);
         let cgroup = process.and_then(|process| process.cgroup.clone());
@@ -69,10 +96,16 @@ impl Host {
         Some(beside)
     }
 
+    /// The least number of a command of this daemon: those of earlier ones are below it.
+    #[must_use]
+    pub fn first_command(&self) -> u64 {
+        self.first_key
+    }
+
     /// Whether none is there.
     #[must_use]
     pub fn has_no_errands(&self) -> bool {
-        self.errands.0.is_empty()
+        self.errands.held.is_empty()
     }
 
     /// Ends all of them.
@@ -86,7 +119,7 @@ impl Host {
     }
 
     fn end_those(&mut self, which: impl Fn(&Held) -> bool) {
-        let numbers = self.errands.0.iter().filter(|(_, held)| which(held));
+        let numbers = self.errands.held.iter().filter(|(_, held)| which(held));
         let numbers: Vec<u64> = numbers.map(|(number, _)| *number).collect();
         for number in numbers {
             self.give_up(number);
@@ -95,7 +128,7 @@ impl Host {
 
     /// Nobody waits for it any more.
     pub(super) fn give_up(&mut self, number: u64) {
-        let Some(held) = self.errands.0.get_mut(&number) else {
+        let Some(held) = self.errands.held.get_mut(&number) else {
             return;
         };
         held.given_up = true;
@@ -108,7 +141,7 @@ impl Host {
 
     /// Kills its tree on a thread, unless that is being done; what isn't created yet is killed when it is.
     fn kill_errand(&mut self, number: u64) {
-        let Some(held) = self.errands.0.get_mut(&number) else {
+        let Some(held) = self.errands.held.get_mut(&number) else {
             return;
         };
         if let Some(process) = held.process.as_ref().filter(|_| !held.being_killed) {
@@ -123,14 +156,14 @@ impl Host {
 
     /// It was created, or was not.
     pub(super) fn errand_made(&mut self, number: u64, made: Result<Made, SpawnFailure>) {
-        let Some(held) = self.errands.0.get_mut(&number) else {
+        let Some(held) = self.errands.held.get_mut(&number) else {
             return;
         };
         let began = held.reporter.began.take();
         let made = match made {
             Ok(made) => made,
             Err(failure) => {
-                self.errands.0.remove(&number);
+                self.errands.remove(number);
                 if let Some(began) = began {
                     let _ = began.send(Err(failure));
                 }
@@ -140,13 +173,17 @@ impl Host {
         if let Err(error) = self.watch.add(made.pidfd.as_fd(), number) {
             log::error!("watching process {} beside a run: {error}", made.pid);
         }
+        let now = Began {
+            process: made.pidfd.try_clone().ok(),
+            output: made.output,
+        };
         held.process = Some(Process {
             pid: made.pid,
             pidfd: made.pidfd,
             cgroup: made.cgroup,
             ended: false,
         });
-        let is_heard = began.is_some_and(|began| began.send(Ok(made.output)).is_ok());
+        let is_heard = began.is_some_and(|began| began.send(Ok(now)).is_ok());
         if !is_heard || held.given_up {
             self.kill_errand(number);
         }
@@ -154,7 +191,7 @@ impl Host {
 
     /// The first process of one has ended, if that is what this number says.
     pub(super) fn errand_ended(&mut self, number: u64) {
-        let Some(held) = self.errands.0.get_mut(&number) else {
+        let Some(held) = self.errands.held.get_mut(&number) else {
             return;
         };
         let Some(process) = &mut held.process else { return };
@@ -176,7 +213,7 @@ impl Host {
 
     /// A thread has killed what there was of it.
     pub(super) fn errand_killed(&mut self, number: u64) {
-        if let Some(held) = self.errands.0.get_mut(&number) {
+        if let Some(held) = self.errands.held.get_mut(&number) {
             held.being_killed = false;
             self.bury(number);
         }
@@ -184,7 +221,7 @@ impl Host {
 
     /// Takes the remains of its first process, once nothing else needs them.
     fn bury(&mut self, number: u64) {
-        let Some(held) = self.errands.0.get(&number) else {
+        let Some(held) = self.errands.held.get(&number) else {
             return;
         };
         let Some(process) = held.process.as_ref().filter(|_| !held.being_killed) else {
@@ -200,6 +237,10 @@ impl Host {
         self.watch.remove(process.pidfd.as_fd());
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         let _ = rustix::process::waitid(WaitId::PidFd(process.pidfd.as_fd()), options);
-        self.errands.0.remove(&number);
+        self.errands.remove(number);
+        // What has left its group bears its number. By now the kernel has given it to this process, and mostly there is nothing.
+        if self.has_orphans() {
+            self.sweeper.order(Job::Look);
+        }
     }
 }
