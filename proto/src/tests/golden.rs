@@ -148,7 +148,8 @@ variants!(done, Done,
     Done::Dumped(_) => "Dumped");
 variants!(supervisor_fact, SupervisorFact, SupervisorFact::StaleRegistry { .. } => "StaleRegistry",
     SupervisorFact::TookOver { .. } => "TookOver", SupervisorFact::PipeBytes(_) => "PipeBytes",
-    SupervisorFact::UpgradeFailed { .. } => "UpgradeFailed");
+    SupervisorFact::UpgradeFailed { .. } => "UpgradeFailed",
+    SupervisorFact::CannotWrite { .. } => "CannotWrite");
 variants!(component_fact, ComponentFact, ComponentFact::Adopted => "Adopted",
     ComponentFact::Containment(_) => "Containment", ComponentFact::PipeBytes(_) => "PipeBytes",
     ComponentFact::Check(_) => "Check", ComponentFact::MemoryLimits { .. } => "MemoryLimits",

@@ -16,4 +16,5 @@ mod upgrade;
 mod upgrade_candidate;
 mod upgrade_orphans;
 mod upgrade_refused;
+mod upgrade_unwell;
 mod wishes;

@@ -113,13 +113,20 @@ impl Binary {
         command
     }
 
-    /// Runs it with `argument` and `input` on standard input, in an empty environment, and hears what it says.
+    /// Runs it with `argument` and `input` on standard input, in an environment of little more than `variable`, and hears what
+    /// it says.
     ///
     /// May take as long as `within`, so it is not for the core loop.
     ///
     /// # Errors
     /// It can't be executed, or has not ended within that time.
-    pub fn ask(&self, argument: &str, input: &[u8], within: Duration) -> Result<Answered, UpgradeProblem> {
+    pub fn ask(
+        &self,
+        argument: &str,
+        variable: Option<(&str, &str)>,
+        input: &[u8],
+        within: Duration,
+    ) -> Result<Answered, UpgradeProblem> {
         let unusable = |error: io::Error| UpgradeProblem::Unusable {
             why: error.to_string(),
         };
@@ -128,8 +135,9 @@ impl Binary {
         command
             .arg(argument)
             .stdin(on_file(input).map_err(unusable)?)
-            .env_clear();
-        for name in ["PATH", "LANG"] {
+            .env_clear()
+            .envs(variable);
+        for name in ["PATH", "LANG", "TZ"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
