@@ -141,9 +141,10 @@ pub fn supervises_without(path: &Path) -> Option<u32> {
     })
 }
 
-/// What is created so can be read by nobody but the daemon's user.
+/// What is created so can be read by nobody but the daemon's user, and no link is followed to it.
 pub fn private(options: &mut std::fs::OpenOptions) -> &mut std::fs::OpenOptions {
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600).custom_flags(libc::O_NOFOLLOW)
 }
 
 /// Creates a file that nobody but the daemon's user can read.
