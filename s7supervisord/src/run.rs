@@ -15,7 +15,7 @@ use crate::platform::host::Host;
 use crate::platform::output::Capture;
 use crate::platform::removals::Removals;
 use crate::platform::signals::{self, Signals};
-use crate::platform::{HandedOver, Inherited, Socket, leftovers, process};
+use crate::platform::{HandedOver, Inherited, Socket, binary, leftovers, process};
 use crate::registry::plan::Plan;
 use crate::registry::{self, LoadOptions, Os, places};
 use crate::state::journal::Journal;
@@ -64,6 +64,8 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     signals::hold()
         .map_err(|error| Failure::new(exit::INTERNAL, format!("holding signals back: {error}")))?;
     process::set_process_name();
+    // It is remembered as it is now; where the system doesn't say, whoever needs it says so.
+    let _ = binary::own_path();
     process::set_file_mode_mask();
     process::raise_descriptor_limit();
     process::can_supervise().map_err(|why| Failure::new(exit::INTERNAL, why))?;

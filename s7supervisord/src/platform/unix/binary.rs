@@ -11,12 +11,15 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// An open binary.
 #[derive(Debug)]
 pub struct Binary {
     file: OwnedFd,
+    /// As it was asked for: the next image takes this for the path that it was started from.
+    name: PathBuf,
     /// Without symbolic links.
     path: PathBuf,
 }
@@ -30,11 +33,39 @@ pub struct Answered {
     pub status: ExitStatus,
 }
 
-/// The path that the daemon was started from, also where another file has it now.
+/// The path that the daemon was started from, also where another file has it now. A link that it was started by is one that
+/// may lead elsewhere by now.
 ///
 /// # Errors
 /// The system doesn't say.
 pub fn own_path() -> io::Result<PathBuf> {
+    static STARTED_AS: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(path) = STARTED_AS.get() {
+        return Ok(path.clone());
+    }
+    let path = match started_as() {
+        Some(path) => path,
+        None => executed()?,
+    };
+    Ok(STARTED_AS.get_or_init(|| path).clone())
+}
+
+/// The path that the caller has named it by, where that is the file that was executed. To be looked at early: both may lead
+/// elsewhere later.
+fn started_as() -> Option<PathBuf> {
+    let name = PathBuf::from(std::env::args_os().next()?);
+    // One without a slash was looked for in PATH.
+    if name.parent().is_none_or(|folder| folder == Path::new("")) {
+        return None;
+    }
+    let path = std::path::absolute(name).ok()?;
+    let file = |path: &Path| rustix::fs::stat(path).map(|about| (about.st_dev, about.st_ino));
+    let same = file(&path).ok()? == file(Path::new("/proc/self/exe")).ok()?;
+    same.then_some(path)
+}
+
+/// What the kernel says was executed: it follows a file that is renamed, and shows no link.
+fn executed() -> io::Result<PathBuf> {
     let path = std::env::current_exe()?;
     let text = path.to_string_lossy();
     // So the kernel names a file that has no name any more.
@@ -84,6 +115,7 @@ impl Binary {
         }
         Ok(Self {
             file,
+            name: path.to_path_buf(),
             path: place.path,
         })
     }
@@ -96,6 +128,7 @@ impl Binary {
         let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Self {
             file,
+            name: path.to_path_buf(),
             path: path.to_path_buf(),
         })
     }
@@ -104,6 +137,11 @@ impl Binary {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// As it was asked for.
+    pub(super) fn name(&self) -> &Path {
+        &self.name
     }
 
     /// A command that executes it by its descriptor; the descriptor itself is closed then.

@@ -196,10 +196,8 @@ pub fn begin_anew(
     let notify = notify.iter().take(NOTIFY_SOCKETS);
     open.extend(notify.map(|socket| ("notify", socket.as_fd())));
     let handing = Handing::open(open)?;
-    let mut arguments = std::env::args_os();
-    let name = arguments.next().unwrap_or_else(|| binary.path().into());
-    let mut command = binary.command(name);
-    command.args(arguments);
+    let mut command = binary.command(binary.name().into());
+    command.args(std::env::args_os().skip(1));
     let (variable, mask) = inherited.hand_over();
     command.env(variable, mask);
     let (variable, handed) = handing.variable(inherited.since_ns(), from);
