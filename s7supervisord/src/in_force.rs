@@ -25,7 +25,6 @@ impl InForce {
     }
 
     /// The plan, and what it was made of or why that isn't what lies on disk.
-    #[must_use]
     pub fn take(self) -> (Plan, Result<Sources, LoadFailure>) {
         match self {
             Self::Present(plan, sources) => (plan, Ok(sources)),
