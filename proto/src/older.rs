@@ -32,6 +32,8 @@ fn notice_before_2(notice: Notice) -> Option<Notice> {
             Notice::Snapshot { sequence, report }
         }
         Notice::Happened(event) => Notice::Happened(event_before_2(event)?),
+        // It could do nothing with it.
+        Notice::OutputReaches { .. } => return None,
         other @ (Notice::Entered { .. }
         | Notice::Missed { .. }
         | Notice::Output { .. }

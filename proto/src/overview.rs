@@ -45,6 +45,11 @@ pub enum SupervisorFact {
         /// When, as wall time in milliseconds since 1970 (UTC).
         at_ms: i64,
     },
+    /// Its log or one of its folders can't be written, and it goes on without; the log is tried again.
+    CannotWrite {
+        /// Which, and why.
+        why: String,
+    },
 }
 
 /// What else is to be known of one component.

@@ -64,6 +64,13 @@ pub enum Notice {
         /// Why.
         why: String,
     },
+    /// To `Follow`: where the output that was told is at, so that a client that is cut off can go on there. Since 1.2.
+    OutputReaches {
+        /// The point.
+        position: LogPosition,
+        /// It is reached once so many more bytes of this component have come.
+        after: u64,
+    },
 }
 
 /// A request that was carried out.

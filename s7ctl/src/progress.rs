@@ -55,7 +55,8 @@ impl Progress {
             | Notice::Happened(_)
             | Notice::Missed { .. }
             | Notice::Output { .. }
-            | Notice::OutputUnreadable { .. } => {}
+            | Notice::OutputUnreadable { .. }
+            | Notice::OutputReaches { .. } => {}
         }
     }
 

@@ -8,6 +8,7 @@ pub mod driver;
 pub mod failpoint;
 mod folders;
 mod handover;
+mod in_force;
 mod lock;
 pub mod machine;
 pub mod notification;
@@ -92,7 +93,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Why the daemon can't do what it was started for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     /// Its exit code.
     pub code: u8,

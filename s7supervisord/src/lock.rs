@@ -90,13 +90,14 @@ pub fn take(runtime_dir: &Path) -> Result<File, Failure> {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {
             let holder = std::fs::read_to_string(&path).unwrap_or_default();
+            let who = match holder.trim() {
+                // It has the lock and has not written its number yet, or has taken it away.
+                "" => "another supervisor begins or ends".to_owned(),
+                pid => format!("another supervisor (pid {pid}) runs"),
+            };
             return Err(Failure::new(
                 exit::TAKEN,
-                format!(
-                    "another supervisor (pid {}) runs in {}; ask it with: s7ctl status",
-                    holder.trim(),
-                    runtime_dir.display()
-                ),
+                format!("{who} in {}; ask it with: s7ctl status", runtime_dir.display()),
             ));
         }
         Err(std::fs::TryLockError::Error(error)) => return Err(cannot(&error)),
@@ -135,6 +136,25 @@ fn is_of_a_dead_supervisor(lock: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_the_lock_is_told_also_before_it_has_written_its_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = take(folder.path()).unwrap();
+        let path = folder.path().join(LOCK);
+        for (number, who) in [
+            ("", "another supervisor begins or ends in "),
+            ("1\n", "another supervisor (pid 1) runs in "),
+        ] {
+            std::fs::write(&path, number).unwrap();
+            let said = take(folder.path()).unwrap_err();
+            assert!(
+                said.code == exit::TAKEN && said.message.starts_with(who),
+                "{said:?}"
+            );
+        }
+        drop(lock);
+    }
 
     #[test]
     fn a_lock_with_the_own_number_is_of_a_dead_supervisor() {

@@ -102,6 +102,7 @@ mod tests {
             trace_level: 2,
             also_stderr: false,
             keep_days: 1,
+            indispensable: true,
         });
         note_in(log.unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

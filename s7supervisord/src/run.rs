@@ -9,14 +9,15 @@ use crate::driver::matches::Matches;
 use crate::driver::{Driver, End, Outcome, Parts};
 use crate::folders::{prepare_folders, prepare_runtime_dir, runtime_folder};
 use crate::handover::{self, Kept};
+use crate::in_force::{self, InForce};
 use crate::platform::endpoint::{self, Groups};
 use crate::platform::host::Host;
 use crate::platform::output::Capture;
 use crate::platform::removals::Removals;
 use crate::platform::signals::{self, Signals};
-use crate::platform::{HandedOver, Inherited, Socket, leftovers, process};
+use crate::platform::{HandedOver, Inherited, Socket, binary, leftovers, process};
 use crate::registry::plan::Plan;
-use crate::registry::{self, LoadFailure, LoadOptions, Os, Sources, kept, places, trust};
+use crate::registry::{self, LoadOptions, Os, places};
 use crate::state::journal::Journal;
 use crate::state::known::Known;
 use crate::state::record::Left;
@@ -63,6 +64,8 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
     signals::hold()
         .map_err(|error| Failure::new(exit::INTERNAL, format!("holding signals back: {error}")))?;
     process::set_process_name();
+    // It is remembered as it is now; where the system doesn't say, whoever needs it says so.
+    let _ = binary::own_path();
     process::set_file_mode_mask();
     process::raise_descriptor_limit();
     process::can_supervise().map_err(|why| Failure::new(exit::INTERNAL, why))?;
@@ -71,15 +74,23 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
         .map_err(|why| Failure::new(exit::USAGE, why))?;
     let endpoint = service::endpoint_of_daemon(options.socket.as_deref())?;
     let folder = runtime_folder(options.runtime_dir, &endpoint)?;
-    let registry = load_registry(&load, &folder)?;
+    let handed_over = handed.from.is_some();
+    let registry = in_force::load(&load, &folder, handed_over)?;
     let runtime_dir = prepare_runtime_dir(&folder, &endpoint)?;
     let plan = registry.plan();
     let lock = lock::hold(handed.lock, &runtime_dir)?;
     service::mark::clear_at_start(&runtime_dir);
-    prepare_folders(plan)?;
-    let log = start_log(plan)?;
+    let folders = prepare_folders(plan);
+    let carries_on = handed_over || in_force::anything_lives(&runtime_dir);
+    if !carries_on {
+        folders.as_ref().map_err(Failure::clone)?;
+    }
+    let log = start_log(plan, !carries_on)?;
     panics::note_in(log.clone());
     plan.log_warnings();
+    if let Err(failure) = &folders {
+        log::error!("{}; what runs is looked after without it", failure.message);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -96,6 +107,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
         listener: handed.listener,
         notify: handed.notify,
         replaced: handed.from,
+        folders,
     };
     let end = runtime.block_on(supervise(begin));
     runtime.shutdown_timeout(LAST_WORDS);
@@ -112,7 +124,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
 }
 
 struct Begin {
-    registry: Loaded,
+    registry: InForce,
     load: LoadOptions,
     endpoint: Endpoint,
     runtime_dir: PathBuf,
@@ -123,6 +135,7 @@ struct Begin {
     listener: Option<Socket>,
     notify: Vec<Socket>,
     replaced: Option<String>,
+    folders: Result<(), Failure>,
 }
 
 async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
@@ -138,6 +151,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         listener,
         notify,
         replaced,
+        folders,
     } = begin;
     let (plan, found) = registry.take();
     let cannot =
@@ -226,6 +240,9 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
     driver
         .take_over(left.known, instance, replaced)
         .map_err(|error| cannot("looking after what an earlier supervisor left", error))?;
+    if let Err(failure) = folders {
+        driver.lacks_a_folder(failure.message);
+    }
     match found {
         Ok(sources) => driver.keep_registry(sources),
         Err(failure) => driver.is_stale(failure),
@@ -330,65 +347,8 @@ pub(crate) fn load_options(file: Option<&Path>, common: &cli::Registry) -> Resul
     })
 }
 
-/// The registry as it was found.
-enum Loaded {
-    /// It could be loaded.
-    Present(Plan, Sources),
-    /// It could not, and the last one that could is in force.
-    Kept(Plan, LoadFailure),
-}
-
-impl Loaded {
-    fn plan(&self) -> &Plan {
-        match self {
-            Self::Present(plan, _) | Self::Kept(plan, _) => plan,
-        }
-    }
-
-    fn take(self) -> (Plan, Result<Sources, LoadFailure>) {
-        match self {
-            Self::Present(plan, sources) => (plan, Ok(sources)),
-            Self::Kept(plan, failure) => (plan, Err(failure)),
-        }
-    }
-}
-
-/// Loads the registry; where it is broken and components live that an earlier supervisor has started, the one that was kept
-/// (DESIGN 10).
-fn load_registry(load: &LoadOptions, runtime_dir: &Path) -> Result<Loaded, Failure> {
-    let trusted = trust::check_obeyed(&load.file, &load.install_folder);
-    let code = if trusted.is_err() {
-        exit::PERMISSION
-    } else {
-        exit::REGISTRY
-    };
-    let failure = match registry::load_trusted(load) {
-        Ok((plan, sources)) => return Ok(Loaded::Present(plan, sources)),
-        Err(failure) => failure,
-    };
-    let refused = match &trusted {
-        Err(why) => why.to_string(),
-        Ok(()) => failure.to_string(),
-    };
-    let left = Journal::read(runtime_dir, &leftovers::boot_id()).unwrap_or_default();
-    let mut started = left.known.iter().filter_map(|(name, known)| known.started(name));
-    if !started.any(|run| leftovers::lives(&run)) {
-        return Err(Failure::new(code, refused));
-    }
-    match kept::load(runtime_dir, load) {
-        Ok(Some(plan)) => Ok(Loaded::Kept(plan, failure)),
-        Ok(None) => Err(Failure::new(
-            code,
-            format!("{refused}\nand none is kept that what runs could go on with"),
-        )),
-        Err(why) => Err(Failure::new(
-            code,
-            format!("{refused}\nand the one that was kept is of no use either: {why}"),
-        )),
-    }
-}
-
-fn start_log(plan: &Plan) -> Result<DaemonLog, Failure> {
+/// The log. Where what runs has to be looked after, one that can't be written is no reason not to: it is tried again.
+fn start_log(plan: &Plan, indispensable: bool) -> Result<DaemonLog, Failure> {
     let file = plan.supervisor.log.clone();
     let shown = file.display().to_string();
     let options = LogOptions {
@@ -396,6 +356,7 @@ fn start_log(plan: &Plan) -> Result<DaemonLog, Failure> {
         trace_level: plan.supervisor.trace_level,
         also_stderr: std::env::var_os(DETACHED_VARIABLE).is_none(),
         keep_days: daemon_log::KEEP_DAYS,
+        indispensable,
     };
     daemon_log::start(options)
         .map_err(|error| Failure::new(exit::CANNOT_CREATE, format!("opening the log {shown}: {error}")))

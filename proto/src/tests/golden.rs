@@ -116,7 +116,8 @@ variants!(response, Response,
     Response::Notice(_) => "Notice", Response::Done(_) => "Done", Response::Refused(_) => "Refused");
 variants!(notice, Notice, Notice::Entered { .. } => "Entered", Notice::Finished(_) => "Finished",
     Notice::Snapshot { .. } => "Snapshot", Notice::Happened(_) => "Happened", Notice::Missed { .. } => "Missed",
-    Notice::Output { .. } => "Output", Notice::OutputUnreadable { .. } => "OutputUnreadable");
+    Notice::Output { .. } => "Output", Notice::OutputUnreadable { .. } => "OutputUnreadable",
+    Notice::OutputReaches { .. } => "OutputReaches");
 variants!(happening, Happening,
     Happening::Entered { .. } => "Entered", Happening::Ended { .. } => "Ended", Happening::Asked { .. } => "Asked",
     Happening::Signalled { .. } => "Signalled", Happening::RegistryLoaded { .. } => "RegistryLoaded",
@@ -148,7 +149,8 @@ variants!(done, Done,
     Done::Dumped(_) => "Dumped");
 variants!(supervisor_fact, SupervisorFact, SupervisorFact::StaleRegistry { .. } => "StaleRegistry",
     SupervisorFact::TookOver { .. } => "TookOver", SupervisorFact::PipeBytes(_) => "PipeBytes",
-    SupervisorFact::UpgradeFailed { .. } => "UpgradeFailed");
+    SupervisorFact::UpgradeFailed { .. } => "UpgradeFailed",
+    SupervisorFact::CannotWrite { .. } => "CannotWrite");
 variants!(component_fact, ComponentFact, ComponentFact::Adopted => "Adopted",
     ComponentFact::Containment(_) => "Containment", ComponentFact::PipeBytes(_) => "PipeBytes",
     ComponentFact::Check(_) => "Check", ComponentFact::MemoryLimits { .. } => "MemoryLimits",

@@ -6,7 +6,7 @@ use super::arbitrary::{
 use crate::event::{Event, Happening, PastEnd, PastRun};
 use crate::explain::{ComponentInfo, Explanation, InfoReport, Neighbour, SupervisorInfo};
 use crate::reply::{Done, Notice, Outcome};
-use crate::request::{Request, Until};
+use crate::request::{LogPosition, Request, Until};
 use crate::signal::Signal;
 use crate::status::{Actor, Wish};
 use proptest::collection::vec;
@@ -37,6 +37,14 @@ pub fn notice() -> impl Strategy<Value = Notice> {
         (name(), vec(any::<u8>(), 0..200)).prop_map(|(component, bytes)| Notice::Output { component, bytes }),
         (name(), text()).prop_map(|(component, why)| Notice::OutputUnreadable { component, why }),
         part().prop_map(Notice::Finished),
+        (name(), any::<(u64, u64, u64)>()).prop_map(|(component, (file, offset, after))| {
+            let position = LogPosition {
+                component,
+                file,
+                offset,
+            };
+            Notice::OutputReaches { position, after }
+        }),
     ]
 }
 

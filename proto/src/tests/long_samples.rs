@@ -5,7 +5,7 @@ use crate::event::{Event, Happening, PastEnd, PastRun};
 use crate::explain::{ComponentInfo, Explanation, InfoReport, Neighbour, SupervisorInfo};
 use crate::pattern::Pattern;
 use crate::reply::{Done, LogTail, Notice};
-use crate::request::{Request, Selection, Until};
+use crate::request::{LogPosition, Request, Selection, Until};
 use crate::signal::Signal;
 use crate::status::{Actor, Reason, State, StatusReport, Wish};
 
@@ -80,6 +80,17 @@ pub fn notices() -> Vec<(String, Notice)> {
             Notice::OutputUnreadable {
                 component: name("is"),
                 why: "e".into(),
+            },
+        ),
+        (
+            "output-reaches",
+            Notice::OutputReaches {
+                position: LogPosition {
+                    component: name("is"),
+                    file: 70_000,
+                    offset: 300,
+                },
+                after: 5,
             },
         ),
     ]

@@ -137,6 +137,7 @@ pub fn done() -> impl Strategy<Value = Done> {
         }),
         any::<u64>().prop_map(SupervisorFact::PipeBytes),
         (text(), any::<i64>()).prop_map(|(why, at_ms)| SupervisorFact::UpgradeFailed { why, at_ms }),
+        text().prop_map(|why| SupervisorFact::CannotWrite { why }),
     ];
     let facts = (name(), vec(about_component(), 0..4)).prop_map(|(id, facts)| ComponentFacts { id, facts });
     let overview =

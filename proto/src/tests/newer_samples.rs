@@ -201,6 +201,7 @@ pub fn dones() -> Vec<(&'static str, Done)> {
                 why: "w".into(),
                 at_ms: 1_795_343_465_250,
             },
+            SupervisorFact::CannotWrite { why: "l".into() },
         ],
         components: vec![ComponentFacts {
             id: name("ps"),

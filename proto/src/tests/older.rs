@@ -34,6 +34,7 @@ fn what_an_older_client_is_sent_holds_nothing_that_it_does_not_know() {
         "checking-port",
         "dumped",
         "found",
+        "output-reaches",
     ];
     let mut replaced = 0;
     for (file, response) in responses() {

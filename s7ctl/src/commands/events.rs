@@ -63,7 +63,8 @@ impl Listener for Telling {
                 Notice::Entered { .. }
                 | Notice::Finished(_)
                 | Notice::Output { .. }
-                | Notice::OutputUnreadable { .. },
+                | Notice::OutputUnreadable { .. }
+                | Notice::OutputReaches { .. },
             ) => return Ok(()),
         };
         show(said.as_bytes())

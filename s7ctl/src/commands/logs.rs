@@ -103,7 +103,8 @@ impl Listener for Tail {
             | Notice::Finished(_)
             | Notice::Snapshot { .. }
             | Notice::Happened(_)
-            | Notice::Missed { .. } => Ok(()),
+            | Notice::Missed { .. }
+            | Notice::OutputReaches { .. } => Ok(()),
         }
     }
 }

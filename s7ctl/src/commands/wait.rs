@@ -27,24 +27,31 @@ pub async fn run(args: &WaitArgs, context: &mut Context) -> Result<View, CtlErro
     let mut daemon = context.connect().await?;
     match context.operation(&mut daemon, &request).await {
         Err(error) if error.kind == Kind::TimedOut => {
-            let missing = missing(which, args.awaited, context).await.unwrap_or_default();
+            let (missing, hint) = match missing(which, args.awaited, context).await {
+                Ok(missing) => (missing.unwrap_or_default(), "what holds it up: s7ctl why"),
+                Err(gone) if gone.kind == Kind::NoSupervisor => {
+                    let gone = ", and no supervisor is there any more".to_owned();
+                    (gone, "start it with: s7ctl start")
+                }
+                Err(_) => (String::new(), "what holds it up: s7ctl why"),
+            };
             let message = error.message + &missing;
-            Err(CtlError { message, ..error }.hint("what holds it up: s7ctl why"))
+            Err(CtlError { message, ..error }.hint(hint))
         }
         waited => waited,
     }
 }
 
 /// `, still waiting for ps (BACKOFF)`, as far as that can be found out quickly.
-async fn missing(which: Selection, awaited: Awaited, context: &Context) -> Option<String> {
+async fn missing(which: Selection, awaited: Awaited, context: &Context) -> Result<Option<String>, CtlError> {
     let deadline = Deadline::after(Some(LAST_LOOK));
     // A connection of its own: on the first one the wait goes on.
-    let mut daemon = connect::open(&context.candidates, deadline).await.ok()?;
+    let mut daemon = connect::open(&context.candidates, deadline).await?;
     let request = Request::Status(which);
     let mut silent = Progress::default();
     let answer = call(&mut daemon, &request, deadline, &mut silent);
-    let Ok(Done::Status(report)) = answer.await else {
-        return None;
+    let Done::Status(report) = answer.await? else {
+        return Ok(None);
     };
     let is_missing = |component: &&ComponentStatus| match awaited {
         Awaited::Up => is_troubled(component),
@@ -61,5 +68,5 @@ async fn missing(which: Selection, awaited: Awaited, context: &Context) -> Optio
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    (!named.is_empty()).then(|| format!(", still waiting for {}{more}", named.join(", ")))
+    Ok((!named.is_empty()).then(|| format!(", still waiting for {}{more}", named.join(", "))))
 }

@@ -102,6 +102,10 @@ fn status(report: &StatusReport, told: &Facts, page: &Page) -> String {
                 page.clock.in_words(*at_ms),
                 visible(why)
             )),
+            SupervisorFact::CannotWrite { why } => text.push_str(&format!(
+                "warning: the supervisor goes on without what it can't write: {}\n",
+                visible(why)
+            )),
             SupervisorFact::TookOver { .. } | SupervisorFact::PipeBytes(_) => {}
         }
     }

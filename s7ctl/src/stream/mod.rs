@@ -4,13 +4,16 @@
 #[cfg_attr(windows, path = "windows.rs")]
 mod os;
 
+mod reached;
+
 use crate::call::not_sent;
-use crate::connect::Daemon;
+use crate::connect::{self, Daemon};
 use crate::deadline::Deadline;
 use crate::error::{CtlError, Kind};
 use crate::launch;
 use crate::minor;
 use crate::render::quantity::seconds;
+use reached::Reached;
 use s7proto::channel::ChannelError;
 use s7proto::reply::{Done, Notice, Response};
 use s7proto::request::{LogPosition, Request};
@@ -63,8 +66,25 @@ async fn hear_on(
 ) -> Result<Infallible, End> {
     let mut request = request.clone();
     loop {
-        match hear(daemon, &request, deadline, listener).await? {
+        let mut reached = match &request {
+            Request::FollowFrom(positions) => Reached::of(positions),
+            _ => Reached::default(),
+        };
+        match hear(daemon, &request, deadline, listener, &mut reached).await? {
             HandedOver::NotBegun => {}
+            HandedOver::CutOff(end) => {
+                // Whoever reads our output was too slow for the word of farewell. Where the next supervisor is there it goes on;
+                // one that was killed is not.
+                let points = reached.points();
+                let further = !points.is_empty() && request != Request::FollowFrom(points.clone());
+                let place = [daemon.endpoint.clone()];
+                match connect::open(&place, deadline).await {
+                    Ok(next) if further => *daemon = next,
+                    _ => return Err(end),
+                }
+                request = Request::FollowFrom(points);
+                continue;
+            }
             HandedOver::Events => {
                 if let Request::Events { last, .. } = &mut request {
                     // Everything that the next one can tell: it begins with its own first event.
@@ -85,6 +105,8 @@ enum HandedOver {
     Events,
     /// From these points on.
     Output(Vec<LogPosition>),
+    /// Nobody has said anything: the connection has ended.
+    CutOff(End),
 }
 
 async fn hear(
@@ -92,6 +114,7 @@ async fn hear(
     request: &Request,
     deadline: Deadline,
     listener: &mut impl Listener,
+    reached: &mut Reached,
 ) -> Result<HandedOver, End> {
     let peer = daemon.name();
     let fail = |kind, message: String| End::Failed(CtlError::new(kind, message));
@@ -111,9 +134,17 @@ async fn hear(
         };
     }
     loop {
-        let received = daemon.channel.recv(deadline.remaining()).await;
-        match received.map_err(broken)? {
-            Some((ID, Response::Notice(notice))) => listener.heard(notice)?,
+        let received = match daemon.channel.recv(deadline.remaining()).await {
+            Err(error @ (ChannelError::CutOff { .. } | ChannelError::Io { .. })) => {
+                return Ok(HandedOver::CutOff(broken(error)));
+            }
+            received => received.map_err(broken)?,
+        };
+        match received {
+            Some((ID, Response::Notice(notice))) => {
+                reached.heard(&notice);
+                listener.heard(notice)?;
+            }
             Some((NO_REQUEST, Response::Done(Done::HandedOver))) => return Ok(HandedOver::NotBegun),
             Some((ID, Response::Done(Done::HandedOver))) => return Ok(HandedOver::Events),
             Some((ID, Response::Done(Done::OutputHandedOver(positions)))) => {
@@ -136,7 +167,7 @@ async fn hear(
                 let message =
                     format!("{peer} has closed the connection without a word, as when it is killed");
                 let error = CtlError::new(Kind::NoSupervisor, message).hint("see: s7ctl status");
-                return Err(End::Failed(error));
+                return Ok(HandedOver::CutOff(End::Failed(error)));
             }
         }
         // Notices that come without a pause would never let the time end.

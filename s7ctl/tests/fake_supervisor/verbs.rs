@@ -108,6 +108,24 @@ async fn a_wait_says_who_is_there_and_who_never_will_be() {
 }
 
 #[tokio::test]
+async fn a_wait_that_takes_too_long_where_no_supervisor_is_there_any_more_says_so() {
+    let place = Place::new();
+    let said = with(&place, &["wait", "is", "--timeout", "200ms"], async |listener| {
+        let (mut channel, ..) = asked(&listener).await;
+        drop(listener);
+        assert!(channel.recv(SOON).await.unwrap().is_none(), "s7ctl has gone");
+    })
+    .await;
+    assert_eq!(
+        (said.exit, said.err.as_str()),
+        (
+            6,
+            "error: timed out after 0.20 s, and no supervisor is there any more\nhint: start it with: s7ctl start\n"
+        )
+    );
+}
+
+#[tokio::test]
 async fn a_wait_that_takes_too_long_ends_with_6_and_nothing_goes_on() {
     let said = with(
         &Place::new(),

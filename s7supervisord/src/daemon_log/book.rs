@@ -75,6 +75,25 @@ impl Book {
         Ok(())
     }
 
+    /// Goes on without the file, which is tried again.
+    pub(super) fn do_without(&mut self, why: &io::Error) {
+        self.why = why.to_string();
+    }
+
+    /// Why the file can't be written at present, if so.
+    pub(super) fn fault(&self) -> Option<&str> {
+        (self.file.is_none() && !self.why.is_empty()).then_some(&*self.why)
+    }
+
+    /// Tries the file again where it could not be written.
+    pub(super) fn try_again(&mut self) {
+        if self.fault().is_some()
+            && let Err(why) = self.put_to_file("")
+        {
+            self.why = why.to_string();
+        }
+    }
+
     /// Adds a line to those that wait; says how long it is. Lines of a day before are written first.
     pub(super) fn push(&mut self, time: &Zoned, level: Level, text: &str) -> usize {
         if time.date() != self.day {

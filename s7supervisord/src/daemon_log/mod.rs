@@ -56,6 +56,8 @@ pub struct LogOptions {
     pub also_stderr: bool,
     /// Own files whose date is more days back are removed when a day begins.
     pub keep_days: u32,
+    /// Whether the start fails where the file can't be opened; else it is tried again, as one that fails later.
+    pub indispensable: bool,
 }
 
 /// Where the audit log lies, before its date: `logs/Supervisor-audit.log` beside `logs/Supervisor.log`.
@@ -68,10 +70,19 @@ pub fn audit_file(log: &Path) -> PathBuf {
 #[derive(Debug, Clone)]
 pub struct DaemonLog(Arc<Shared>);
 
+/// Whether the log of today could be written: it is opened, and made where it is missing, as [`start`] does.
+///
+/// # Errors
+/// Why not.
+pub fn try_to_open(file: &Path) -> io::Result<()> {
+    let now = Timestamp::now();
+    book::Book::new(file, None, KEEP_DAYS, false, now)?.open_now()
+}
+
 /// Starts the log and makes it the one of the crate `log`.
 ///
 /// # Errors
-/// The file can't be opened (its folder can't be made, it is a link, …), another logger is installed already, or there
+/// The file is indispensable and can't be opened (its folder can't be made, it is a link, …), another logger is installed already, or there
 /// is no thread left.
 pub fn start(options: LogOptions) -> io::Result<DaemonLog> {
     let trace_level = options.trace_level;
@@ -93,6 +104,12 @@ impl DaemonLog {
         log::set_max_level(most(trace_level));
     }
 
+    /// Why the file can't be written at present, if so.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        self.0.fault().clone()
+    }
+
     /// Waits, `deadline` at most, until everything logged so far is written. `false` where time ran out.
     #[must_use]
     pub fn flush(&self, deadline: Duration) -> bool {
@@ -112,6 +129,10 @@ impl DaemonLog {
 }
 
 impl Shared {
+    fn fault(&self) -> MutexGuard<'_, Option<String>> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn audited(&self) -> MutexGuard<'_, Audited> {
         self.audited.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -140,6 +161,8 @@ struct Shared {
     audited: Mutex<Audited>,
     /// Records that left the channel and are in a file or given up.
     written: Mutex<u64>,
+    /// Why the file can't be written.
+    fault: Mutex<Option<String>>,
     progress: Condvar,
 }
 
@@ -182,6 +205,7 @@ fn prepare(options: LogOptions, clock: Clock, zone: Option<TimeZone>) -> io::Res
         lost: AtomicU64::new(0),
         audited: Mutex::default(),
         written: Mutex::new(0),
+        fault: Mutex::default(),
         progress: Condvar::new(),
     });
     let writer = Writer::open(&options, zone, clock(), receiver, Arc::clone(&shared))?;

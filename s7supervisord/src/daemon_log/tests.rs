@@ -32,6 +32,7 @@ impl Stage {
             trace_level,
             also_stderr: false,
             keep_days: KEEP_DAYS,
+            indispensable: true,
         }
     }
 

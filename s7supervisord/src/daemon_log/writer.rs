@@ -7,11 +7,14 @@ use jiff::tz::TimeZone;
 use log::Level;
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 /// How much is gathered for one write.
 const BATCH: usize = 64 * 1024;
+/// From one try of a file that can't be written to the next, where nothing is logged meanwhile.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Owns the files of the day.
 pub(super) struct Writer {
@@ -33,10 +36,14 @@ impl Writer {
     ) -> io::Result<Self> {
         let keep = options.keep_days;
         let mut log = Book::new(&options.file, zone.clone(), keep, options.also_stderr, now)?;
-        log.open_now()?;
-        log.prune(now);
+        match log.open_now() {
+            Err(why) if options.indispensable => return Err(why),
+            Err(why) => log.do_without(&why),
+            Ok(()) => log.prune(now),
+        }
         let mut audit = Book::new(&audit_file(&options.file), zone.clone(), keep, false, now)?;
         audit.prune(now);
+        *shared.fault() = log.fault().map(str::to_owned);
         Ok(Self {
             receiver,
             shared,
@@ -48,8 +55,20 @@ impl Writer {
 
     /// Writes what comes until nobody can send any more.
     pub(super) fn run(mut self) {
-        while let Ok(first) = self.receiver.recv() {
-            let done = self.write_batch(first);
+        loop {
+            let told = match self.log.fault() {
+                None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(_) => self.receiver.recv_timeout(RETRY),
+            };
+            let done = match told {
+                Ok(first) => self.write_batch(first),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.log.try_again();
+                    0
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            *self.shared.fault() = self.log.fault().map(str::to_owned);
             let mut written = self.shared.written.lock().unwrap_or_else(PoisonError::into_inner);
             *written += done;
             drop(written);

@@ -64,6 +64,7 @@ impl Driver {
             component,
             file: follower(file),
             trouble: None,
+            told: None,
         });
         let piece = share.min(LIMITS.output_bytes);
         tokio::spawn(stream_output(
@@ -84,6 +85,7 @@ impl Driver {
                 component: position.component,
                 file,
                 trouble: None,
+                told: None,
             })
         });
         let piece = share.min(LIMITS.output_bytes);
@@ -139,6 +141,8 @@ struct Followed {
     file: Follower,
     /// What was last said about not being able to read it.
     trouble: Option<String>,
+    /// The point that was last told.
+    told: Option<(u64, u64)>,
 }
 
 /// What one look at all files came to.
@@ -217,6 +221,13 @@ impl Followed {
         match read {
             Ok(bytes) => {
                 self.trouble = None;
+                if self.told != Some(self.file.position()) {
+                    self.told = Some(self.file.position());
+                    notices.push(Notice::OutputReaches {
+                        position: self.position(),
+                        after: bytes.len() as u64,
+                    });
+                }
                 notices.extend(bytes.chunks(LIMITS.output_bytes).map(|piece| Notice::Output {
                     component: self.component.clone(),
                     bytes: piece.to_vec(),

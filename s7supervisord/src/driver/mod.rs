@@ -108,6 +108,8 @@ pub struct Driver {
     upgrade: Option<Upgrade>,
     /// The last try came to nothing at its last step, for the status: until the next image, or SIGHUP.
     upgrade_failed: Option<SupervisorFact>,
+    /// A folder that it had to begin without, for the status: until a reload has made it.
+    folder_fault: Option<String>,
     /// The binary that begins anew once everything is stopped.
     successor: Option<Binary>,
     signals: Signals,
@@ -251,6 +253,7 @@ impl Driver {
             alive: watch::Sender::new(Turn::Present),
             upgrade: None,
             upgrade_failed: None,
+            folder_fault: None,
             successor: None,
             signals: parts.signals,
             service: service::Manager::from_environment(),

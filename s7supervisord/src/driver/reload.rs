@@ -137,6 +137,8 @@ impl Driver {
                 self.reload(asker, dry_run, restart, plan);
                 failpoint::reach(Point::ReloadAfterApply);
                 if !dry_run {
+                    // They were made before, or it would not have been loaded.
+                    self.folder_fault = None;
                     self.keep_registry(sources);
                 }
             }

@@ -8,7 +8,7 @@ use crate::control::call::Answer;
 use crate::machine::input::Command;
 use crate::platform::binary::{self, Binary};
 use crate::platform::{Socket, leftovers, process};
-use crate::state::check;
+use crate::state::check::{self, StartedWith};
 use crate::state::journal::{self, Journal};
 use s7proto::overview::SupervisorFact;
 use s7proto::refusal::{Refusal, UpgradeProblem};
@@ -84,13 +84,13 @@ impl Driver {
             answer,
             stage: Stage::Examining,
         });
-        let journal = Arc::clone(&self.journal);
+        let (journal, with) = (Arc::clone(&self.journal), self.started_with());
         let path = binary.clone().map(PathBuf::from);
         let broken_off = UpgradeProblem::Unusable {
             why: "the supervisor failed while it was looked at; its log has more".to_owned(),
         };
         self.background.run(
-            move || Found::Examined(examine(path, &journal, Trust::Checked)),
+            move || Found::Examined(examine(path, &journal, &with, Trust::Checked)),
             Found::Examined(Err((binary.unwrap_or_else(own_path_shown), broken_off))),
         );
     }
@@ -108,15 +108,19 @@ impl Driver {
             answer,
             stage: Stage::BeforeRestart(who),
         });
-        let journal = Arc::clone(&self.journal);
+        let (journal, with) = (Arc::clone(&self.journal), self.started_with());
         let broken_off = UpgradeProblem::Unusable {
             why: "the supervisor failed while it was looked at; its log has more".to_owned(),
         };
         self.background.run(
             // It is the file that the daemon was started from: who can write it was looked at then.
-            move || Found::Examined(examine(None, &journal, Trust::Given)),
+            move || Found::Examined(examine(None, &journal, &with, Trust::Given)),
             Found::Examined(Err((own_path_shown(), broken_off))),
         );
+    }
+
+    fn started_with(&self) -> StartedWith {
+        StartedWith::of(&self.load, folder_of(&self.journal))
     }
 
     fn restart_into(&mut self, candidate: Candidate, who: Actor, answer: Answer) {
@@ -295,8 +299,12 @@ enum Trust {
     Given,
 }
 
-/// Opens a binary and has it look at a copy of the state. Takes its time.
-fn examine(path: Option<PathBuf>, journal: &Journal, trust: Trust) -> Examined {
+fn folder_of(journal: &Journal) -> &Path {
+    journal.path().parent().unwrap_or(Path::new("/"))
+}
+
+/// Opens a binary and has it look at a copy of the state, and at what else it has to begin with. Takes its time.
+fn examine(path: Option<PathBuf>, journal: &Journal, with: &StartedWith, trust: Trust) -> Examined {
     let path = match path.map_or_else(binary::own_path, Ok) {
         Ok(path) => path,
         Err(error) => {
@@ -311,8 +319,7 @@ fn examine(path: Option<PathBuf>, journal: &Journal, trust: Trust) -> Examined {
         return Err(fail(UpgradeProblem::Unusable { why }));
     }
     let not_now = |why| UpgradeProblem::NotNow { why };
-    let folder = journal.path().parent().unwrap_or(Path::new("/"));
-    let copy = journal::copy(folder)
+    let copy = journal::copy(folder_of(journal))
         .map_err(|error| fail(not_now(format!("reading {}: {error}", journal.path().display()))))?;
     let ours = check::look(&copy, &leftovers::boot_id()).map_err(|why| fail(not_now(why)))?;
     let opened = match trust {
@@ -322,7 +329,9 @@ fn examine(path: Option<PathBuf>, journal: &Journal, trust: Trust) -> Examined {
         }),
     };
     let binary = opened.map_err(fail)?;
-    let answered = binary.ask(check::VERB, &copy, LOOK).map_err(fail)?;
+    let told = with.told();
+    let told = told.as_deref().map(|told| (check::VARIABLE, told));
+    let answered = binary.ask(check::VERB, told, &copy, LOOK).map_err(fail)?;
     let ended = answered.status.to_string();
     let found = check::judge(&answered.said, answered.status.success(), &ended, &ours)
         .map_err(|said| fail(UpgradeProblem::CannotCarryOn { said }))?;

@@ -23,18 +23,31 @@ const TEXT: &str = r#"#!/bin/sh
 program=@PROGRAM@
 runtime_dir=@RUNTIME@
 
+# Of the shell that calls this; a service listens where it was installed to.
+unset S7_SOCKET
+
 prepare() { @PREPARE@; }
 run() { exec setsid @RUN@ </dev/null >/dev/null 2>&1; }
-reap() { [ ! -d "$runtime_dir" ] || @REAP@; }
+# Everything in the runtime folder is touched as the supervisor's user, who can put links and other numbers there.
+as_user() { @AS_USER@"$@"; }
+reap() { [ ! -d "$runtime_dir" ] || as_user @REAP@; }
+signal() { as_user sh -c 'kill -s "$1" "$2"' sh "$1" "$2"; }
+
+# Says for `reap` that somebody wants it to end; in no folder of somebody else, and through no link.
+mark() {
+  [ ! -d "$runtime_dir" ] || as_user sh -c '[ -O "$1" ] || exit 0
+    [ -e "$1/stop-requested" ] || (set -C; : >"$1/stop-requested") 2>/dev/null' sh "$runtime_dir"
+}
 
 # The pid in the lock file, if it is the supervisor's: it holds that file open. Its program may be another one since an
 # upgrade. After a stop in order the lock file names nobody; `reap` sees to that.
 pid() {
-  pid=$(cat "$runtime_dir/lock" 2>/dev/null) && [ -n "$pid" ] || return 1
-  for open in "/proc/$pid/fd"/*; do
-    if [ "$open" -ef "$runtime_dir/lock" ]; then return 0; fi
-  done
-  return 1
+  pid=$(as_user sh -c '[ -O "$1" ] || exit 1
+    pid=$(cat "$1/lock" 2>/dev/null) && [ -n "$pid" ] || exit 1
+    for open in "/proc/$pid/fd"/*; do
+      if [ "$open" -ef "$1/lock" ]; then echo "$pid"; exit 0; fi
+    done
+    exit 1' sh "$runtime_dir")
 }
 
 start() {
@@ -60,10 +73,10 @@ start() {
 
 stop() {
   # What a crash has left is to go, too.
-  [ ! -d "$runtime_dir" ] || : >"$runtime_dir/stop-requested"
+  mark
   if ! pid; then reap; echo "imageserving does not run"; return 0; fi
   asked=$pid
-  kill -TERM "$asked"
+  signal TERM "$asked"
   # It knows itself how long its components may take, and ends for certain.
   while pid && [ "$pid" = "$asked" ]; do sleep 1; done
   reap
@@ -74,7 +87,7 @@ case "$1" in
   start) start ;;
   stop) stop ;;
   restart | force-reload) stop && start ;;
-  reload) pid && kill -HUP "$pid" ;;
+  reload) pid && signal HUP "$pid" ;;
   try-restart) if pid; then stop && start; fi ;;
   status)
     if pid; then echo "imageserving runs (pid $pid)"; exit 0; fi
@@ -93,18 +106,19 @@ esac
 #[must_use]
 pub fn text(daemon: &Daemon) -> String {
     let line = |words: &[String]| words.iter().map(|text| word(text)).collect::<Vec<_>>().join(" ");
-    let (mut prepare, mut run) = ("true".to_owned(), line(&daemon.run()));
+    let (mut prepare, mut as_user) = ("true".to_owned(), String::new());
     if let Some(user) = &daemon.user {
         let (user, folder) = (word(user), word(&daemon.runtime_dir));
         // The folder above belongs to root.
         prepare = format!("install -d -m 0711 -o {user} {folder}");
-        run = format!("setpriv --reuid {user} --regid \"$(id -g {user})\" --init-groups -- {run}");
+        as_user = format!("setpriv --reuid {user} --regid \"$(id -g {user})\" --init-groups -- ");
     }
     TEXT.replace("@PROGRAM@", &word(&daemon.program))
         .replace("@RUNTIME@", &word(&daemon.runtime_dir))
         .replace("@SOCKET@", &word(&daemon.socket))
         .replace("@PREPARE@", &prepare)
-        .replace("@RUN@", &run)
+        .replace("@RUN@", &format!("{as_user}{}", line(&daemon.run())))
+        .replace("@AS_USER@", &as_user)
         .replace("@REAP@", &line(&daemon.reap()))
 }
 
@@ -141,7 +155,7 @@ mod tests {
         let mut daemon = daemon();
         daemon.user = Some("s7".to_owned());
         let text = text(&daemon);
-        assert!(!text.contains('@'), "{text}");
+        assert!(!text.replace("$@", "").contains('@'), "{text}");
         let run = "run() { exec setsid setpriv --reuid s7 --regid \"$(id -g s7)\" --init-groups -- '/opt/my \
                    s7/s7supervisord' run --install-folder /srv/is --set SV::PsHeapSize=1g --socket /srv/run/c.sock \
                    </dev/null >/dev/null 2>&1; }";

@@ -15,7 +15,10 @@ const FILE: &str = "stop-requested";
 /// It can't be written; the message names the file.
 pub fn set(runtime_dir: &Path) -> io::Result<()> {
     let path = runtime_dir.join(FILE);
-    fs::write(&path, "")
+    let mut options = fs::File::options();
+    crate::platform::private(options.write(true).create(true).truncate(false))
+        .open(&path)
+        .map(drop)
         .map_err(|error| io::Error::new(error.kind(), format!("writing {}: {error}", path.display())))
 }
 

@@ -153,12 +153,10 @@ impl Daemon {
             words.extend(["--set".to_owned(), format!("{name}={value}")]);
         }
         let mut socket = PathBuf::from(SOCKET);
-        let named = options.socket.clone().or_else(|| {
-            std::env::var_os(s7proto::endpoint::SOCKET_VARIABLE).filter(|value| !value.is_empty())
-        });
-        if let Some(named) = named {
+        // Nothing of the shell that installs it: what people export there is for their own supervisor.
+        if let Some(named) = &options.socket {
             let endpoint =
-                Endpoint::parse(&named).map_err(|error| Failure::new(exit::USAGE, error.to_string()))?;
+                Endpoint::parse(named).map_err(|error| Failure::new(exit::USAGE, error.to_string()))?;
             socket = PathBuf::from(endpoint.as_os_str());
             words.extend(["--socket".to_owned(), text(&socket)?]);
         } else if options.user.is_some() {

@@ -21,6 +21,14 @@ const RESULT_VARIABLE: &str = "SERVICE_RESULT";
 /// # Errors
 /// Something could not be ended.
 pub fn reap(runtime_dir: &Path) -> Result<u8, Failure> {
+    // Whoever has the folder says in it what is to be ended, so it is ended with no other rights than his.
+    service_manager::act_as_owner(runtime_dir).map_err(|error| {
+        let folder = runtime_dir.display();
+        Failure::new(
+            exit::PERMISSION,
+            format!("acting as the owner of {folder}: {error}"),
+        )
+    })?;
     let result = std::env::var(RESULT_VARIABLE).ok();
     if !was_requested(mark::is_set(runtime_dir), result.as_deref()) {
         return Ok(exit::OK);

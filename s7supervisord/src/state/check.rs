@@ -1,16 +1,25 @@
 //! Whether a binary can carry on with the state of another one: the one that runs asks the one that is to take its place,
 //! which reads a copy and says what it has found (`s7supervisord check-state`).
 //!
-//! The copy is the record as it lies in the runtime folder. The answer is one line of JSON and exit code 0; anything
-//! else is a no, and the binary that runs stays.
+//! The copy is the record as it lies in the runtime folder. The binary is also told what the supervisor was started with, and
+//! proves that it could begin so: that there is a registry to go on with, and that its folders and its log can be made. The
+//! answer is one line of JSON and exit code 0; anything else is a no, and the binary that runs stays.
 
 use super::record::{self, FORMAT, Left};
-use crate::{Failure, exit};
+use crate::folders::prepare_folders;
+use crate::registry::{LoadOptions, Os};
+use crate::{Failure, daemon_log, exit, in_force};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 
 /// The verb that a binary is asked with.
 pub const VERB: &str = "check-state";
+/// The variable that says what the supervisor that asks was started with, as JSON; a binary from before it looks at the copy
+/// alone.
+pub const VARIABLE: &str = "S7_STARTED_WITH";
+/// The longest value of it, in bytes: the system refuses to execute anything with one of 128 KiB (execve(2)).
+const LONGEST_VALUE: usize = 120 * 1024;
 /// The longest copy that is read, in bytes: what the record is read up to.
 const LONGEST: u64 = 64 * 1024 * 1024;
 /// How much of what a program said is told, in characters.
@@ -29,10 +38,69 @@ pub struct Found {
     pub wishes: usize,
 }
 
+/// What a supervisor begins with. Fields that a later version adds are ignored by this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedWith {
+    registry: PathBuf,
+    install_folder: PathBuf,
+    settings: Vec<(String, String)>,
+    runtime_dir: PathBuf,
+}
+
+impl StartedWith {
+    /// What a supervisor was started with that loads its registry so, and has this runtime folder.
+    #[must_use]
+    pub fn of(load: &LoadOptions, runtime_dir: &Path) -> Self {
+        Self {
+            registry: load.file.clone(),
+            install_folder: load.install_folder.clone(),
+            settings: load.settings.clone(),
+            runtime_dir: runtime_dir.to_owned(),
+        }
+    }
+
+    /// The value of [`VARIABLE`]; `None` where it can't be told so, and then the binary looks at the copy alone.
+    #[must_use]
+    pub fn told(&self) -> Option<String> {
+        let text = serde_json::to_string(self).ok()?;
+        (text.len() <= LONGEST_VALUE).then_some(text)
+    }
+
+    fn heard() -> Result<Option<Self>, Failure> {
+        let Ok(text) = std::env::var(VARIABLE) else {
+            return Ok(None);
+        };
+        let with = serde_json::from_str(&text);
+        with.map(Some)
+            .map_err(|error| Failure::new(exit::USAGE, format!("reading {VARIABLE}: {error}")))
+    }
+
+    /// That this binary could begin with it in place of the one that asks.
+    ///
+    /// # Errors
+    /// Why it would end instead.
+    pub fn prove(self) -> Result<(), Failure> {
+        let load = LoadOptions {
+            file: self.registry,
+            install_folder: self.install_folder,
+            settings: self.settings,
+            strict: false,
+            os: Os::current(),
+        };
+        let registry = in_force::load(&load, &self.runtime_dir, true)?;
+        prepare_folders(registry.plan())?;
+        let log = &registry.plan().supervisor.log;
+        daemon_log::try_to_open(log).map_err(|error| {
+            let what = format!("opening the log {}: {error}", log.display());
+            Failure::new(exit::CANNOT_CREATE, what)
+        })
+    }
+}
+
 /// `check-state`: reads a copy of the state from standard input and says what is in it.
 ///
 /// # Errors
-/// It can't be read, or its format is unknown.
+/// It can't be read, its format is unknown, or a supervisor of this binary could not begin.
 pub fn run(boot_id: &str) -> Result<u8, Failure> {
     let mut text = Vec::new();
     std::io::stdin()
@@ -41,6 +109,9 @@ pub fn run(boot_id: &str) -> Result<u8, Failure> {
         .read_to_end(&mut text)
         .map_err(|error| Failure::new(exit::INTERNAL, format!("reading the copy of the state: {error}")))?;
     let found = look(&text, boot_id).map_err(|why| Failure::new(exit::REGISTRY, why))?;
+    if let Some(with) = StartedWith::heard()? {
+        with.prove()?;
+    }
     let line = serde_json::to_string(&found)
         .map_err(|error| Failure::new(exit::INTERNAL, format!("saying what was found: {error}")))?;
     writeln!(std::io::stdout().lock(), "{line}")

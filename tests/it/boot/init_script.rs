@@ -123,3 +123,23 @@ fn an_init_script_that_somebody_has_edited_is_neither_replaced_nor_removed() {
         .exits(0);
     assert!(!sandbox.path(file).exists());
 }
+
+#[test]
+fn a_service_listens_where_it_was_installed_to_whatever_the_shell_says() {
+    let sandbox = Sandbox::with(&[Server::new("one", "wait")]);
+    let _ = std::fs::create_dir_all(sandbox.path("root/etc/init.d"));
+    let mut command = sandbox.program(programs::DAEMON);
+    sandbox.clean(&mut command);
+    command.env("S7_SOCKET", "/shell/own.sock");
+    let (root, folder) = (sandbox.path("root"), sandbox.folder());
+    command.args(["service", "show", "--root"]).arg(root);
+    let said = ctl::run(command.arg("--install-folder").arg(folder)).exits(0);
+    assert!(!said.stdout.contains("/shell"), "{said}");
+    install(&sandbox);
+    let mut command = Command::new(sandbox.path("root/etc/init.d/imageserving"));
+    sandbox.clean(&mut command);
+    command.env("S7_SOCKET", sandbox.path("shell.sock"));
+    let _ = ctl::run(command.arg("start")).exits(0);
+    let _ = sandbox.ctl(&["status"]).exits(0);
+    let _ = script(&sandbox, "stop").exits(0);
+}

@@ -3,6 +3,7 @@
 
 mod crash;
 mod init_script;
+mod init_script_user;
 mod install;
 mod notify;
 mod stop;

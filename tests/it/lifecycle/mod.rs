@@ -15,5 +15,7 @@ mod told;
 mod upgrade;
 mod upgrade_candidate;
 mod upgrade_orphans;
+mod upgrade_own_file;
 mod upgrade_refused;
+mod upgrade_unwell;
 mod wishes;

@@ -108,6 +108,43 @@ fn who_follows_output_or_events_goes_on_with_the_next_supervisor_and_misses_noth
 }
 
 #[test]
+fn who_follows_output_and_reads_nothing_for_a_while_misses_nothing_either() {
+    let sandbox = Sandbox::with(&[Server::new("one", "burst 20000 100")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    let mut follows = sandbox.ctl_command();
+    follows
+        .args(["logs", "-f", "-n", "0", "one"])
+        .stdout(std::process::Stdio::piped());
+    let mut follows = s7tests::processes::spawn(&mut follows);
+    let out = follows.stdout.take().expect("it is a pipe");
+    let out = std::io::BufReader::with_capacity(16, out);
+    let mut lines = std::io::BufRead::lines(out).map_while(Result::ok);
+    let first = lines.next().expect("there are lines");
+    // Nobody reads on, so soon nothing moves any more on the whole way.
+    let written = || sandbox.log_of("one").len();
+    let enough = written() + 4_000_000;
+    eventually("more is written than there is room for on the way", SOON, || {
+        when(written() > enough, || written().to_string())
+    });
+    sandbox.ctl(&["upgrade"]).exits(0);
+    let further = u64::try_from(enough / 14 + 100).expect("not so many");
+    let number = |line: &str| line.strip_prefix("line ").and_then(|number| number.parse().ok());
+    let mut last: u64 = number(&first).expect("it has a number");
+    while last < further {
+        let line = lines
+            .next()
+            .unwrap_or_else(|| panic!("it was cut off after line {last}"));
+        assert_eq!(number(&line), Some(last + 1), "each line once, in order: {line}");
+        last += 1;
+    }
+    s7tests::processes::send(follows.id(), Signal::INT);
+    drop(lines);
+    let _ = follows.wait().expect("it is our child");
+    s7tests::processes::forget(&follows);
+}
+
+#[test]
 fn clients_that_ask_all_the_time_wait_a_moment_and_never_get_an_error() {
     let sandbox = Sandbox::with(&[
         Server::new("one", "tick 1"),

@@ -24,6 +24,7 @@ fn nothing_that_a_refused_candidate_has_begun_outlives_the_question() {
         // Without an environment that could say where it comes from.
         ("fork-bare", "bare", "wait"),
         ("fork-setsid", "ended", "exit 0"),
+        ("fork-bare", "bare-ended", "exit 0"),
     ] {
         let escaped = sandbox.path(file).display().to_string();
         let binary = candidate(&sandbox, &format!("{fork} {escaped} {end}"));

@@ -55,6 +55,7 @@ pub(super) struct Supervisor {
     registry_stale: Option<Stale>,
     took_over: Option<TookOver>,
     upgrade_failed: Option<UpgradeFailed>,
+    cannot_write: Vec<String>,
     pipe_bytes: Option<u64>,
 }
 
@@ -88,6 +89,7 @@ pub(super) fn supervisor(daemon: &SupervisorStatus, facts: &[SupervisorFact]) ->
         registry_stale: None,
         took_over: None,
         upgrade_failed: None,
+        cannot_write: Vec::new(),
         pipe_bytes: None,
     };
     for fact in facts {
@@ -115,6 +117,7 @@ pub(super) fn supervisor(daemon: &SupervisorStatus, facts: &[SupervisorFact]) ->
                     at: rfc3339(*at_ms),
                 });
             }
+            SupervisorFact::CannotWrite { why } => shown.cannot_write.push(why.clone()),
             SupervisorFact::PipeBytes(bytes) => shown.pipe_bytes = Some(*bytes),
         }
     }

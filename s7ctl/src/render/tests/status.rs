@@ -282,6 +282,7 @@ fn status_as_json_has_the_shape_that_was_promised() {
                 "registry_stale": null,
                 "took_over": null,
                 "upgrade_failed": null,
+                "cannot_write": [],
                 "pipe_bytes": null,
             },
             "components": [

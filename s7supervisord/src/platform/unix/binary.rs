@@ -11,12 +11,15 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// An open binary.
 #[derive(Debug)]
 pub struct Binary {
     file: OwnedFd,
+    /// As it was asked for: the next image takes this for the path that it was started from.
+    name: PathBuf,
     /// Without symbolic links.
     path: PathBuf,
 }
@@ -30,11 +33,39 @@ pub struct Answered {
     pub status: ExitStatus,
 }
 
-/// The path that the daemon was started from, also where another file has it now.
+/// The path that the daemon was started from, also where another file has it now. A link that it was started by is one that
+/// may lead elsewhere by now.
 ///
 /// # Errors
 /// The system doesn't say.
 pub fn own_path() -> io::Result<PathBuf> {
+    static STARTED_AS: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(path) = STARTED_AS.get() {
+        return Ok(path.clone());
+    }
+    let path = match started_as() {
+        Some(path) => path,
+        None => executed()?,
+    };
+    Ok(STARTED_AS.get_or_init(|| path).clone())
+}
+
+/// The path that the caller has named it by, where that is the file that was executed. To be looked at early: both may lead
+/// elsewhere later.
+fn started_as() -> Option<PathBuf> {
+    let name = PathBuf::from(std::env::args_os().next()?);
+    // One without a slash was looked for in PATH.
+    if name.parent().is_none_or(|folder| folder == Path::new("")) {
+        return None;
+    }
+    let path = std::path::absolute(name).ok()?;
+    let file = |path: &Path| rustix::fs::stat(path).map(|about| (about.st_dev, about.st_ino));
+    let same = file(&path).ok()? == file(Path::new("/proc/self/exe")).ok()?;
+    same.then_some(path)
+}
+
+/// What the kernel says was executed: it follows a file that is renamed, and shows no link.
+fn executed() -> io::Result<PathBuf> {
     let path = std::env::current_exe()?;
     let text = path.to_string_lossy();
     // So the kernel names a file that has no name any more.
@@ -84,6 +115,7 @@ impl Binary {
         }
         Ok(Self {
             file,
+            name: path.to_path_buf(),
             path: place.path,
         })
     }
@@ -96,6 +128,7 @@ impl Binary {
         let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Self {
             file,
+            name: path.to_path_buf(),
             path: path.to_path_buf(),
         })
     }
@@ -106,6 +139,11 @@ impl Binary {
         &self.path
     }
 
+    /// As it was asked for.
+    pub(super) fn name(&self) -> &Path {
+        &self.name
+    }
+
     /// A command that executes it by its descriptor; the descriptor itself is closed then.
     pub(super) fn command(&self, name: OsString) -> Command {
         let mut command = Command::new(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
@@ -113,13 +151,20 @@ impl Binary {
         command
     }
 
-    /// Runs it with `argument` and `input` on standard input, in an empty environment, and hears what it says.
+    /// Runs it with `argument` and `input` on standard input, in an environment of little more than `variable`, and hears what
+    /// it says.
     ///
     /// May take as long as `within`, so it is not for the core loop.
     ///
     /// # Errors
     /// It can't be executed, or has not ended within that time.
-    pub fn ask(&self, argument: &str, input: &[u8], within: Duration) -> Result<Answered, UpgradeProblem> {
+    pub fn ask(
+        &self,
+        argument: &str,
+        variable: Option<(&str, &str)>,
+        input: &[u8],
+        within: Duration,
+    ) -> Result<Answered, UpgradeProblem> {
         let unusable = |error: io::Error| UpgradeProblem::Unusable {
             why: error.to_string(),
         };
@@ -128,8 +173,9 @@ impl Binary {
         command
             .arg(argument)
             .stdin(on_file(input).map_err(unusable)?)
-            .env_clear();
-        for name in ["PATH", "LANG"] {
+            .env_clear()
+            .envs(variable);
+        for name in ["PATH", "LANG", "TZ"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }

@@ -2,7 +2,7 @@
 //!
 //! What it creates is none of the daemon's business and could hold on for ever. So it is the one that orphans of its own tree
 //! come to, and the tree is found from it as long as it is there, whatever sessions were begun; what it leaves when it ends by
-//! itself comes to the daemon and is known by a variable in its environment.
+//! itself comes to the daemon and is known by a variable in its environment, or by the file that it executes.
 
 use super::census::{self, Orphans};
 use super::pidfd;
@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 const MARK: &str = "S7_CANDIDATE";
 /// Between two looks whether something has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// How many looks in a row have to find nothing.
+const QUIET: u32 = 5;
 /// How long something may take to be gone that was killed.
 const KILLED: Duration = Duration::from_secs(1);
 
@@ -29,6 +31,9 @@ pub(super) struct Candidate {
     child: Child,
     /// The value of [`MARK`] of all that belongs to it.
     mark: String,
+    /// Its file, and when it was begun: what has emptied its environment is still the same program.
+    file: Option<(u64, u64)>,
+    started: Option<u64>,
 }
 
 impl Candidate {
@@ -53,8 +58,15 @@ impl Candidate {
                 Err(image.execute())
             });
         }
+        let file = file_at(command.get_program());
         let child = command.spawn()?;
-        Ok(Self { child, mark })
+        let started = census::stat(child.id()).map(|stat| stat.started);
+        Ok(Self {
+            child,
+            mark,
+            file,
+            started,
+        })
     }
 
     /// Whether it ends until the deadline. It is not reaped, so that its number stays its own.
@@ -84,7 +96,10 @@ impl Candidate {
         let ended = self.has_ended(Instant::now() + KILLED)?;
         let status = ended.then(|| self.child.wait()).transpose()?;
         // Now all that it has left has come to this process, which reaps it as any other orphan.
-        while kill_each(&self.left()) && Instant::now() < deadline {
+        // One of them may have made another and ended while the list was read, so only several looks that find none are enough.
+        let mut quiet = 0;
+        while quiet < QUIET && Instant::now() < deadline {
+            quiet = if kill_each(&self.left()) { 0 } else { quiet + 1 };
             std::thread::sleep(LOOK_AGAIN);
         }
         Ok(status)
@@ -98,8 +113,19 @@ impl Candidate {
     fn left(&self) -> HashSet<u32> {
         let orphans = Orphans::open().map(|orphans| orphans.list()).unwrap_or_default();
         let marked = |pid: &u32| census::variable(*pid, MARK).as_ref() == Some(&self.mark);
-        let heads = orphans.into_iter().filter(marked);
+        let heads = orphans
+            .into_iter()
+            .filter(|pid| marked(pid) || self.is_a_copy(*pid));
         heads.flat_map(census::tree).collect()
+    }
+
+    /// Whether it executes the same file, and was begun later.
+    fn is_a_copy(&self, pid: u32) -> bool {
+        let (Some(file), Some(started)) = (self.file, self.started) else {
+            return false;
+        };
+        file_at(format!("/proc/{pid}/exe").as_ref()) == Some(file)
+            && census::stat(pid).is_some_and(|stat| stat.started >= started)
     }
 
     fn pid(&self) -> io::Result<Pid> {
@@ -161,6 +187,12 @@ impl Image {
         }
         io::Error::last_os_error()
     }
+}
+
+/// Device and number of a file.
+fn file_at(path: &OsStr) -> Option<(u64, u64)> {
+    let about = rustix::fs::stat(path).ok()?;
+    Some((about.st_dev, about.st_ino))
 }
 
 /// Kills those of `pids` that live; whether there were any.

@@ -6,8 +6,9 @@
 //! being renamed in two steps (see `free_name`), or where that was broken off.
 
 use super::free_name::other_name;
+use super::trusted::{self, Distrust};
 use crate::output::failure::doing;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
@@ -133,9 +134,33 @@ pub(super) fn split(file: &Path) -> io::Result<(&Path, &OsStr)> {
     }
 }
 
+/// A daemon of root goes by no link but root's own: whoever can write a folder on the way could lead it anywhere.
 pub(super) fn open_folder(folder: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(rustix::fs::openat(rustix::fs::CWD, folder, flags, Mode::empty())?)
+    let own = rustix::process::geteuid();
+    if !own.is_root() {
+        return Ok(rustix::fs::openat(rustix::fs::CWD, folder, flags, Mode::empty())?);
+    }
+    let straight = ResolveFlags::NO_SYMLINKS;
+    match rustix::fs::openat2(rustix::fs::CWD, folder, flags, Mode::empty(), straight) {
+        Ok(folder) => return Ok(folder),
+        // There are links, or the kernel has no such call.
+        Err(Errno::LOOP | Errno::NOSYS | Errno::PERM) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let place = match trusted::walk_by_own_links(folder, own.as_raw()) {
+        Ok(place) => place.ok_or(io::ErrorKind::NotFound)?,
+        Err(Distrust::Writable(why)) => {
+            return Err(refused(format!(
+                "{why}, and root goes by no link of others to a log; choose another folder, or let root have the link"
+            )));
+        }
+        Err(Distrust::Unknown { source, .. }) => return Err(source),
+    };
+    match rustix::fs::fstat(&place.descriptor)?.st_mode {
+        mode if FileType::from_raw_mode(mode) == FileType::Directory => Ok(place.descriptor),
+        _ => Err(io::ErrorKind::NotADirectory.into()),
+    }
 }
 
 /// The number of names of a regular file; anything else is refused.
@@ -180,6 +205,30 @@ mod tests {
         assert!(!is_still_named(&open, &file));
         fs::write(&file, "").unwrap();
         assert!(!is_still_named(&open, &file));
+    }
+
+    #[test]
+    fn a_folder_is_reached_by_links_of_root_and_by_no_others_needs_root() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        fs::create_dir(at("elsewhere")).unwrap();
+        for (link, log) in [("logs", "logs/a.log"), ("above", "above/elsewhere/a.log")] {
+            let target = if link == "logs" {
+                at("elsewhere")
+            } else {
+                temp.path().to_owned()
+            };
+            symlink(target, at(link)).unwrap();
+            drop(open_to_place(&at(log)).unwrap());
+            fs::remove_file(at("elsewhere/a.log")).unwrap();
+            std::os::unix::fs::lchown(at(link), Some(65_534), None).unwrap();
+            let text = open_to_append(&at(log)).unwrap_err().to_string();
+            assert!(text.contains("is a link that belongs to uid 65534"), "{text}");
+            assert!(!at("elsewhere/a.log").exists());
+        }
     }
 
     #[test]

@@ -141,9 +141,10 @@ pub fn supervises_without(path: &Path) -> Option<u32> {
     })
 }
 
-/// What is created so can be read by nobody but the daemon's user.
+/// What is created so can be read by nobody but the daemon's user, and no link is followed to it.
 pub fn private(options: &mut std::fs::OpenOptions) -> &mut std::fs::OpenOptions {
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600).custom_flags(libc::O_NOFOLLOW)
 }
 
 /// Creates a file that nobody but the daemon's user can read.
@@ -195,10 +196,8 @@ pub fn begin_anew(
     let notify = notify.iter().take(NOTIFY_SOCKETS);
     open.extend(notify.map(|socket| ("notify", socket.as_fd())));
     let handing = Handing::open(open)?;
-    let mut arguments = std::env::args_os();
-    let name = arguments.next().unwrap_or_else(|| binary.path().into());
-    let mut command = binary.command(name);
-    command.args(arguments);
+    let mut command = binary.command(binary.name().into());
+    command.args(std::env::args_os().skip(1));
     let (variable, mask) = inherited.hand_over();
     command.env(variable, mask);
     let (variable, handed) = handing.variable(inherited.since_ns(), from);

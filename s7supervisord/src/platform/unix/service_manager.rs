@@ -143,6 +143,41 @@ pub fn user_exists(name: &str) -> Result<bool, String> {
         .map_err(|errno| format!("looking up the user {name}: {}", errno.desc()))
 }
 
+/// Gives up root's rights for those of the user that `folder` belongs to, where that isn't root. For good, and for all of this
+/// process, which must have one thread alone.
+///
+/// # Errors
+/// It is no folder, or the system doesn't let it.
+pub fn act_as_owner(folder: &Path) -> io::Result<()> {
+    use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgid, setgroups, setuid};
+    use std::os::unix::fs::MetadataExt;
+    // A link shows whose it is; what it leads to is never entered with more rights.
+    let about = match std::fs::symlink_metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        about => about?,
+    };
+    if !about.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    let owner = Uid::from_raw(about.uid());
+    if !geteuid().is_root() || owner.is_root() {
+        return Ok(());
+    }
+    match User::from_uid(owner)? {
+        Some(user) => {
+            let name = std::ffi::CString::new(user.name)?;
+            initgroups(&name, user.gid)?;
+            setgid(user.gid)?;
+        }
+        // Somebody whom the system knows by number alone.
+        None => {
+            setgroups(&[])?;
+            setgid(Gid::from_raw(about.gid()))?;
+        }
+    }
+    Ok(setuid(owner)?)
+}
+
 /// Whether there is a program of this name where a service manager's programs lie.
 #[must_use]
 pub fn has_program(name: &str) -> bool {

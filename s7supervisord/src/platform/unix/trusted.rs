@@ -42,6 +42,23 @@ pub struct Place {
 /// # Errors
 /// [`Distrust`], at the first place that others can change.
 pub fn walk(path: &Path, trusted: u32) -> Result<Option<Place>, Distrust> {
+    go(path, trusted, Seen::check)
+}
+
+/// Walks to `path`, whoever can change what is on the way, but by no link of others than root and `trusted`: it would lead to
+/// what they can't reach themselves. `None` where there is nothing.
+///
+/// # Errors
+/// [`Distrust`], at the first link of somebody else.
+pub fn walk_by_own_links(path: &Path, trusted: u32) -> Result<Option<Place>, Distrust> {
+    go(path, trusted, |_, _, _| Ok(()))
+}
+
+fn go(
+    path: &Path,
+    trusted: u32,
+    check: impl Fn(&Seen, Option<u32>, u32) -> Result<(), String>,
+) -> Result<Option<Place>, Distrust> {
     let unknown = |at: &Path, source: io::Error| Distrust::Unknown {
         at: at.to_path_buf(),
         source,
@@ -56,7 +73,7 @@ pub fn walk(path: &Path, trusted: u32) -> Result<Option<Place>, Distrust> {
     );
     loop {
         let Some(part) = rest.pop() else {
-            at.check(None, trusted).map_err(|what| writable(&here, &what))?;
+            check(&at, None, trusted).map_err(|what| writable(&here, &what))?;
             let descriptor = at.descriptor;
             return Ok(Some(Place {
                 descriptor,
@@ -74,13 +91,12 @@ pub fn walk(path: &Path, trusted: u32) -> Result<Option<Place>, Distrust> {
             Ok(found) => found,
             // It doesn't exist; but whoever can write the folder could make it, so the folder counts.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                at.check(None, trusted).map_err(|what| writable(&here, &what))?;
+                check(&at, None, trusted).map_err(|what| writable(&here, &what))?;
                 return Ok(None);
             }
             Err(source) => return Err(unknown(&next, source)),
         };
-        at.check(Some(found.uid()), trusted)
-            .map_err(|what| writable(&here, &what))?;
+        check(&at, Some(found.uid()), trusted).map_err(|what| writable(&here, &what))?;
         if found.kind() != FileType::Symlink {
             (here, at) = (next, found);
             continue;

@@ -50,11 +50,17 @@ impl Binary {
         match self.0 {}
     }
 
-    /// Runs it with `argument` and `input`.
+    /// Runs it with `argument`, `variable` and `input`.
     ///
     /// # Errors
     /// Never: there is none.
-    pub fn ask(&self, _argument: &str, _input: &[u8], _within: Duration) -> Result<Answered, UpgradeProblem> {
+    pub fn ask(
+        &self,
+        _argument: &str,
+        _variable: Option<(&str, &str)>,
+        _input: &[u8],
+        _within: Duration,
+    ) -> Result<Answered, UpgradeProblem> {
         match self.0 {}
     }
 }

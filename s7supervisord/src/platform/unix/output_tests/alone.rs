@@ -99,6 +99,7 @@ fn needs_root_a_full_disk_costs_the_daemons_own_log_some_lines_and_nothing_else(
         trace_level: 2,
         also_stderr: false,
         keep_days: 10,
+        indispensable: true,
     };
     let daemon_log = daemon_log::start(options).unwrap();
     log::info!("before");
