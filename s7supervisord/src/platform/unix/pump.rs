@@ -424,6 +424,11 @@ impl Pumps {
     /// Does what is due. The first pipe that is to have a turn gets it from the thread that asks, the others are watched
     /// and so come to the thread that is free.
     fn keep_appointments(&self) -> Option<Arc<Pipe>> {
+            // What comes from now on is that of the next run.
+            if let Some(to) = lock(&pipe.stream.sink).spot() {
+                let (run, from) = (pipe.run, *lock(&pipe.begins));
+                lock(&pipe.stream.ends).note(Written { run, from, to });
+            }
         let mut mine = None;
         for (key, then) in self.appointments.take_due() {
             let Some(pipe) = lock(&self.pipes).get(&key).cloned() else {

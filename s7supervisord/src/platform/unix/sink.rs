@@ -206,8 +206,8 @@ impl Sink {
         self.plan = plan;
     }
 
-    /// What the next bytes are is said in the file before them.
-    pub(super) fn announce(&mut self, mark: Option<Arc<Mark>>) {
+    /// What the next bytes are, which are of `run`, is said in the file before them.
+    pub(super) fn announce(&mut self, mark: Option<Arc<Mark>>, run: u64) {
         if mark.is_some() {
             self.mark = mark;
         }
@@ -247,6 +247,8 @@ impl Sink {
             file: open.identity,
             offset: end,
         };
+        // A run that has ended before it wrote anything leaves nothing to be told of.
+        self.mark = self.mark.take().filter(|mark| mark.is_of(run));
         self.points.note(now, point);
         let open = self.opened(now)?;
         let moved = splice(pipe, open.file.as_fd(), Some(&mut end), most);

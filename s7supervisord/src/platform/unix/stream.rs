@@ -102,10 +102,11 @@ impl Pipe {
         let mut sink = lock(&self.stream.sink);
         let (plan, mark) = {
             let mut queue = lock(&self.stream.queue);
-            (Arc::clone(&queue.plan), queue.mark.take())
+            let mark = queue.mark.take_if(|mark| mark.is_of(self.run));
+            (Arc::clone(&queue.plan), mark)
         };
         sink.follow(plan);
-        sink.announce(mark);
+        sink.announce(mark, self.run);
         let mut moved = 0;
         let component = &self.stream.component;
         let search = self.stream.searcher.get();
