@@ -118,6 +118,13 @@ impl Capture {
     }
 
     /// Goes on with the output of a run that an earlier daemon has begun; `false` if its pipe isn't there. One that has lost its
+    /// From now on no output is searched but that of components that `wanted` says yes to.
+    pub fn search_only(&self, wanted: impl Fn(&ComponentName) -> bool) {
+        if let Some(searcher) = self.0.pumps.searcher.get() {
+            searcher.keep(wanted);
+        }
+    }
+
     /// name, because somebody has removed the runtime folder, is still there as long as `holder` has it for its output.
     ///
     /// # Errors

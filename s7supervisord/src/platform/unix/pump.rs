@@ -376,6 +376,9 @@ impl Pumps {
         drop(queue);
         if over {
             components.remove(&stream.component);
+        if let Some(searcher) = self.searcher.get() {
+            searcher.ended(&stream.component, pipe.run);
+        }
             self.archive.forget(&lock(&stream.queue).plan.file);
         }
         drop(components);

@@ -59,6 +59,9 @@ impl Capture {
     pub fn search(&self, _component: &ComponentName, _triggers: &[TriggerPlan]) {}
 
     /// Goes on with the output of a run that an earlier daemon has begun. There is none.
+    /// Has the output of no other component searched. There is none.
+    pub fn search_only(&self, _wanted: impl Fn(&ComponentName) -> bool) {}
+
     ///
     /// # Errors
     /// None so far.
