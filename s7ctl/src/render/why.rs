@@ -44,7 +44,8 @@ fn block(story: &Story, page: &Page) -> String {
     if let Some(next) = status.next_try_us {
         rows.add("next", format!("a try in {}", micros(next)));
     }
-    rows.all("tells", story.facts.iter().filter_map(facts::words));
+    let tells = |fact| facts::words(fact, &page.clock);
+    rows.all("tells", story.facts.iter().filter_map(tells));
     rows.all("runs", runs(story, page));
     let missing = one.dependencies.iter().filter(|one| !is_up(one));
     rows.all("needs", missing.map(neighbour));

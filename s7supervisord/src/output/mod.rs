@@ -17,3 +17,4 @@ pub mod searcher;
 pub mod tail;
 pub mod thread_dump;
 pub mod times;
+pub mod unwritten;
