@@ -1,7 +1,7 @@
 //! Columns for people: as wide as their content, the last one wrapped by words where a terminal has an end.
 
 use anstyle::Style;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Below this many columns the last cell goes below its row instead of beside it.
 const NARROWEST: usize = 24;
@@ -46,6 +46,22 @@ pub fn visible(text: &str) -> String {
             c => shown.push(c),
         }
     }
+    shown
+}
+
+/// Text that takes `width` columns at most; where some had to go, it ends with an ellipsis.
+#[must_use]
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut columns = 1;
+    let fits = |c: &char| {
+        columns += c.width().unwrap_or(0);
+        columns <= width
+    };
+    let mut shown: String = text.chars().take_while(fits).collect();
+    shown.push('\u{2026}');
     shown
 }
 
