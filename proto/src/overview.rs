@@ -96,6 +96,20 @@ pub enum ComponentFact {
     NoticesIgnored(u64),
     /// A debugger may hold it up, so it is not restarted when its health checks fail.
     Debugged,
+    /// Its output can't be written to its log.
+    OutputUnwritten {
+        /// The log.
+        file: String,
+        /// Why, in words.
+        why: String,
+        /// Since when, as wall time in milliseconds since 1970 (UTC).
+        since_ms: i64,
+        /// It waits until that is over, as soon as its pipe is full; else what it writes is dropped and counted.
+        waits: bool,
+    },
+    /// What its earlier runs came to isn't known, because the supervisor began anew then: wall time in milliseconds since 1970
+    /// (UTC).
+    RunsKnownSince(i64),
 }
 
 /// One kind of check.

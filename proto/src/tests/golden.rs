@@ -157,7 +157,8 @@ variants!(component_fact, ComponentFact, ComponentFact::Adopted => "Adopted",
     ComponentFact::Said(_) => "Said", ComponentFact::AwaitsNotice(_) => "AwaitsNotice",
     ComponentFact::Reloading => "Reloading", ComponentFact::SaysItStops => "SaysItStops",
     ComponentFact::MainProcess(_) => "MainProcess", ComponentFact::NoticesIgnored(_) => "NoticesIgnored",
-    ComponentFact::Debugged => "Debugged");
+    ComponentFact::Debugged => "Debugged", ComponentFact::OutputUnwritten { .. } => "OutputUnwritten",
+    ComponentFact::RunsKnownSince(_) => "RunsKnownSince");
 variants!(check_kind, CheckKind, CheckKind::Health => "Health", CheckKind::Readiness => "Readiness");
 variants!(check_verdict, CheckVerdict, CheckVerdict::Well => "Well", CheckVerdict::Ill => "Ill",
     CheckVerdict::Unsure => "Unsure");

@@ -186,6 +186,15 @@ fn about_component() -> impl Strategy<Value = ComponentFact> {
         any::<u32>().prop_map(ComponentFact::MainProcess),
         any::<u64>().prop_map(ComponentFact::NoticesIgnored),
         Just(ComponentFact::Debugged),
+        (text(), text(), any::<i64>(), any::<bool>()).prop_map(|(file, why, since_ms, waits)| {
+            ComponentFact::OutputUnwritten {
+                file,
+                why,
+                since_ms,
+                waits,
+            }
+        }),
+        any::<i64>().prop_map(ComponentFact::RunsKnownSince),
     ]
 }
 

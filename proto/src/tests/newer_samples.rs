@@ -237,7 +237,22 @@ pub fn dones() -> Vec<(&'static str, Done)> {
         ("output-handed-over", Done::OutputHandedOver(positions())),
         ("dumped", Done::Dumped(dumps())),
         ("dumped.would-end", Done::Dumped(dumps_that_would_end())),
+        ("overview.output", Done::Overview(Box::new(unwritten()))),
     ]
+}
+
+fn unwritten() -> Overview {
+    let mut overview = checks();
+    overview.components[0].facts = vec![
+        ComponentFact::OutputUnwritten {
+            file: "/logs/ps.log".into(),
+            why: "no space".into(),
+            since_ms: 1_795_343_465_250,
+            waits: true,
+        },
+        ComponentFact::RunsKnownSince(1_795_343_465_250),
+    ];
+    overview
 }
 
 fn dumps_that_would_end() -> Vec<DumpReport> {

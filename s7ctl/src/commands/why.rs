@@ -5,7 +5,7 @@ use crate::call::unexpected;
 use crate::cli::Targets;
 use crate::connect::Daemon;
 use crate::error::CtlError;
-use crate::render::{View, is_troubled};
+use crate::render::{View, is_losing_output, is_troubled};
 use s7proto::explain::{Explanation, Story};
 use s7proto::reply::Done;
 use s7proto::request::{Request, Selection};
@@ -19,12 +19,21 @@ pub async fn run(targets: &Targets, context: &mut Context) -> Result<View, CtlEr
         return explain(which, 0, &mut daemon, context).await;
     }
     // First who, then why: an explanation has lines of a file with it, and most components need none.
-    let all = Request::Status(Selection::All);
-    let Done::Status(report) = context.question(&mut daemon, &all).await? else {
-        return Err(unexpected(&daemon));
+    let long = Request::Overview(Selection::All);
+    let all = match daemon.channel.peer().minor >= long.minor() {
+        true => long,
+        false => Request::Status(Selection::All),
     };
-    let troubled = report.components.into_iter().filter(is_troubled);
-    let mut names: Vec<_> = troubled.map(|component| component.id).collect();
+    let (report, told) = match context.question(&mut daemon, &all).await? {
+        Done::Overview(overview) => (overview.report, overview.components),
+        Done::Status(report) => (report, Vec::new()),
+        _ => return Err(unexpected(&daemon)),
+    };
+    let facts_of = |place: usize| told.get(place).map_or(&[][..], |of| &of.facts);
+    let components = report.components.into_iter().enumerate();
+    let troubled =
+        components.filter(|(place, one)| is_troubled(one) || is_losing_output(one, facts_of(*place)));
+    let mut names: Vec<_> = troubled.map(|(_, component)| component.id).collect();
     let omitted = names.len().saturating_sub(MOST);
     names.truncate(MOST);
     if names.is_empty() {

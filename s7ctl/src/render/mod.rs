@@ -19,7 +19,7 @@ use crate::render::sentence::Asked;
 use s7proto::endpoint::Endpoint;
 use s7proto::event::Event;
 use s7proto::explain::{InfoReport, Story};
-use s7proto::overview::{ComponentFacts, SupervisorFact};
+use s7proto::overview::{ComponentFact, ComponentFacts, SupervisorFact};
 use s7proto::reply::{CheckReport, DumpReport, LogTail, Outcome, Part, ReloadReport, VersionInfo};
 use s7proto::status::{ComponentStatus, Health, State, StatusReport, Wish};
 
@@ -179,6 +179,13 @@ fn is_as_it_should_be(component: &ComponentStatus, named: bool) -> bool {
 #[must_use]
 pub fn is_troubled(component: &ComponentStatus) -> bool {
     component.state == State::Stuck || !is_as_it_should_be(component, false)
+}
+
+/// Whether some of its output is lost, or it waits because that can't be written.
+#[must_use]
+pub fn is_losing_output(component: &ComponentStatus, told: &[ComponentFact]) -> bool {
+    let unwritten = |fact: &ComponentFact| matches!(fact, ComponentFact::OutputUnwritten { .. });
+    component.output_dropped_bytes > 0 || told.iter().any(unwritten)
 }
 
 fn not_running(component: &ComponentStatus) -> CtlError {

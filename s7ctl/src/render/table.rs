@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 use s7proto::plain::steers;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Below this many columns the last cell goes below its row instead of beside it.
 const NARROWEST: usize = 24;
@@ -54,6 +54,22 @@ pub fn visible(text: &str) -> String {
 #[must_use]
 pub fn visible_lines(text: &str) -> String {
     text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
+/// Text that takes `width` columns at most; where some had to go, it ends with an ellipsis.
+#[must_use]
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut columns = 1;
+    let fits = |c: &char| {
+        columns += c.width().unwrap_or(0);
+        columns <= width
+    };
+    let mut shown: String = text.chars().take_while(fits).collect();
+    shown.push('\u{2026}');
+    shown
 }
 
 /// The rows as lines. `width` is that of the terminal; without one nothing is wrapped, so that a row is a line.

@@ -119,7 +119,7 @@ fn row(component: &ComponentStatus, told: &[ComponentFact], page: &Page) -> Vec<
     };
     let details: Vec<String> = sentence::detail(component, &page.clock)
         .into_iter()
-        .chain(told.iter().filter_map(facts::words))
+        .chain(told.iter().filter_map(|fact| facts::words(fact, &page.clock)))
         .collect();
     let detail = (!details.is_empty()).then(|| details.join("; "));
     let description = match (component.description.as_str(), detail) {

@@ -5,18 +5,27 @@ use crate::render::event;
 use crate::render::facts;
 use crate::render::quantity::{self, count, micros};
 use crate::render::sentence;
-use crate::render::table::{self, Cell, visible};
+use crate::render::table::{self, Cell, cut, visible};
 use crate::render::text::{Page, colour_of};
 use anstyle::Style;
 use s7proto::event::{Event, Happening, PastEnd, PastRun};
-use s7proto::explain::{Explanation, Neighbour, Story};
+use s7proto::explain::{Explanation, LastWords, Neighbour, Story};
 use s7proto::name::ComponentName;
+use s7proto::overview::ComponentFact;
 use s7proto::reply::LogTail;
 use s7proto::status::{ComponentStatus, EndCause, Health, Reason, SpawnStage, State, Wish};
 use std::time::Duration;
 
 /// How many of the latest commands are shown; `events` has more.
 const ASKED: usize = 5;
+/// How many of those are commands, if there are so many, whatever came after them.
+const COMMANDS: usize = 3;
+/// Lines of a usual terminal: output is shown as far as it fits there.
+const SCREEN: usize = 24;
+/// So many lines of output are shown in any case.
+const FEWEST: usize = 3;
+/// How wide a line of output may be where no terminal says it.
+const WIDTH: usize = 160;
 
 /// A block for each. `omitted`: so many more are not as they should be.
 #[must_use]
@@ -44,8 +53,9 @@ fn block(story: &Story, page: &Page) -> String {
     if let Some(next) = status.next_try_us {
         rows.add("next", format!("a try in {}", micros(next)));
     }
-    rows.all("tells", story.facts.iter().filter_map(facts::words));
-    rows.all("runs", runs(story, page));
+    let tells = |fact| facts::words(fact, &page.clock);
+    rows.all("tells", story.facts.iter().filter_map(tells));
+    rows.all("runs", earlier(story, page).into_iter().chain(runs(story, page)));
     let missing = one.dependencies.iter().filter(|one| !is_up(one));
     rows.all("needs", missing.map(neighbour));
     if !matches!(status.state, State::Running | State::Exited) {
@@ -55,11 +65,14 @@ fn block(story: &Story, page: &Page) -> String {
     rows.all("checks", checks::lines(&story.facts, status, page));
     rows.all("lately", lately(&one.events, page));
     rows.all("lost", sentence::dropped(status));
-    let mut text = headline(status, page) + &rows.render(page);
-    text.push_str(&output(&one.output));
+    let above = headline(status, page) + &rows.render(page);
     let mut rows = Rows::default();
     rows.all("now", advice(one));
-    text + &rows.render(page)
+    let below = rows.render(page);
+    let taken = above.lines().count() + below.lines().count();
+    // With the line that says what it is, and the prompt behind all.
+    let room = SCREEN.saturating_sub(taken + 2).max(FEWEST);
+    above + &output(&one.output, room, page) + &below
 }
 
 /// Labelled lines; a label stands beside the first of its own.
@@ -68,6 +81,8 @@ struct Rows(Vec<(&'static str, String)>);
 
 /// As wide as the widest label and its indent, so that blocks stand below each other.
 const LABEL: usize = 10;
+/// Where the text beside the labels begins.
+const INDENT: usize = LABEL + 4;
 
 impl Rows {
     fn add(&mut self, label: &'static str, text: String) {
@@ -132,10 +147,33 @@ fn default_cause(status: &ComponentStatus) -> &'static str {
     }
 }
 
+/// That there may have been others before.
+fn earlier(story: &Story, page: &Page) -> Option<String> {
+    story.facts.iter().find_map(|fact| match fact {
+        ComponentFact::RunsKnownSince(at_ms) => {
+            let at = page.clock.in_words(*at_ms);
+            Some(format!(
+                "earlier ones are not known: the supervisor began anew at {at}"
+            ))
+        }
+        _ => None,
+    })
+}
+
 /// The last runs, with equal ends one after the other as one.
 fn runs(story: &Story, page: &Page) -> Vec<String> {
-    let groups = story.explanation.past.chunk_by(|one, next| end(one) == end(next));
-    let said = groups.filter_map(|group| {
+    let groups: Vec<&[PastRun]> = story
+        .explanation
+        .past
+        .chunk_by(|one, next| end(one) == end(next))
+        .collect();
+    // Of several that are quoted the last line of each.
+    let lasts = groups.iter().filter_map(|group| group.last());
+    let most = match lasts.filter(|last| words(story, last).is_some()).count() {
+        0 | 1 => usize::MAX,
+        _ => 1,
+    };
+    let said = groups.into_iter().filter_map(|group| {
         let last = group.last()?;
         let at = page.clock.in_words(last.at_ms);
         let how = match &last.end {
@@ -146,21 +184,28 @@ fn runs(story: &Story, page: &Page) -> Vec<String> {
             1 => format!("{how}, at {at}"),
             several => format!("{several} \u{d7} {how}, the last at {at}"),
         };
-        Some(std::iter::once(said).chain(quoted(story, last)))
+        Some(std::iter::once(said).chain(quoted(story, last, most, page)))
     });
     said.flatten().collect()
 }
 
-/// The last lines of a past run. Those of the latest one stand below with its output, unless another one runs already.
-fn quoted(story: &Story, run: &PastRun) -> Vec<String> {
+/// What a past run has written last. That of the latest one stands below as its output, unless another one runs already.
+fn words<'a>(story: &'a Story, run: &PastRun) -> Option<&'a LastWords> {
     let status = &story.explanation.status;
     let words = story.last_words.iter().find(|words| words.run == run.run);
-    let Some(words) = words.filter(|_| status.pid.is_some() || run.run != status.run) else {
+    words.filter(|_| status.pid.is_some() || run.run != status.run)
+}
+
+/// The last lines of a past run, so many at most.
+fn quoted(story: &Story, run: &PastRun, most: usize, page: &Page) -> Vec<String> {
+    let Some(words) = words(story, run) else {
         return Vec::new();
     };
     let text = String::from_utf8_lossy(&words.bytes);
-    let line = |line: &str| format!("  | {}", visible(line)).trim_end().to_owned();
-    text.lines().map(line).collect()
+    let width = page.width.unwrap_or(WIDTH).saturating_sub(INDENT);
+    let line = |line: &str| cut(format!("  | {}", visible(line)).trim_end(), width);
+    let lines: Vec<String> = text.lines().map(line).collect();
+    lines[lines.len().saturating_sub(most)..].to_vec()
 }
 
 fn end(run: &PastRun) -> String {
@@ -203,8 +248,16 @@ fn lately(events: &[Event], page: &Page) -> Vec<String> {
             Happening::Entered { .. } | Happening::Ended { .. } | Happening::Health(_)
         )
     };
-    let asked: Vec<&Event> = events.iter().filter(said).collect();
-    let latest = asked.get(asked.len().saturating_sub(ASKED)..).unwrap_or_default();
+    let is_command =
+        |event: &Event| matches!(event.what, Happening::Asked { .. } | Happening::Signalled { .. });
+    let (commands, others): (Vec<&Event>, Vec<&Event>) =
+        events.iter().filter(said).partition(|event| is_command(event));
+    // What repeats itself doesn't push out who has asked for what.
+    let fewest = ASKED - COMMANDS.min(commands.len());
+    let others = &others[others.len().saturating_sub(fewest)..];
+    let commands = &commands[commands.len().saturating_sub(ASKED - others.len())..];
+    let mut latest = [commands, others].concat();
+    latest.sort_by_key(|event| event.sequence);
     let line = |event: &&Event| {
         let at = page.clock.in_words(event.at_ms);
         format!("{at} {}", event::words(event, &page.clock))
@@ -212,7 +265,7 @@ fn lately(events: &[Event], page: &Page) -> Vec<String> {
     latest.iter().map(line).collect()
 }
 
-fn output(tail: &LogTail) -> String {
+fn output(tail: &LogTail, most: usize, page: &Page) -> String {
     let file = visible(&tail.file);
     if let Some(why) = &tail.error {
         return format!("  {:LABEL$}  cannot read {file}: {}\n", "output", visible(why));
@@ -221,8 +274,11 @@ fn output(tail: &LogTail) -> String {
         return format!("  {:LABEL$}  nothing in {file}\n", "output");
     }
     let mut text = format!("  {:LABEL$}  the end of {file}\n", "output");
-    for line in String::from_utf8_lossy(&tail.bytes).lines() {
-        text.push_str(format!("    | {}", visible(line)).trim_end());
+    let width = page.width.unwrap_or(WIDTH);
+    let output = String::from_utf8_lossy(&tail.bytes);
+    let lines: Vec<&str> = output.lines().collect();
+    for line in &lines[lines.len().saturating_sub(most)..] {
+        text.push_str(&cut(format!("    | {}", visible(line)).trim_end(), width));
         text.push('\n');
     }
     text

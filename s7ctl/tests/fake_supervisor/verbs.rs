@@ -2,6 +2,7 @@
 
 use super::*;
 use s7proto::explain::{Explanation, Story};
+use s7proto::overview::{ComponentFact, ComponentFacts, Overview};
 use s7proto::pattern::Pattern;
 use s7proto::request::Until;
 use s7proto::signal::Signal;
@@ -199,11 +200,22 @@ async fn a_pattern_that_matches_nothing_is_4() {
     );
 }
 
+fn overview(state: State, facts: Vec<ComponentFact>) -> Done {
+    Done::Overview(Box::new(Overview {
+        report: report(state),
+        supervisor: vec![],
+        components: vec![ComponentFacts {
+            id: name("is"),
+            facts,
+        }],
+    }))
+}
+
 #[tokio::test]
 async fn why_without_a_component_explains_only_what_is_not_as_it_should_be() {
     let said = with(&Place::new(), &["why"], async |listener| {
-        let (_open, request) = answer(&listener, Done::Status(report(State::Running))).await;
-        assert_eq!(request, Request::Status(Selection::All));
+        let (_open, request) = answer(&listener, overview(State::Running, vec![])).await;
+        assert_eq!(request, Request::Overview(Selection::All));
     })
     .await;
     assert_eq!(
@@ -211,7 +223,26 @@ async fn why_without_a_component_explains_only_what_is_not_as_it_should_be() {
         (0, "Everything is as it should be.\n")
     );
     let said = with(&Place::new(), &["why"], async |listener| {
-        let (mut channel, _request) = answer(&listener, Done::Status(report(State::Fatal))).await;
+        let waits = ComponentFact::OutputUnwritten {
+            file: "/logs/is.log".into(),
+            why: "no space".into(),
+            since_ms: 0,
+            waits: true,
+        };
+        let (mut channel, _request) = answer(&listener, overview(State::Running, vec![waits])).await;
+        let (id, request) = channel.recv(SOON).await.unwrap().unwrap();
+        assert_eq!(
+            request.unwrap(),
+            Request::Story(named("is")),
+            "it waits for its log"
+        );
+        let done = Response::Done(Done::Story(vec![]));
+        channel.send(id, &done, SOON).await.unwrap();
+    })
+    .await;
+    assert_eq!(said.exit, 0);
+    let said = with(&Place::new(), &["why"], async |listener| {
+        let (mut channel, _request) = answer(&listener, overview(State::Fatal, vec![])).await;
         let (id, request) = channel.recv(SOON).await.unwrap().unwrap();
         assert_eq!(request.unwrap(), Request::Story(named("is")));
         let status = report(State::Fatal).components.remove(0);

@@ -3,37 +3,27 @@
 //! The signal is sent at once, and what the run writes then is watched beside the loop, until it is complete or has taken
 //! too long. A run that is asked while it is at one is not asked again.
 
+mod reader;
+
+use self::reader::Reader;
 use super::Driver;
 use super::background::Found;
 use crate::control::call::Answer;
 use crate::machine::input::{Event, RunId, Slot};
 use crate::machine::life::Unwell;
-use crate::output::follow::Follower;
 use crate::output::mark::{Mark, OWN};
 use s7proto::LIMITS;
 use s7proto::event::{DumpReason, Happening};
 use s7proto::reply::{Done, DumpOutcome, DumpReport, RunInfo};
 use s7proto::status::Actor;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How long a dump may take (windows-and-scene7 E4). A JVM writes one within 100 ms, unless it is busy collecting garbage.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is looked at what has come.
 const LOOK: Duration = Duration::from_millis(50);
-/// A dump whose end was seen is complete when nothing has come for so long: behind the end there are some lines about the heap.
-const QUIET: Duration = Duration::from_millis(300);
-/// The same for one that doesn't show where it ends.
-const SILENCE: Duration = Duration::from_secs(1);
-/// What a HotSpot JVM writes below all threads ("JNI global refs: 15, weak refs: 0").
-const END: &[u8] = b"JNI global ref";
-/// How much of one dump is kept for whoever has asked for it: several hundred threads. All of it is in the file.
-const KEPT: usize = 1024 * 1024;
-/// How much is read at a time.
-const PIECE: usize = 64 * 1024;
 
 /// The dumps that are under way: at most one of each run.
 #[derive(Debug, Default)]
@@ -100,7 +90,7 @@ impl Driver {
         }
         let component = plan.id.clone();
         let line = format!("{OWN}dump of run {}, {}]", run.run, words(&why));
-        let mark = self.capture.mark(&component, Mark::new(line));
+        let mark = self.capture.mark(&component, Mark::new(line, run.run));
         let mark = mark.ok_or_else(|| DumpOutcome::Failed("its output is not captured".to_owned()))?;
         if let Err(outcome) = self.host.diagnose(run) {
             mark.withdraw();
@@ -114,7 +104,11 @@ impl Driver {
         let waiting = waiting.into_iter().collect();
         self.dumps.0.insert(run, UnderWay { why, waiting });
         let info = RunInfo { run: run.run, pid };
-        let (reader, tell) = (Reader::new(plan.log.file.clone(), mark), self.background.teller());
+        let (file, is_java) = (plan.log.file.clone(), plan.java.is_some());
+        let capture = self.capture.clone();
+        let end = move || capture.ends(&component).of(run.run).map(|written| written.to);
+        let reader = Reader::new(file, mark, is_java, Box::new(end));
+        let tell = self.background.teller();
         tokio::spawn(async move {
             let outcome = watch(reader, info).await;
             let _ = tell.send(Found::Dumped(Box::new(Dumped { run, outcome })));
@@ -135,6 +129,7 @@ impl Driver {
                 DumpOutcome::Written { file, from, to, .. } => {
                     log::info!("{component}: its dump is in {file}, from byte {from} to {to}");
                 }
+                DumpOutcome::Failed(why) => log::warn!("{component}: run {}: no dump: {why}", run.run),
                 _ => log::warn!(
                     "{component}: run {} has written no dump within {PATIENCE:?}",
                     run.run
@@ -228,7 +223,7 @@ pub(super) fn why_not(outcome: &DumpOutcome) -> String {
     }
 }
 
-/// Waits until the dump is complete, for [`PATIENCE`] at most.
+/// Waits until the dump is complete or the run is over, for [`PATIENCE`] at most.
 async fn watch(mut reader: Reader, run: RunInfo) -> DumpOutcome {
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -249,74 +244,5 @@ async fn watch(mut reader: Reader, run: RunInfo) -> DumpOutcome {
             Ok(_) => {}
         }
     }
-    reader.outcome(run)
-}
-
-/// What comes behind the mark.
-struct Reader {
-    file: PathBuf,
-    mark: Arc<Mark>,
-    follower: Option<Follower>,
-    bytes: Vec<u8>,
-    length: u64,
-    seen_end: bool,
-    last: Instant,
-}
-
-impl Reader {
-    fn new(file: PathBuf, mark: Arc<Mark>) -> Self {
-        Self {
-            file,
-            mark,
-            follower: None,
-            bytes: Vec::new(),
-            length: 0,
-            seen_end: false,
-            last: Instant::now(),
-        }
-    }
-
-    /// Reads what has come; whether that is all.
-    fn look(&mut self) -> std::io::Result<bool> {
-        let follower = match (&mut self.follower, self.mark.place()) {
-            (Some(follower), _) => follower,
-            (none, Some(place)) => none.insert(Follower::going_on(self.file.clone(), place)),
-            (None, None) => return Ok(false),
-        };
-        // So much that a component that writes without an end doesn't keep this from coming back.
-        for _ in 0..KEPT / PIECE {
-            let piece = follower.read(PIECE)?;
-            if piece.is_empty() {
-                break;
-            }
-            self.last = Instant::now();
-            self.length += piece.len() as u64;
-            self.seen_end = self.seen_end || piece.windows(END.len()).any(|window| window == END);
-            let room = KEPT - self.bytes.len();
-            self.bytes.extend(piece.into_iter().take(room));
-        }
-        let quiet = if self.seen_end { QUIET } else { SILENCE };
-        Ok(self.length > 0 && self.last.elapsed() >= quiet)
-    }
-
-    fn outcome(self, run: RunInfo) -> DumpOutcome {
-        let follower = self.follower.filter(|_| self.length > 0);
-        let (Some(follower), Some((file, from))) = (follower, self.mark.place()) else {
-            self.mark.withdraw();
-            return DumpOutcome::Silent(u64::try_from(PATIENCE.as_micros()).unwrap_or(u64::MAX));
-        };
-        let (last_file, to) = follower.position();
-        DumpOutcome::Written {
-            run,
-            file: text(&self.file),
-            // Where the log was rotated meanwhile, the rest of it is in the file that has the name now.
-            from: if last_file == file { from } else { 0 },
-            to,
-            bytes: self.bytes,
-        }
-    }
-}
-
-fn text(path: &Path) -> String {
-    path.display().to_string()
+    reader.outcome(run, PATIENCE)
 }

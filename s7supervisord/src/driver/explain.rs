@@ -2,28 +2,35 @@
 
 use super::Driver;
 use super::checks::words;
+use super::concern::Concern;
+use super::history::PAST_RUNS;
 use crate::control::call::Answer;
 use crate::daemon_log::audit_file;
-use crate::machine::input::Slot;
+use crate::machine::input::{RunId, Slot};
 use crate::output::dated::before_suffix;
 use crate::output::last_words::{Ends, last_words};
 use crate::platform::output::Capture;
 use crate::platform::{host, process};
 use crate::registry::check::{argv, notify_text, stop_text};
 use crate::registry::plan::ComponentPlan;
-use s7proto::event::{PastEnd, PastRun};
+use s7proto::event::{Event, Happening, PastEnd, PastRun};
 use s7proto::explain::{ComponentInfo, Explanation, InfoReport, LastWords, Neighbour, Story, SupervisorInfo};
 use s7proto::name::ComponentName;
 use s7proto::overview::ComponentFact;
 use s7proto::reply::{Done, LogTail};
-use s7proto::status::EndCause;
+use s7proto::status::{ComponentStatus, EndCause, State};
 use s7proto::version::PROTOCOL;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Events of one component that an explanation holds; more would not be read.
 const EVENTS: usize = 20;
+/// How many of them are the latest commands, whatever came after them.
+const COMMANDS: usize = 5;
+/// How many of them are lines that a `<match>` has found, at most.
+const MATCHES: usize = 3;
 /// Components that are explained with their events; for more of them looking through everything would hold the loop up.
 const WITH_EVENTS: usize = 32;
 /// Lines of output that an explanation holds of each component.
@@ -95,9 +102,7 @@ impl Driver {
     /// The same, with all facts and with what past runs have written last.
     pub(super) fn story(&self, slots: &[Slot], answer: Answer) {
         let explained = self.explained(slots);
-        let facts = explained
-            .iter()
-            .map(|one| self.facts(one.slot).unwrap_or_default());
+        let facts = explained.iter().map(|one| self.facts_of_story(one));
         let facts: Vec<Vec<ComponentFact>> = facts.collect();
         let capture = self.capture.clone();
         tokio::task::spawn_blocking(move || {
@@ -115,6 +120,56 @@ impl Driver {
             let stories = explained.into_iter().zip(facts).map(told).collect();
             answer.reply(Ok(Done::Story(stories)));
         });
+    }
+
+    fn facts_of_story(&self, one: &Explained) -> Vec<ComponentFact> {
+        let mut facts = self.facts(one.slot).unwrap_or_default();
+        let explanation = &one.explanation;
+        // As many as are remembered are all that would be told.
+        if explanation.past.len() < PAST_RUNS {
+            let began = self.inheritance.began_anew(&explanation.status.id);
+            facts.extend(began.map(ComponentFact::RunsKnownSince));
+        }
+        facts
+    }
+
+    /// Since when a component is in its state. A run that was adopted was in it before it was entered here, and its beginning is
+    /// the nearest that is known of that.
+    fn since_ms(&self, slot: Slot, status: &ComponentStatus) -> Option<i64> {
+        let run = RunId {
+            slot,
+            run: status.run,
+        };
+        let entered = self.history.of(slot).and_then(|past| past.since_ms);
+        match status.uptime_us {
+            Some(uptime) if status.state == State::Running && self.inheritance.adopted.contains(&run) => {
+                let uptime_ms = i64::try_from(uptime / 1000).unwrap_or(i64::MAX);
+                Some(self.clock.stamp().wall_ms.saturating_sub(uptime_ms))
+            }
+            _ => entered,
+        }
+    }
+
+    /// The latest events about a component, and who asked for something last also where other things repeat themselves.
+    fn events_of(&self, concern: &Concern) -> Vec<Event> {
+        let is_command =
+            |event: &Event| matches!(event.what, Happening::Asked { .. } | Happening::Signalled { .. });
+        let commands = self
+            .history
+            .latest(COMMANDS, |event| is_command(event) && concern.includes(event));
+        let matches = Cell::new(0);
+        let others = self.history.latest(EVENTS - commands.len(), |event| {
+            let wanted = !is_command(event) && concern.includes(event);
+            if wanted && matches!(event.what, Happening::Matched { .. }) {
+                matches.set(matches.get() + 1);
+                return matches.get() <= MATCHES;
+            }
+            wanted
+        });
+        let mut events = commands;
+        events.extend(others);
+        events.sort_by_key(|event| event.sequence);
+        events
     }
 
     fn explained(&self, slots: &[Slot]) -> Vec<Explained> {
@@ -167,15 +222,17 @@ impl Driver {
         let past = self.history.of(slot);
         let concern = self.concern(&[slot]);
         let explanation = Explanation {
-            since_ms: past.and_then(|past| past.since_ms),
+            since_ms: self.since_ms(slot, &status),
             dependencies,
             dependants: dependants.filter_map(|other| neighbour(*other)).collect(),
             past: past
                 .map(|past| past.runs.iter().cloned().collect())
                 .unwrap_or_default(),
-            events: self
-                .history
-                .latest(EVENTS, |event| with_events && concern.includes(event)),
+            events: if with_events {
+                self.events_of(&concern)
+            } else {
+                Vec::new()
+            },
             output: LogTail {
                 component: status.id.clone(),
                 file: plan.log.file.display().to_string(),

@@ -14,7 +14,7 @@ const REMEMBERED: usize = s7proto::LIMITS.events as usize;
 /// times, so this is five for each of some three thousand; the events themselves are shared by all listeners.
 const BEHIND: usize = 16 * 1024;
 /// Past runs that are remembered of each component.
-const PAST_RUNS: usize = 5;
+pub(super) const PAST_RUNS: usize = 5;
 
 /// Everything that is remembered.
 #[derive(Default)]

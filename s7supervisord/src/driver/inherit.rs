@@ -29,7 +29,16 @@ pub struct Inheritance {
     pub adopted: HashSet<RunId>,
     /// That it was so, for the status.
     pub took_over: Option<SupervisorFact>,
+    /// When this daemon began, as wall time in milliseconds since 1970.
+    began_ms: i64,
     instance: String,
+}
+
+impl Inheritance {
+    /// When this daemon began, of a component that has run before: what became of those runs isn't known.
+    pub(super) fn began_anew(&self, component: &ComponentName) -> Option<i64> {
+        self.recorded.contains_key(component).then_some(self.began_ms)
+    }
 }
 
 impl Driver {
@@ -45,6 +54,7 @@ impl Driver {
         replaced: Option<String>,
     ) -> io::Result<()> {
         self.inheritance.instance = instance;
+        self.inheritance.began_ms = self.clock.stamp().wall_ms;
         for (component, known) in known {
             self.inheritance.recorded.insert(component.clone(), known.run);
             match self.roster.slot(&component) {

@@ -6,6 +6,8 @@ use crate::output::searcher::{Found, Searcher};
 use crate::platform::output::Capture;
 use crate::registry::plan::{Plan, TriggerAction};
 use s7proto::event::{DumpReason, Happening, MatchAction};
+use s7proto::name::ComponentName;
+use std::collections::HashSet;
 use tokio::sync::mpsc;
 
 /// What the search has found and the loop hasn't heard yet: each `<match>` tells at most one line a second.
@@ -38,6 +40,8 @@ impl Matches {
 
 /// Searches for what `plan` says from now on.
 pub fn set(capture: &Capture, plan: &Plan) {
+    let all: HashSet<&ComponentName> = plan.components.iter().map(|component| &component.id).collect();
+    capture.search_only(|component| all.contains(component));
     for component in &plan.components {
         capture.search(&component.id, &component.triggers);
     }

@@ -86,8 +86,19 @@ impl Driver {
             facts.extend(is_debugged(plan).then_some(ComponentFact::Debugged));
         }
         facts.extend(self.memory_fact(run));
+        facts.extend(self.unwritten_fact(slot));
         self.add_said(&mut facts, slot, &view);
         Some(facts)
+    }
+
+    fn unwritten_fact(&self, slot: Slot) -> Option<ComponentFact> {
+        let unwritten = self.capture.unwritten(self.roster.name(slot)?)?;
+        Some(ComponentFact::OutputUnwritten {
+            file: unwritten.file.display().to_string(),
+            why: unwritten.why,
+            since_ms: unwritten.since_ms,
+            waits: unwritten.waits,
+        })
     }
 
     /// What it says of itself.

@@ -10,19 +10,27 @@ pub const OWN: &str = "[s7supervisord: ";
 #[derive(Debug)]
 pub struct Mark {
     line: String,
+    run: u64,
     written: AtomicBool,
     place: OnceLock<(u64, u64)>,
 }
 
 impl Mark {
-    /// A mark with this line, without a newline.
+    /// A mark with this line, without a newline, in the output of this run.
     #[must_use]
-    pub fn new(line: String) -> Self {
+    pub fn new(line: String, run: u64) -> Self {
         Self {
             line,
+            run,
             written: AtomicBool::new(false),
             place: OnceLock::new(),
         }
+    }
+
+    /// Whether it belongs into the output of this run. What another one writes is not what it tells of.
+    #[must_use]
+    pub fn is_of(&self, run: u64) -> bool {
+        self.run == run
     }
 
     /// The line, as long as it is to be written.

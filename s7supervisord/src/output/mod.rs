@@ -15,4 +15,6 @@ pub mod packed;
 pub mod rotated;
 pub mod searcher;
 pub mod tail;
+pub mod thread_dump;
 pub mod times;
+pub mod unwritten;

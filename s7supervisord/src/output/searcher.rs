@@ -1,10 +1,12 @@
 //! The one thread that reads back the output of those components that have `<match>`es, and searches it.
 //!
 //! It reads the log files as `logs -f` does, so the way of the output itself is as it was: whoever writes to a file only
-//! says that it has. There is no such thread before there is such a component.
+//! says that it has. There is such a thread only as long as there is such a component.
 
-use super::follow::Follower;
-use super::matcher::{Match, Matcher};
+mod reading;
+
+use self::reading::{Output, Turn};
+use super::matcher::Match;
 use crate::registry::plan::TriggerPlan;
 use s7proto::name::ComponentName;
 use std::collections::{HashMap, VecDeque};
@@ -13,11 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How much of one component's output is read before another one has its turn, in bytes.
-const TURN: usize = 64 * 1024;
-/// How far a component may be ahead of the search, in bytes. Then what is between is left out: who writes so much in so
-/// short a time repeats itself.
-const BEHIND: u64 = 8 * 1024 * 1024;
 /// The search rests this many times as long as it has worked, so that all of it takes a tenth of one core at most.
 const REST: u32 = 9;
 /// Shorter rests are put together: sleeping for less takes longer than it rests.
@@ -30,8 +27,6 @@ const AGAIN: Duration = Duration::from_millis(500);
 const TIMES_AGAIN: u32 = 8;
 /// Runs of one component whose output isn't searched yet. Of more only the last ones are.
 const RUNS: usize = 8;
-/// How often it is said that something was left out.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// What was found in the output of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +76,8 @@ struct Entry {
     looked_again: u32,
     /// The run whose beginning was told last.
     run: Option<u64>,
+    /// The run whose output is complete.
+    ended: Option<u64>,
     /// The component has no triggers any more.
     removed: bool,
 }
@@ -104,26 +101,6 @@ struct Begin {
     at: u64,
 }
 
-/// The output of one component, as far as it is read.
-#[derive(Default)]
-struct Output {
-    matcher: Matcher,
-    run: u64,
-    follower: Option<Follower>,
-    path: PathBuf,
-    begins: VecDeque<Begin>,
-    left_out: u64,
-    said: Option<Instant>,
-}
-
-/// What a turn came to.
-struct Turn {
-    found: Vec<(u64, Match)>,
-    read: u64,
-    /// There may be more.
-    more: bool,
-}
-
 impl Searcher {
     /// A search that gives each line it finds to `tell`, from a thread of its own.
     #[must_use]
@@ -142,13 +119,8 @@ impl Searcher {
     pub fn set(&self, component: &ComponentName, triggers: &[TriggerPlan]) {
         let mut desk = self.shared.desk();
         if triggers.is_empty() {
-            if let Some(entry) = desk.components.get_mut(component) {
-                // Where the thread has it in hand, it is dropped when it comes back.
-                entry.removed = true;
-                if entry.output.is_some() {
-                    desk.components.remove(component);
-                }
-            }
+            desk.remove(component);
+            self.shared.wake.notify_one();
             return;
         }
         self.is_used.store(true, Ordering::Relaxed);
@@ -166,6 +138,16 @@ impl Searcher {
                 Err(error) => log::error!("starting a thread for <match>: {error}; no output is searched"),
             }
         }
+    }
+
+    /// From now on no output is searched but that of components that `wanted` says yes to.
+    pub fn keep(&self, wanted: impl Fn(&ComponentName) -> bool) {
+        let mut desk = self.shared.desk();
+        let all = desk.components.keys().filter(|component| !wanted(component));
+        for component in all.cloned().collect::<Vec<_>>() {
+            desk.remove(&component);
+        }
+        self.shared.wake.notify_one();
     }
 
     /// What is to be told of the output of run number `run`; `None` where it isn't searched.
@@ -213,6 +195,34 @@ impl Searcher {
             }
         }
     }
+
+    /// All that run number `run` has written is in the component's file.
+    pub fn ended(&self, component: &ComponentName, run: u64) {
+        if !self.is_used.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut desk = self.shared.desk();
+        let Some(entry) = desk.components.get_mut(component) else {
+            return;
+        };
+        entry.ended = Some(run);
+        if !std::mem::replace(&mut entry.queued, true) {
+            desk.written.push_back(component.clone());
+            self.shared.wake.notify_one();
+        }
+    }
+}
+
+impl Desk {
+    fn remove(&mut self, component: &ComponentName) {
+        if let Some(entry) = self.components.get_mut(component) {
+            // Where the thread has it in hand, it is dropped when it comes back.
+            entry.removed = true;
+            if entry.output.is_some() {
+                self.components.remove(component);
+            }
+        }
+    }
 }
 
 impl Drop for Searcher {
@@ -252,6 +262,13 @@ impl Shared {
             if desk.over {
                 return None;
             }
+            if desk.components.is_empty() {
+                // The next component that is to be searched has another thread begun.
+                desk.written.clear();
+                desk.again.clear();
+                desk.has_thread = false;
+                return None;
+            }
             let now = Instant::now();
             let mut due = Vec::new();
             desk.again.retain(|(when, component)| {
@@ -280,6 +297,7 @@ impl Shared {
                     output.matcher.set(&triggers);
                 }
                 output.begins.append(&mut entry.begins);
+                output.ended = entry.ended.take().or(output.ended);
                 return Some((component, output, entry.behind));
             }
             let next = desk.again.iter().map(|(when, _)| *when).min();
@@ -308,6 +326,7 @@ impl Shared {
             desk.components.remove(component);
             return;
         }
+        let is_open = output.is_open();
         entry.output = Some(output);
         entry.behind = entry.behind.saturating_sub(turn.read);
         let mut again = false;
@@ -321,115 +340,16 @@ impl Shared {
             if again {
                 entry.looked_again += 1;
             } else {
-                entry.behind = entry.behind.saturating_sub(behind.saturating_sub(turn.read));
+                let rest = behind.saturating_sub(turn.read);
+                entry.behind = entry.behind.saturating_sub(rest);
+                // What is missing will not come, so what is there is all.
+                if rest > 0 && is_open && !std::mem::replace(&mut entry.queued, true) {
+                    desk.written.push_back(component.clone());
+                }
             }
         }
         if again {
             desk.again.push((Instant::now() + AGAIN, component.clone()));
-        }
-    }
-}
-
-impl Output {
-    /// Reads and searches what there is, at most [`TURN`] bytes.
-    fn turn(&mut self, component: &ComponentName, behind: u64, now: Instant) -> Turn {
-        let mut turn = Turn {
-            found: Vec::new(),
-            read: 0,
-            more: false,
-        };
-        if behind > BEHIND {
-            self.leave_out(component, behind, now);
-            turn.read = behind;
-        }
-        loop {
-            let Some(follower) = &mut self.follower else {
-                if !self.next_run(now, &mut turn) {
-                    return turn;
-                }
-                continue;
-            };
-            let (file, at) = follower.position();
-            let here = self
-                .begins
-                .front()
-                .filter(|next| next.file == file && next.path == self.path);
-            let most = here.map_or(TURN as u64, |next| next.at.saturating_sub(at));
-            let most = usize::try_from(most).unwrap_or(TURN).min(TURN);
-            let bytes = if most == 0 {
-                Vec::new()
-            } else {
-                self.read(most, component, now)
-            };
-            if bytes.is_empty() {
-                // Nothing is added to the output of a run once that of the next one has begun.
-                if self.next_run(now, &mut turn) {
-                    continue;
-                }
-                return turn;
-            }
-            turn.read += bytes.len() as u64;
-            let found = self.matcher.feed(&bytes, now);
-            turn.found.extend(found.into_iter().map(|one| (self.run, one)));
-            turn.more = true;
-            return turn;
-        }
-    }
-
-    fn read(&mut self, most: usize, component: &ComponentName, now: Instant) -> Vec<u8> {
-        let read = self.follower.as_mut().map(|follower| follower.read(most));
-        match read {
-            Some(Ok(bytes)) => bytes,
-            Some(Err(error)) => {
-                self.matcher.leave_out();
-                self.say(now, || {
-                    format!("{component}: searching its output for <match>: {error}")
-                });
-                Vec::new()
-            }
-            None => Vec::new(),
-        }
-    }
-
-    /// Turns to the next run; `false` where there is none.
-    fn next_run(&mut self, now: Instant, turn: &mut Turn) -> bool {
-        let Some(next) = self.begins.pop_front() else {
-            return false;
-        };
-        turn.found
-            .extend(self.matcher.end(now).map(|one| (self.run, one)));
-        self.run = next.run;
-        self.follower = Some(Follower::going_on(next.path.clone(), (next.file, next.at)));
-        self.path = next.path;
-        true
-    }
-
-    /// Goes on at the end of what there is.
-    fn leave_out(&mut self, component: &ComponentName, behind: u64, now: Instant) {
-        if let Some(last) = self.begins.pop_back() {
-            self.run = last.run;
-            self.path = last.path;
-            self.begins.clear();
-        }
-        self.follower = Some(Follower::new(self.path.clone(), 0, 0));
-        self.matcher.leave_out();
-        self.left_out += behind;
-        let left_out = self.left_out;
-        self.say(now, || {
-            format!(
-                "{component}: writes faster than its output may be searched for <match>: {left_out} bytes were left out \
-                 so far"
-            )
-        });
-    }
-
-    fn say(&mut self, now: Instant, what: impl FnOnce() -> String) {
-        if self
-            .said
-            .is_none_or(|said| now.saturating_duration_since(said) >= SAY_AGAIN)
-        {
-            self.said = Some(now);
-            log::warn!("{}", what());
         }
     }
 }

@@ -179,3 +179,40 @@ fn a_file_that_is_removed_under_the_search_is_searched_on_where_it_comes_again()
     // Nobody writes any more, so it is the search that has to look again.
     assert_eq!(bench.next().1, "match 2");
 }
+
+#[test]
+fn the_last_line_of_a_run_that_is_over_matches_without_a_newline_and_without_a_next_run() {
+    let bench = Bench::new();
+    bench.write(1, "a line\na match without an end");
+    bench.searcher.ended(&bench.id, 1);
+    assert_eq!(bench.next(), (1, "a match without an end".to_owned()));
+    bench.write(2, "a match of the next run\n");
+    assert_eq!(bench.next(), (2, "a match of the next run".to_owned()));
+    // Some of it was told and is not in the file: it was dropped.
+    bench.write(2, "a match, and something is lost");
+    bench.searcher.written(&bench.id, 100);
+    bench.searcher.ended(&bench.id, 2);
+    assert_eq!(bench.next(), (2, "a match, and something is lost".to_owned()));
+    bench.nothing_more();
+}
+
+#[test]
+fn where_nothing_is_searched_any_more_there_is_no_thread_and_later_there_is_one_again() {
+    let bench = Bench::new();
+    let ends = |what: &str| {
+        let begun = Instant::now();
+        while bench.searcher.shared.desk().has_thread {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    bench.write(1, "a match\n");
+    assert_eq!(bench.next(), (1, "a match".to_owned()));
+    bench.set(&[]);
+    ends("the last <match> is gone");
+    bench.set(&["match"]);
+    bench.write(2, "a match again\n");
+    assert_eq!(bench.next(), (2, "a match again".to_owned()));
+    bench.searcher.keep(|_| false);
+    ends("the last component with a <match> is gone");
+}

@@ -1,10 +1,10 @@
 //! One component: a layer with everything in it resolved for one instance.
 
 pub(super) mod checks;
+mod java;
 
 use super::diagnostic::{Finding, Span, shown};
 use super::elements::{Argument, CommandElement, HealthElement, StopElement};
-use super::java;
 use super::layer::{Kind, Layer};
 use super::paths::AbsolutePath;
 use super::plan::{
@@ -61,9 +61,14 @@ impl Builder<'_> {
         let layer = self.layer;
         // Everything is looked at before anything is given up, so that all errors come at once.
         let program = self.program(reading, &mut programs);
-        let (arguments, java) = self.command_line(reading);
+        let (mut arguments, java) = self.command_line(reading);
         let environment = self.environment(reading);
-        let java = java.map(|java| self.java(java, (&arguments, &environment), reading));
+        let mut java = java.map(|java| self.java(java, (&arguments, &environment), reading));
+        if layer.user.is_some()
+            && let Some(java) = &mut java
+        {
+            java.move_error_file(&mut arguments, self.id);
+        }
         let working_directory = match &layer.working_directory {
             Some(text) => self.path(text, "the working directory", reading),
             None => Some(self.folders.install.clone()),
@@ -221,75 +226,6 @@ impl Builder<'_> {
         }
         all.extend(texts(&layer.program_arguments, reading));
         (all, Some(java))
-    }
-
-    /// What the supervisor has to know of a Java's options.
-    fn java(
-        &self,
-        java: JavaPlan,
-        (arguments, environment): (&[String], &[(String, String)]),
-        reading: &mut Reading<'_>,
-    ) -> JavaPlan {
-        let options = &arguments[..java.options.min(arguments.len())];
-        let java = java.with_options(options, environment, self.id);
-        if let Some(option) = java.deaf_by.as_ref().filter(|_| self.layer.dump.is_some())
-            && self.instance == 1
-        {
-            let message = format!(
-                "`{}` is never asked for a dump of its threads: with {} the signal for that would end it",
-                self.server,
-                shown(option)
-            );
-            let hint = "remove the option where dumps are wanted";
-            reading
-                .findings
-                .report(Finding::warning(self.element, message).hint(hint));
-        }
-        java
-    }
-
-    /// Reports what can't be meant, and what has a consequence that isn't seen in it. `texts` are what `options` come to.
-    fn look_at_options(&self, options: &[&Argument], texts: &[String], reading: &mut Reading<'_>) {
-        let mut heap_size: Option<Span> = None;
-        for (option, text) in options.iter().zip(texts) {
-            let at = option.text.at;
-            if java::sets_heap_size(text) && option.java_from.is_none() {
-                match heap_size {
-                    Some(first) => reading.twice(at, first, "the size of the heap (`-Xmx`)"),
-                    None => heap_size = Some(at),
-                }
-            }
-            if java::is_debugger(text) && self.instance == 1 {
-                let message = format!(
-                    "a debugger can hold `{}` up, so it is not restarted when its health checks fail",
-                    self.server
-                );
-                let hint = "remove the option when nobody debugs it any more";
-                reading.findings.report(Finding::warning(at, message).hint(hint));
-            }
-        }
-    }
-
-    fn refuse_java_parts(&self, reading: &mut Reading<'_>) {
-        let layer = self.layer;
-        let vm_argument = layer.vm_arguments.first().map(|argument| &argument.text);
-        let parts = [
-            ("mainClass", layer.main_class.as_ref()),
-            ("classpath", layer.class_path.first()),
-            ("vmArguments", vm_argument),
-        ];
-        // The first is enough: they come together, and one profile of Java makes sense of them all.
-        let Some((name, text)) = parts.into_iter().find_map(|(name, text)| Some((name, text?))) else {
-            return;
-        };
-        let message = format!("`<{name}>` is for Java, and `{}` doesn't run Java", self.server);
-        let at = match text.at.source == self.element.source {
-            true => text.at,
-            false => self.element,
-        };
-        reading
-            .findings
-            .report(Finding::error(at, message).hint("add a profile of kind java, such as `Java64`"));
     }
 
     fn environment(&self, reading: &mut Reading<'_>) -> Vec<(String, String)> {

@@ -1,6 +1,7 @@
 //! Java: what its options say, and what becomes of them once the version of the Java that runs them is known.
 
 use s7proto::name::ComponentName;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use wildmatch::WildMatch;
 
@@ -63,6 +64,7 @@ const JMX_HOST: Version = Version {
 const EXIT_ON_OUT_OF_MEMORY: Version = Version { major: 8, update: 92 };
 
 const JMX: &str = "-Dcom.sun.management.jmxremote";
+const ERROR_FILE: &str = "-XX:ErrorFile=";
 const EXITS: &str = "-XX:+ExitOnOutOfMemoryError";
 
 impl Version {
@@ -182,14 +184,35 @@ impl JavaPlan {
     ) -> Self {
         // The last one counts, as for Java itself.
         let value = |name: &str| options.iter().rev().find_map(|option| option.strip_prefix(name));
-        self.debugger = options.iter().any(|option| is_debugger(option));
-        self.deaf_by = deaf_by(options, variables);
+        let all = all_options(options, variables);
+        self.debugger = all.iter().any(|(option, _)| is_debugger(option));
+        self.deaf_by = deaf_by(&all);
         self.heap_dumps = value("-XX:HeapDumpPath=").map(|path| HeapDumps {
             path: PathBuf::from(path),
             is_own: Path::new(path).file_name() == Some(heap_folder(id).as_ref()),
         });
-        self.error_file = value("-XX:ErrorFile=").map(str::to_owned);
+        self.error_file = value(ERROR_FILE).map(str::to_owned);
         self
+    }
+}
+
+impl JavaPlan {
+    /// Where a Java of another user leaves the report of its crash: that user can't write the logs, where the built-in profiles
+    /// have it, and can write its own folder of heap dumps.
+    pub fn move_error_file(&mut self, arguments: &mut [String], id: &ComponentName) {
+        let name = format!("hs_err_{id}_%p.log");
+        let (Some(dumps), Some(before)) = (&self.heap_dumps, &self.error_file) else {
+            return;
+        };
+        if !dumps.is_own || Path::new(before).file_name() != Some(name.as_ref()) {
+            return;
+        }
+        let after = dumps.path.join(name).display().to_string();
+        let of = |argument: &&mut String| argument.strip_prefix(ERROR_FILE) == Some(before);
+        if let Some(argument) = arguments.iter_mut().take(self.options).rev().find(of) {
+            *argument = format!("{ERROR_FILE}{after}");
+            self.error_file = Some(after);
+        }
     }
 }
 
@@ -199,40 +222,41 @@ fn heap_folder(id: &ComponentName) -> String {
     format!("heap-{id}")
 }
 
-/// The option that has a Java leave signals alone, and the variable that has it; `None` where the last word is that it hears
-/// them.
+/// One option of a Java, and the variable that it comes from, if so.
+pub type Given<'a> = (Cow<'a, str>, Option<&'static str>);
+
+/// All options that a Java has, in the order in which HotSpot reads them, where the last one counts.
 ///
 /// Options in a file (`@file`, `-XX:Flags=`, `-XX:VMOptionsFile=`) and in variables that come from the daemon aren't looked at:
-/// the file belongs to whoever starts it and may be another one by then. So whoever sends the signal asks the system as well.
-fn deaf_by(options: &[String], variables: &[(String, String)]) -> Option<String> {
-    let value = |name: &str| {
-        variables
-            .iter()
-            .find(|(of, _)| of == name)
-            .map(|(_, value)| value)
+/// the file belongs to whoever starts it and may be another one by then.
+#[must_use]
+pub fn all_options<'a>(options: &'a [String], variables: &'a [(String, String)]) -> Vec<Given<'a>> {
+    let of = |variable: &'static str| {
+        let value = variables.iter().find(|(name, _)| name == variable);
+        let words = value.into_iter().flat_map(|(_, value)| value.split_whitespace());
+        // Either quote can be anywhere in a word.
+        words.map(move |word| (Cow::Owned(word.replace(['"', '\''], "")), Some(variable)))
     };
+    let own = options
+        .iter()
+        .map(|option| (Cow::Borrowed(option.as_str()), None));
+    // `JDK_JAVA_OPTIONS` comes with Java 9.
+    of("JAVA_TOOL_OPTIONS")
+        .chain(of("JDK_JAVA_OPTIONS"))
+        .chain(own)
+        .chain(of("_JAVA_OPTIONS"))
+        .collect()
+}
+
+/// The option that has a Java leave signals alone, and the variable that has it; `None` where the last word is that it hears
+/// them. Whoever sends a signal asks the system as well.
+fn deaf_by(all: &[Given<'_>]) -> Option<String> {
     let mut deaf = None;
-    // As HotSpot reads them, where the last one counts; `JDK_JAVA_OPTIONS` comes with Java 9.
-    for source in [
-        Some("JAVA_TOOL_OPTIONS"),
-        Some("JDK_JAVA_OPTIONS"),
-        None,
-        Some("_JAVA_OPTIONS"),
-    ] {
-        let Some(variable) = source else {
-            for option in options {
-                hear(&mut deaf, option, || option.clone());
-            }
-            continue;
-        };
-        for option in value(variable)
-            .into_iter()
-            .flat_map(|value| value.split_whitespace())
-        {
-            // Either quote can be anywhere in a word.
-            let option = option.replace(['"', '\''], "");
-            hear(&mut deaf, &option, || format!("{option} ({variable})"));
-        }
+    for (option, variable) in all {
+        hear(&mut deaf, option, || match variable {
+            Some(variable) => format!("{option} ({variable})"),
+            None => option.to_string(),
+        });
     }
     deaf
 }
@@ -257,7 +281,11 @@ pub fn is_debugger(option: &str) -> bool {
 /// Whether an option sets the size of the heap. Of two of them Java silently takes the last.
 #[must_use]
 pub fn sets_heap_size(option: &str) -> bool {
-    option.starts_with("-Xmx") || option.starts_with("-XX:MaxHeapSize=")
+    // `-mx2g` is what it was called before Java 1.2.
+    let old = option.strip_prefix("-mx");
+    option.starts_with("-Xmx")
+        || option.starts_with("-XX:MaxHeapSize=")
+        || old.is_some_and(|size| size.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `s7ctl why`.
 
+use s7tests::eventually::{SOON, eventually, when};
 use s7tests::registry::Server;
 use s7tests::sandbox::Sandbox;
 
@@ -114,4 +115,51 @@ fn why_quotes_what_a_run_has_written_before_it_failed_when_the_next_one_runs_lon
         "{quoted}"
     );
     assert!(output.contains("    | all-is-well\n"), "{quoted}");
+}
+
+#[test]
+fn why_says_whose_output_can_not_be_written_until_it_can() {
+    let script = "while :; do echo line; sleep 0.02; done".to_owned();
+    let talks = Server::program("talks", "/bin/sh", vec!["-c".to_owned(), script]);
+    let sandbox = Sandbox::with(&[talks.with("<log onFull=\"block\"/>"), Server::new("one", "wait")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("talks", "RUNNING");
+    daemon.wait_for("one", "RUNNING");
+    let log = sandbox.path("logs/talks.log");
+    std::fs::remove_file(&log).unwrap();
+    std::fs::create_dir(&log).unwrap();
+    let told = |what: &str, text: &str| {
+        eventually(what, SOON, || {
+            let said = sandbox.ctl(&["why"]).exits(0);
+            when(said.stdout.contains(text), || said.to_string())
+        });
+    };
+    let text = format!("its output can't be written to {} since ", log.display());
+    told("it waits for its log", &text);
+    let said = sandbox.ctl(&["status", "talks"]).exits(0);
+    assert!(said.stdout.contains("it waits when its pipe is full"), "{said}");
+    std::fs::remove_dir(&log).unwrap();
+    told("it is written again", "Everything is as it should be.\n");
+}
+
+#[test]
+fn why_counts_from_the_beginning_of_a_run_that_was_adopted_and_says_that_earlier_ones_are_not_known() {
+    let sandbox = Sandbox::with(&[Server::new("one", "wait")]);
+    let since = || {
+        let json = sandbox.ctl(&["why", "one", "--json"]).exits(0).json();
+        let since = json["data"]["components"][0]["since"].as_str().map(str::to_owned);
+        since.expect("it runs").trim_end_matches('Z').to_owned()
+    };
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    let before = since();
+    daemon.kill();
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    let after = since();
+    assert!(after <= before, "{before} became {after}");
+    sandbox
+        .ctl(&["why", "one"])
+        .exits(0)
+        .says("earlier ones are not known: the supervisor began anew at ");
 }

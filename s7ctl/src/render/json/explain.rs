@@ -6,7 +6,7 @@ use super::{LastExit, Log, last_exit, log, seconds, wish};
 use crate::render::clock::{Clock, rfc3339};
 use s7proto::event::{PastEnd, PastRun};
 use s7proto::explain::{ComponentInfo, InfoReport, LastWords, Neighbour, Story, SupervisorInfo};
-use s7proto::overview::ComponentFacts;
+use s7proto::overview::{ComponentFact, ComponentFacts};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -24,6 +24,8 @@ struct Explained {
     dependencies: Vec<Other>,
     dependants: Vec<Other>,
     past: Vec<Past>,
+    /// What became of runs before isn't known.
+    runs_known_since: Option<String>,
     events: Vec<Happened>,
     output: Log,
 }
@@ -59,6 +61,10 @@ pub(super) fn why(stories: &[Story], omitted: usize, clock: &Clock) -> Why {
             dependencies: one.dependencies.iter().map(other).collect(),
             dependants: one.dependants.iter().map(other).collect(),
             past: one.past.iter().map(|run| past(run, &story.last_words)).collect(),
+            runs_known_since: story.facts.iter().find_map(|fact| match fact {
+                ComponentFact::RunsKnownSince(at_ms) => rfc3339(*at_ms),
+                _ => None,
+            }),
             events: one.events.iter().map(|event| event::of(event, clock)).collect(),
             output: log(&one.output),
         }

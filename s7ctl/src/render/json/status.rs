@@ -143,6 +143,8 @@ pub(super) struct Component {
     reason: Option<String>,
     reason_code: Option<&'static str>,
     output_dropped_bytes: u64,
+    /// Null where its output can be written.
+    output_unwritten: Option<Unwritten>,
     adopted: Option<bool>,
     containment: Option<String>,
     pipe_bytes: Option<u64>,
@@ -156,6 +158,16 @@ pub(super) struct Component {
     memory_hard_by: Option<&'static str>,
     /// What it says of itself; null where it has nothing to say, or nobody listens.
     said: Option<Said>,
+}
+
+/// Why its output isn't in its log.
+#[derive(Serialize)]
+struct Unwritten {
+    file: String,
+    why: String,
+    since: Option<String>,
+    /// It waits when its pipe is full; else what it writes is dropped.
+    waits: bool,
 }
 
 #[derive(Serialize, Default)]
@@ -228,6 +240,7 @@ pub(super) fn component(
         reason: sentence::detail(status, clock),
         reason_code: status.reason.as_ref().map(reason_code),
         output_dropped_bytes: status.output_dropped_bytes,
+        output_unwritten: None,
         // An older supervisor doesn't say.
         adopted: facts.map(|_| false),
         containment: None,
@@ -261,6 +274,21 @@ pub(super) fn component(
             ComponentFact::MainProcess(pid) => said(&mut shown).main_pid = Some(*pid),
             ComponentFact::NoticesIgnored(number) => said(&mut shown).ignored = *number,
             ComponentFact::Debugged => shown.debugged = Some(true),
+            ComponentFact::OutputUnwritten {
+                file,
+                why,
+                since_ms,
+                waits,
+            } => {
+                shown.output_unwritten = Some(Unwritten {
+                    file: file.clone(),
+                    why: why.clone(),
+                    since: rfc3339(*since_ms),
+                    waits: *waits,
+                });
+            }
+            // Only `why` is told.
+            ComponentFact::RunsKnownSince(_) => {}
         }
     }
     shown

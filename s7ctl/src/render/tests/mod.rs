@@ -10,6 +10,7 @@ mod info;
 mod operation;
 mod others;
 mod said;
+mod screen;
 mod status;
 
 use crate::error::{CtlError, Kind};

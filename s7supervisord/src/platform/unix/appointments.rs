@@ -16,6 +16,8 @@ pub(super) enum Then {
     Turn,
     /// It gives way to the next run's if it still has a writer.
     GiveWay,
+    /// Its file, that could not be written, is tried again.
+    LookAgain,
 }
 
 /// Pipes, by their keys, with a time.

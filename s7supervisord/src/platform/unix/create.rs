@@ -162,7 +162,7 @@ impl Creator {
         super::remains::make_heap_folder(&plan, &identity);
         let in_haste = || self.hastened().contains(&run);
         let lock = super::locks::lock_for(&self.locks, &plan.id, &self.instance, &in_haste)?;
-        let arguments = self.javas.arguments(&plan, &identity);
+        let arguments = self.javas.arguments(&plan, &identity)?;
         let start = (run.run, arguments.as_ref());
         let owner = identity.differs.then_some((identity.uid, identity.gid));
         let notify = Channel::of_run(&self.runtime_dir, &plan, run.run, owner)?;

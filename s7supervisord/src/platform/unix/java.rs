@@ -7,6 +7,7 @@ use crate::registry::java::{Version, adapted};
 use crate::registry::plan::ComponentPlan;
 use rustix::fs::{FileType, Mode, OFlags};
 use s7proto::name::ComponentName;
+use s7proto::status::{SpawnFailure, SpawnStage};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,7 +16,8 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long `java -version` may take; it needs some 50 ms, and several seconds where the machine is busy or the disk slow.
@@ -39,16 +41,38 @@ struct Executable {
     size: u64,
 }
 
+/// How long a run waits for another one to find the version, which reads a file of its Java or takes 50 ms; then it is put
+/// back, so that one Java that hangs doesn't hold all threads that start components.
+const WAIT: Duration = Duration::from_millis(300);
+
+/// How many Javas are asked at a time: half of the threads.
+const ASKED: usize = super::spawner::THREADS / 2;
+
 #[derive(Debug)]
 struct Known {
     since: Instant,
-    version: OnceLock<Option<Version>>,
+    version: Mutex<Finding>,
+    found: Condvar,
 }
+
+/// The version of one executable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finding {
+    NotBegun,
+    UnderWay,
+    Over(Option<Version>),
+}
+
+/// Somebody else is finding the version, and that takes long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Busy;
 
 /// What is known of the Javas on this machine.
 #[derive(Debug, Default)]
 pub struct Javas {
     known: Mutex<HashMap<Executable, Arc<Known>>>,
+    /// How many are being asked now.
+    asked: AtomicUsize,
     /// What was last said about each component's options, so that it is said once.
     said: Mutex<HashMap<ComponentName, String>>,
 }
@@ -56,29 +80,44 @@ pub struct Javas {
 impl Javas {
     /// The arguments of a run: those of its plan, without the options that its Java doesn't take. May read the disk and
     /// run `java -version`.
-    pub fn arguments<'a>(&self, plan: &'a ComponentPlan, identity: &Identity) -> Cow<'a, [String]> {
+    ///
+    /// # Errors
+    /// A Java hangs, and this run is to be tried again instead of waiting for it.
+    pub fn arguments<'a>(
+        &self,
+        plan: &'a ComponentPlan,
+        identity: &Identity,
+    ) -> Result<Cow<'a, [String]>, SpawnFailure> {
         let all = &plan.run.arguments;
         let Some(java) = plan.java.as_ref().filter(|java| java.depends_on_version(all)) else {
-            return Cow::Borrowed(all);
+            return Ok(Cow::Borrowed(all));
         };
-        let Some(version) = self.version(&plan.run.program, identity) else {
+        let version = self.version(&plan.run.program, identity);
+        let version = version.map_err(|Busy| SpawnFailure {
+            stage: SpawnStage::CreatingProcess,
+            subject: plan.run.program.display().to_string(),
+            os_error: Some(libc::EAGAIN),
+            cause: "its version is being asked for, and `java -version` does not answer".to_owned(),
+            host_fault: true,
+        })?;
+        let Some(version) = version else {
             let program = plan.run.program.display();
             self.say(&plan.id, || {
                 format!("the version of {program} can't be found; its options stay as they are written")
             });
-            return Cow::Borrowed(all);
+            return Ok(Cow::Borrowed(all));
         };
         let adapted = adapted(all, java, version);
         if adapted.left_out.is_empty() {
             lock(&self.said).remove(&plan.id);
-            return Cow::Borrowed(all);
+            return Ok(Cow::Borrowed(all));
         }
         self.say(&plan.id, || {
             let each = adapted.left_out.iter();
             let each: Vec<String> = each.map(|(option, why)| format!("{option} ({why})")).collect();
             format!("for Java {} without {}", version.major, each.join(", "))
         });
-        Cow::Owned(adapted.arguments)
+        Ok(Cow::Owned(adapted.arguments))
     }
 
     /// The component has left the registry.
@@ -94,10 +133,15 @@ impl Javas {
         }
     }
 
-    fn version(&self, program: &Path, identity: &Identity) -> Option<Version> {
+    fn version(&self, program: &Path, identity: &Identity) -> Result<Option<Version>, Busy> {
         // What `java` is a link to has its home beside it.
-        let path = std::fs::canonicalize(program).ok()?;
-        let about = std::fs::metadata(&path).ok()?;
+        let looked = std::fs::canonicalize(program).and_then(|path| {
+            let about = std::fs::metadata(&path)?;
+            Ok((path, about))
+        });
+        let Ok((path, about)) = looked else {
+            return Ok(None);
+        };
         let executable = Executable {
             inode: (about.dev(), about.ino()),
             changed: (about.mtime(), about.mtime_nsec()),
@@ -106,7 +150,8 @@ impl Javas {
         };
         let known = {
             let mut known = lock(&self.known);
-            let in_vain = |one: &Known| one.version.get() == Some(&None) && one.since.elapsed() >= IN_VAIN;
+            let in_vain =
+                |one: &Known| *lock(&one.version) == Finding::Over(None) && one.since.elapsed() >= IN_VAIN;
             known.retain(|_, one| !in_vain(one));
             if known.len() >= KNOWN && !known.contains_key(&executable) {
                 known.clear();
@@ -114,13 +159,33 @@ impl Javas {
             let entry = known.entry(executable.clone()).or_insert_with(|| {
                 Arc::new(Known {
                     since: Instant::now(),
-                    version: OnceLock::new(),
+                    version: Mutex::new(Finding::NotBegun),
+                    found: Condvar::new(),
                 })
             });
             Arc::clone(entry)
         };
-        // Whoever else needs it meanwhile waits for the first one to find it.
-        *known.version.get_or_init(|| find(&executable.path, identity))
+        // Whoever else needs it meanwhile waits for the first one to find it, and not for long.
+        let finding = lock(&known.version);
+        let under_way = |finding: &mut Finding| *finding == Finding::UnderWay;
+        let waited = known.found.wait_timeout_while(finding, WAIT, under_way);
+        let (mut finding, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match *finding {
+            Finding::Over(version) => return Ok(version),
+            Finding::UnderWay => return Err(Busy),
+            Finding::NotBegun => {}
+        }
+        if self.asked.fetch_add(1, Ordering::Relaxed) >= ASKED {
+            self.asked.fetch_sub(1, Ordering::Relaxed);
+            return Err(Busy);
+        }
+        *finding = Finding::UnderWay;
+        drop(finding);
+        let version = find(&executable.path, identity);
+        self.asked.fetch_sub(1, Ordering::Relaxed);
+        *lock(&known.version) = Finding::Over(version);
+        known.found.notify_all();
+        Ok(version)
     }
 }
 
@@ -192,7 +257,8 @@ mod tests {
         let java = script(folder.path(), &format!("touch {}", ran.display()));
         std::fs::write(folder.path().join("release"), "JAVA_VERSION=\"11.0.2\"\n").unwrap();
         let (javas, me) = (Javas::default(), look_up(None, None).unwrap());
-        assert_eq!(javas.version(&java, &me).map(|version| version.major), Some(11));
+        let version = javas.version(&java, &me).unwrap();
+        assert_eq!(version.map(|version| version.major), Some(11));
         assert!(!ran.exists());
     }
 
@@ -214,11 +280,12 @@ mod tests {
             update: 392,
         };
         for _ in 0..3 {
-            assert_eq!(javas.version(&java, &me), Some(eight));
+            assert_eq!(javas.version(&java, &me), Ok(Some(eight)));
         }
         assert_eq!(std::fs::read_to_string(&log).unwrap(), "asked\n");
         let java = says("21");
-        assert_eq!(javas.version(&java, &me).map(|version| version.major), Some(21));
+        let version = javas.version(&java, &me).unwrap();
+        assert_eq!(version.map(|version| version.major), Some(21));
     }
 
     #[test]
@@ -228,8 +295,40 @@ mod tests {
         let (javas, me) = (Javas::default(), look_up(None, None).unwrap());
         let began = Instant::now();
         for _ in 0..3 {
-            assert_eq!(javas.version(&java, &me), None);
+            assert_eq!(javas.version(&java, &me), Ok(None));
         }
         assert!(began.elapsed() < PATIENCE * 2, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn javas_that_hang_hold_half_of_the_threads_and_each_of_them_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let java = |number: usize| {
+            let home = folder.path().join(number.to_string());
+            let told = folder.path().join(format!("asked-{number}"));
+            script(&home, &format!("touch {}; sleep 600", told.display()))
+        };
+        let (javas, me) = (Javas::default(), look_up(None, None).unwrap());
+        let hanging: Vec<PathBuf> = (0..ASKED).map(java).collect();
+        let are_asked = || (0..ASKED).all(|number| folder.path().join(format!("asked-{number}")).exists());
+        std::thread::scope(|scope| {
+            for java in &hanging {
+                scope.spawn(|| assert_eq!(javas.version(java, &me), Ok(None)));
+            }
+            let began = Instant::now();
+            while !are_asked() {
+                assert!(began.elapsed() < PATIENCE, "all of them are asked");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let began = Instant::now();
+            assert_eq!(javas.version(&hanging[0], &me), Err(Busy), "it is asked already");
+            assert_eq!(
+                javas.version(&java(ASKED), &me),
+                Err(Busy),
+                "so many are asked already"
+            );
+            assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+        });
+        assert_eq!(javas.asked.load(Ordering::Relaxed), 0);
     }
 }

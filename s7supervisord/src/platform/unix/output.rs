@@ -9,6 +9,7 @@ use crate::output::failure::doing;
 use crate::output::last_words::Ends;
 use crate::output::mark::Mark;
 use crate::output::searcher::Searcher;
+use crate::output::unwritten::Unwritten;
 use crate::registry::plan::{LogPlan, TriggerPlan};
 use crate::state::known::{Holder, OutputPipe};
 use s7proto::name::ComponentName;
@@ -117,6 +118,13 @@ impl Capture {
         }
     }
 
+    /// From now on no output is searched but that of components that `wanted` says yes to.
+    pub fn search_only(&self, wanted: impl Fn(&ComponentName) -> bool) {
+        if let Some(searcher) = self.0.pumps.searcher.get() {
+            searcher.keep(wanted);
+        }
+    }
+
     /// Goes on with the output of a run that an earlier daemon has begun; `false` if its pipe isn't there. One that has lost its
     /// name, because somebody has removed the runtime folder, is still there as long as `holder` has it for its output.
     ///
@@ -159,6 +167,12 @@ impl Capture {
     #[must_use]
     pub fn dropped_bytes(&self, component: &ComponentName) -> u64 {
         self.0.pumps.dropped_bytes(component)
+    }
+
+    /// Why `component`'s output can't be written to its log; `None` where it can. Never waits for a disk.
+    #[must_use]
+    pub fn unwritten(&self, component: &ComponentName) -> Option<Unwritten> {
+        self.0.pumps.unwritten(component)
     }
 
     /// Where the last runs of `component` have written, as far as their output is complete. Never waits for a disk.

@@ -3,6 +3,7 @@
 //! One epoll for all, each pipe armed for one event at a time, so that only one thread is ever at a pipe. Where nothing
 //! happens, both threads sleep in epoll_wait without a timeout.
 
+mod due;
 mod told;
 
 use super::appointments::{Appointments, Then};
@@ -201,6 +202,7 @@ impl Pumps {
                 in_epoll: AtomicBool::new(false),
                 pace,
                 begins: Mutex::default(),
+                looks_again: AtomicBool::new(false),
             });
             lock(&self.pipes).insert(key, Arc::clone(&pipe));
             queue.waiting.push_back(Arc::clone(&pipe));
@@ -210,6 +212,10 @@ impl Pumps {
         // Where a pump is at the file, it is open already or being opened.
         if let Ok(mut sink) = stream.sink.try_lock() {
             sink.prepare(plan, component.as_str());
+            stream.tell(&sink);
+            if sink.is_faulty() {
+                self.look_again_later(&pipe);
+            }
             *lock(&pipe.begins) = sink.spot();
         }
         self.advance(&stream, |head| head.is_none());
@@ -283,7 +289,11 @@ impl Pumps {
                 (None, None) => continue,
             };
             let started = Instant::now();
-            match pipe.turn(&tools) {
+            let next = pipe.turn(&tools);
+            if matches!(next, Next::Rest(_)) && lock(&pipe.stream.unwritten).is_some() {
+                self.look_again_later(&pipe);
+            }
+            match next {
                 Next::More => held = Some(pipe),
                 Next::Later(when) => self.appointments.make(when, pipe.key, Then::Turn),
                 Next::End => self.end(&pipe),
@@ -366,9 +376,14 @@ impl Pumps {
             let (run, from) = (pipe.run, *lock(&pipe.begins));
             lock(&stream.ends).note(Written { run, from, to });
         }
+        if let Some(searcher) = self.searcher.get() {
+            searcher.ended(&stream.component, pipe.run);
+        }
         self.advance(stream, |head| head.is_some_and(|head| head.key == pipe.key));
         if lock(&stream.queue).is_idle() {
             lock(&stream.sink).close();
+            // Nobody is kept waiting any more, and what was lost is counted.
+            lock(&stream.unwritten).take();
         }
         let mut components = lock(&self.components);
         let queue = lock(&stream.queue);
@@ -400,41 +415,5 @@ impl Pumps {
             self.appointments
                 .make(Instant::now() + STRANGER, head.key, Then::GiveWay);
         }
-    }
-
-    fn give_way(&self, pipe: &Arc<Pipe>) {
-        // Without a writer only a bounded rest is in it, which is worth waiting for.
-        if fifo::has_no_writer(pipe.read.as_fd()) {
-            return;
-        }
-        let mut gave_way = false;
-        self.advance(&pipe.stream, |head| {
-            gave_way = head.is_some_and(|head| head.key == pipe.key);
-            gave_way
-        });
-        if gave_way {
-            log::warn!(
-                "{}: somebody outside its process tree still holds the output of run {}; the next run doesn't wait for it",
-                pipe.stream.component,
-                pipe.run
-            );
-        }
-    }
-
-    /// Does what is due. The first pipe that is to have a turn gets it from the thread that asks, the others are watched
-    /// and so come to the thread that is free.
-    fn keep_appointments(&self) -> Option<Arc<Pipe>> {
-        let mut mine = None;
-        for (key, then) in self.appointments.take_due() {
-            let Some(pipe) = lock(&self.pipes).get(&key).cloned() else {
-                continue;
-            };
-            match then {
-                Then::Turn if mine.is_none() => mine = Some(pipe),
-                Then::Turn => self.watch(&pipe),
-                Then::GiveWay => self.give_way(&pipe),
-            }
-        }
-        mine
     }
 }

@@ -4,6 +4,8 @@
 //! it behind a line, the pipe is looked at through a [`Glass`], and exactly the rest of the line goes to the old file. There
 //! is no moment at which a byte is in both files or in none, so there is none at which the daemon mustn't be killed.
 
+mod faults;
+
 use super::archive::{Archive, Names};
 use super::line_end::{Glass, REACH};
 use super::stream::lock;
@@ -29,7 +31,7 @@ use std::time::{Duration, Instant, SystemTime};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often a file that can't be written is tried again while output comes.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// How often it is checked whether the file is still the one of that name.
 const RECHECK: Duration = Duration::from_secs(1);
@@ -93,6 +95,7 @@ struct Share {
 
 struct Fault {
     since: Instant,
+    since_ms: i64,
     retry_at: Instant,
     why: io::Error,
 }
@@ -206,11 +209,13 @@ impl Sink {
         self.plan = plan;
     }
 
-    /// What the next bytes are is said in the file before them.
-    pub(super) fn announce(&mut self, mark: Option<Arc<Mark>>) {
+    /// What the next bytes are, which are of `run`, is said in the file before them.
+    pub(super) fn announce(&mut self, mark: Option<Arc<Mark>>, run: u64) {
         if mark.is_some() {
             self.mark = mark;
         }
+        // A run that has ended before it wrote anything leaves nothing to be told of.
+        self.mark = self.mark.take().filter(|mark| mark.is_of(run));
     }
 
     /// Closes the file when no pipe is left, after telling in it what is missing.
@@ -379,38 +384,6 @@ impl Sink {
         self.file
             .as_ref()
             .map_or(Ok(()), |open| own_line::write(&open.file, text))
-    }
-
-    fn failed(&mut self, why: io::Error, now: Instant, component: &str) {
-        // The next attempt opens the file anew: it may be a new disk under the same name by then.
-        self.file = None;
-        let retry_at = now + RETRY;
-        if let Some(fault) = &mut self.fault {
-            fault.retry_at = retry_at;
-            fault.why = why;
-            return;
-        }
-        let policy = match self.plan.on_full {
-            OnFull::Drop => "after 1 s it is dropped and counted",
-            OnFull::Block => "the component waits when its pipe is full",
-        };
-        let file = self.plan.file.display();
-        log::warn!(
-            "{component}: its output can't be written to {file}: {}; it is tried again each second, {policy}",
-            cause(&why)
-        );
-        self.fault = Some(Fault {
-            since: now,
-            retry_at,
-            why,
-        });
-    }
-
-    fn recovered(&mut self, component: &str) {
-        if let Some(fault) = self.fault.take() {
-            let seconds = fault.since.elapsed().as_secs_f64();
-            log::info!("{component}: its output is logged again after {seconds:.1} s");
-        }
     }
 }
 

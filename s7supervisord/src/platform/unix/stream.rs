@@ -6,6 +6,7 @@ use super::sink::{CHUNK, Poured, Sink, Tools};
 use crate::output::last_words::{Ends, Spot};
 use crate::output::mark::Mark;
 use crate::output::searcher::{Searcher, Wanted};
+use crate::output::unwritten::Unwritten;
 use crate::registry::plan::LogPlan;
 use s7proto::name::ComponentName;
 use std::collections::VecDeque;
@@ -21,6 +22,8 @@ const QUANTUM: usize = 4 * 1024 * 1024;
 pub(super) struct Stream {
     pub(super) component: ComponentName,
     pub(super) dropped: AtomicU64,
+    /// That the file can't be written, and why. Held for moments only.
+    pub(super) unwritten: Mutex<Option<Unwritten>>,
     /// Where the last runs have written. Held for moments only.
     pub(super) ends: Mutex<Ends>,
     /// Held while the disk is worked on; nobody but pump threads waits for it.
@@ -50,6 +53,8 @@ pub(super) struct Pipe {
     pub(super) pace: Mutex<Pace>,
     /// Where the log ended before this run wrote, where that is known.
     pub(super) begins: Mutex<Option<Spot>>,
+    /// There is an appointment to look again at the file.
+    pub(super) looks_again: AtomicBool,
 }
 
 /// What a thread does after a turn.
@@ -81,10 +86,19 @@ impl Stream {
         Self {
             component,
             dropped: AtomicU64::new(0),
+            unwritten: Mutex::default(),
             ends: Mutex::default(),
             sink: Mutex::new(Sink::new(plan, archive)),
             queue: Mutex::new(queue),
             searcher,
+        }
+    }
+
+    /// Whether the file can be written, for whoever asks without waiting for a disk.
+    pub(super) fn tell(&self, sink: &Sink) {
+        let mut told = lock(&self.unwritten);
+        if sink.is_faulty() || told.is_some() {
+            *told = sink.unwritten();
         }
     }
 }
@@ -102,10 +116,11 @@ impl Pipe {
         let mut sink = lock(&self.stream.sink);
         let (plan, mark) = {
             let mut queue = lock(&self.stream.queue);
-            (Arc::clone(&queue.plan), queue.mark.take())
+            let mark = queue.mark.take_if(|mark| mark.is_of(self.run));
+            (Arc::clone(&queue.plan), mark)
         };
         sink.follow(plan);
-        sink.announce(mark);
+        sink.announce(mark, self.run);
         let mut moved = 0;
         let component = &self.stream.component;
         let search = self.stream.searcher.get();
@@ -116,6 +131,7 @@ impl Pipe {
             searcher.begins(component, self.run, file, place);
         }
         let next = self.pour(&mut sink, tools, &mut moved);
+        self.stream.tell(&sink);
         if let Some((searcher, _)) = search
             && moved > 0
         {

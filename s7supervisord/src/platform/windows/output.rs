@@ -3,6 +3,7 @@
 use crate::output::last_words::Ends;
 use crate::output::mark::Mark;
 use crate::output::searcher::Searcher;
+use crate::output::unwritten::Unwritten;
 use crate::registry::plan::{LogPlan, TriggerPlan};
 use crate::state::known::Holder;
 use s7proto::name::ComponentName;
@@ -58,6 +59,9 @@ impl Capture {
     /// Has the output of a component searched. There is none.
     pub fn search(&self, _component: &ComponentName, _triggers: &[TriggerPlan]) {}
 
+    /// Has the output of no other component searched. There is none.
+    pub fn search_only(&self, _wanted: impl Fn(&ComponentName) -> bool) {}
+
     /// Goes on with the output of a run that an earlier daemon has begun. There is none.
     ///
     /// # Errors
@@ -89,6 +93,12 @@ impl Capture {
     /// Never called: there is no [`Capture`].
     #[must_use]
     pub fn dropped_bytes(&self, _component: &ComponentName) -> u64 {
+        match self.never {}
+    }
+
+    /// Never called: there is no [`Capture`].
+    #[must_use]
+    pub fn unwritten(&self, _component: &ComponentName) -> Option<Unwritten> {
         match self.never {}
     }
 

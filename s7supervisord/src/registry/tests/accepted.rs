@@ -77,7 +77,12 @@ fn a_java_server_runs_java_with_its_arguments_before_the_main_class() {
     // What depends on Java's version is kept apart and left as it is, until the version is known.
     let java = ps.java.as_ref().unwrap();
     assert_eq!((java.options, java.only_from.as_slice()), (14, &[(1, 8)][..]));
-    assert_eq!(java.drop[0].pattern, "-XX:MaxPermSize=*");
+    let dropped: Vec<_> = java
+        .drop
+        .iter()
+        .map(|drop| (drop.pattern.as_str(), drop.from))
+        .collect();
+    assert_eq!(dropped, [("-XX:MaxPermSize=*", 8), ("-XX:PermSize=*", 8)]);
     assert!(java.heap_dumps.as_ref().is_some_and(|dumps| dumps.is_own));
     assert_eq!(java.error_file.as_deref(), Some("/s7/logs/hs_err_ps_%p.log"));
     assert!(ps.dump.by_signal && !plan.components[0].dump.by_signal);

@@ -163,3 +163,38 @@ fn a_full_disk_makes_a_component_wait_that_asked_for_it() {
     stage.drained();
     assert!(holds(&stage.log("is"), &expected));
 }
+
+#[test]
+fn whose_output_can_not_be_written_is_told_until_it_can_also_when_nothing_comes() {
+    let stage = Stage::new();
+    let mut outs = Vec::new();
+    for (id, on_full) in [("waits", OnFull::Block), ("drops", OnFull::Drop)] {
+        fs::create_dir(stage.log(id)).unwrap();
+        let plan = LogPlan {
+            on_full,
+            ..stage.plan(id)
+        };
+        let mut out = stage.attach_to(id, 1, &plan);
+        let told = stage.capture.unwritten(&name(id)).unwrap();
+        assert_eq!(
+            (&told.file, told.waits),
+            (&stage.log(id), on_full == OnFull::Block)
+        );
+        assert!(told.why.contains("it is a folder"), "{told:?}");
+        out.write_all(b"line\n").unwrap();
+        outs.push(out);
+    }
+    eventually("one of them drops", || {
+        stage.capture.dropped_bytes(&name("drops")) == 5
+    });
+    for id in ["waits", "drops"] {
+        assert!(stage.capture.unwritten(&name(id)).is_some(), "{id}");
+        fs::remove_dir(stage.log(id)).unwrap();
+        eventually("nothing is wrong any more", || {
+            stage.capture.unwritten(&name(id)).is_none()
+        });
+    }
+    assert!(holds(&stage.log("waits"), b"line\n"), "nothing of it is lost");
+    let marked = fs::read_to_string(stage.log("drops")).unwrap();
+    assert!(marked.contains("5 bytes of output dropped"), "{marked}");
+}

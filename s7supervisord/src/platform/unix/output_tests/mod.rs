@@ -14,6 +14,7 @@ mod alone;
 mod archived;
 mod faults;
 mod followed;
+mod marked;
 mod rotation;
 mod settled;
 mod taken_up;

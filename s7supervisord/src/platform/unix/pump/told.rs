@@ -4,6 +4,7 @@ use super::super::stream::lock;
 use super::Pumps;
 use crate::output::last_words::Ends;
 use crate::output::mark::Mark;
+use crate::output::unwritten::Unwritten;
 use s7proto::name::ComponentName;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,6 +23,12 @@ impl Pumps {
         lock(&self.components)
             .get(component)
             .map_or(0, |stream| stream.dropped.load(Ordering::Relaxed))
+    }
+
+    /// Why a component's output can't be written, where it can't.
+    pub(in super::super) fn unwritten(&self, component: &ComponentName) -> Option<Unwritten> {
+        let stream = lock(&self.components).get(component).cloned()?;
+        lock(&stream.unwritten).clone()
     }
 
     /// Where the last runs of a component have written, as far as their output is complete.
