@@ -19,6 +19,12 @@ pub const FAREWELL: Duration = Duration::from_millis(2500);
 /// How many files are held open that come after the one that is read.
 const AHEAD: usize = 16;
 
+/// What is told where files that came between two others are gone.
+const ROTATED: &str =
+    "files of the log were removed by rotation before they were read: output is missing here";
+/// The same where the file that was read is gone, so that nobody can tell whether others came between.
+const DELETED: &str = "the file that was followed was deleted: output may be missing here";
+
 /// A file may become shorter by this much without having been emptied: the writer takes back a mark that did not fit.
 const MARK: u64 = 4096;
 
@@ -135,7 +141,8 @@ impl Follower {
     ///
     /// # Errors
     /// A file can't be read, or isn't a regular file; nothing is lost or told twice by calling it again. Also where files were
-    /// rotated out of existence before they were read: then something is missing, and the next call goes on behind it.
+    /// rotated out of existence before they were read, or may have been ([`io::ErrorKind::NotFound`]): then something is
+    /// missing, and the next call goes on behind it.
     pub fn read(&mut self, max_bytes: usize) -> io::Result<Vec<u8>> {
         if !matches!(self.reading, Reading::Open(_)) {
             return self.open(max_bytes);
@@ -191,11 +198,6 @@ impl Follower {
         if !bytes.is_empty() {
             return Ok(bytes);
         }
-        if next.missing {
-            let why =
-                "files of the log were removed by rotation before they were read: output is missing here";
-            self.trouble = Some(io::Error::other(why));
-        }
         // All but the newest were left by the writer; that one is as good as not there before it is written.
         links.truncate(next.link + 1);
         let Some(link) = links.pop() else {
@@ -205,9 +207,14 @@ impl Follower {
             links.remove(0);
         }
         self.ahead = links.split_off(links.len().saturating_sub(AHEAD));
-        if next.missing {
+        if let Some(missing) = next.missing {
             self.reading = Reading::Open(Current::of(link, 0)?);
-            return Ok(Vec::new());
+            let kind = if missing == DELETED {
+                io::ErrorKind::NotFound
+            } else {
+                io::ErrorKind::Other
+            };
+            return Err(io::Error::new(kind, missing));
         }
         self.go_on_with(link, max_bytes)
     }
@@ -275,8 +282,8 @@ impl Follower {
 /// The file that comes after one.
 struct Next {
     link: usize,
-    /// There may have been others between the two.
-    missing: bool,
+    /// What is to be told where there may have been others between the two.
+    missing: Option<&'static str>,
 }
 
 impl Current {
@@ -317,6 +324,13 @@ impl Current {
         }
     }
 
+    fn is_deleted(&self) -> bool {
+        match &self.source {
+            Source::Packed(_) => true,
+            Source::Plain(file, _) => log_file::is_deleted(file),
+        }
+    }
+
     /// Which link comes after this file, that has lost its name.
     fn successor(&mut self, links: &[Link], path: &Path) -> io::Result<Option<Next>> {
         if let Source::Plain(file, _) = &self.source {
@@ -328,17 +342,22 @@ impl Current {
             |link: &Link| link.own == self.own || (link.origin == self.own && link.modified == self.modified);
         if let Some(at) = links.iter().position(is_this) {
             self.quiet = None;
-            return Ok(at.checked_sub(1).map(|link| Next { link, missing: false }));
+            let next = at.checked_sub(1);
+            return Ok(next.map(|link| Next { link, missing: None }));
         }
         let quiet = self.quiet.get_or_insert_with(Instant::now).elapsed();
         let newer = links.iter().rposition(|link| link.modified > self.modified);
         Ok(match newer {
             // It has been rotated, and then removed as the oldest.
-            Some(link) if links[link].path != path => Some(Next { link, missing: true }),
+            Some(link) if links[link].path != path => Some(Next {
+                link,
+                missing: Some(ROTATED),
+            }),
             _ if quiet < FAREWELL => None,
             _ => links.first().filter(|newest| newest.path == path).map(|_| Next {
                 link: 0,
-                missing: false,
+                // Where no old files are kept, each rotation deletes one. Who has moved it away has it.
+                missing: self.is_deleted().then_some(DELETED),
             }),
         })
     }
