@@ -152,6 +152,8 @@ fn failure(name: &ComponentName, outcome: &Outcome, asked: Asked) -> CtlError {
             let message = format!("{name}: cannot start: {}", failure);
             let hint = if failure.stage == SpawnStage::CheckingPort {
                 "free the port, or give one of the two another one; the supervisor keeps trying".to_owned()
+            } else if failure.host_fault && failure.os_error.is_none() {
+                format!("{name} is not to blame; the supervisor keeps trying, and its own log has more")
             } else if failure.host_fault {
                 format!(
                     "the machine is short of something, {name} is not to blame; the supervisor keeps trying"
@@ -296,7 +298,7 @@ pub fn reason(reason: &Reason, id: &ComponentName, last: Option<&ExitReport>, cl
                 (false, _) => format!("{how}; {crashes} in a row"),
             }
         }
-        Reason::SpawnFailed(failure) if failure.host_fault && failure.stage != SpawnStage::CheckingPort => {
+        Reason::SpawnFailed(failure) if failure.host_fault && failure.os_error.is_some() => {
             format!("cannot start, for want of something on this machine: {}", failure)
         }
         Reason::SpawnFailed(failure) => format!("cannot start: {}", failure),

@@ -342,6 +342,12 @@ fn tries(status: &ComponentStatus, output: String) -> Vec<String> {
             format!("where its port is set: s7ctl info {id}"),
             again,
         ],
+        Some(Reason::SpawnFailed(failure)) if failure.host_fault && failure.os_error.is_none() => {
+            vec![
+                format!("{id} is not to blame; the supervisor keeps trying"),
+                again,
+            ]
+        }
         Some(Reason::SpawnFailed(failure)) if failure.host_fault => {
             vec!["free what the machine is short of; the supervisor keeps trying".to_owned()]
         }

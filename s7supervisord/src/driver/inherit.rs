@@ -145,6 +145,7 @@ impl Driver {
                 notifies: told.by.is_some(),
                 watchdog: told.watchdog,
             }),
+            until: known.until_ns.map(since_boot),
             fate,
         };
         self.fleet.inherit(stamp, slot, legacy, &mut self.effects);

@@ -127,8 +127,12 @@ impl Driver {
                     overruled: *before_stop,
                 });
             }
-            if *wish == Wish::Down {
-                log::info!("{name}: somebody has stopped it, so it stays stopped");
+            match (wish, who) {
+                (Wish::Up, _) => {}
+                (Wish::Down, Actor::Supervisor) => log::info!(
+                    "{name}: it was stopped because what it depends on was lost, so it stays stopped until somebody starts it"
+                ),
+                (Wish::Down, _) => log::info!("{name}: somebody has stopped it, so it stays stopped"),
             }
         }
         let all_down = self.wishes.all_down.clone();

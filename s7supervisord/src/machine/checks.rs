@@ -330,11 +330,7 @@ impl Checks {
             }
             NoteFrom::MoreTime(span) => {
                 // Only ever more: what it has, it keeps (sd_notify(3)).
-                if let Some(until) = &mut self.startup_until {
-                    let more = now + span;
-                    self.last_call &= more <= *until;
-                    *until = (*until).max(more);
-                }
+                self.has_until(now + span);
                 Finding::Nothing
             }
             NoteFrom::Trouble => self.give_up(Unwell::Trouble),
@@ -349,6 +345,14 @@ impl Checks {
                 self.sign(now);
                 Finding::Nothing
             }
+        }
+    }
+
+    /// It has time to start until then, if it has no more anyway.
+    pub fn has_until(&mut self, more: Moment) {
+        if let Some(until) = &mut self.startup_until {
+            self.last_call &= more <= *until;
+            *until = (*until).max(more);
         }
     }
 

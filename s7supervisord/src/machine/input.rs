@@ -229,6 +229,8 @@ pub struct Legacy {
     pub ready: bool,
     /// What the last run goes by when it tells of itself; `None` for what the registry says now.
     pub told: Option<Told>,
+    /// Up to when it has asked to have time: to stop where it was asked to end, else to start. Never less than it has anyway.
+    pub until: Option<Moment>,
     /// What has become of the last run.
     pub fate: Fate,
 }

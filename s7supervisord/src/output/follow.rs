@@ -19,6 +19,12 @@ pub const FAREWELL: Duration = Duration::from_millis(2500);
 /// How many files are held open that come after the one that is read.
 const AHEAD: usize = 16;
 
+/// What is told where files that came between two others are gone.
+const ROTATED: &str =
+    "files of the log were removed by rotation before they were read: output is missing here";
+/// The same where the file that was read is gone, so that nobody can tell whether others came between.
+const DELETED: &str = "the file that was followed was deleted: output may be missing here";
+
 /// A file may become shorter by this much without having been emptied: the writer takes back a mark that did not fit.
 const MARK: u64 = 4096;
 
@@ -135,7 +141,8 @@ impl Follower {
     ///
     /// # Errors
     /// A file can't be read, or isn't a regular file; nothing is lost or told twice by calling it again. Also where files were
-    /// rotated out of existence before they were read: then something is missing, and the next call goes on behind it.
+    /// rotated out of existence before they were read, or may have been ([`io::ErrorKind::NotFound`]): then something is
+    /// missing, and the next call goes on behind it.
     pub fn read(&mut self, max_bytes: usize) -> io::Result<Vec<u8>> {
         if !matches!(self.reading, Reading::Open(_)) {
             return self.open(max_bytes);
@@ -191,11 +198,6 @@ impl Follower {
         if !bytes.is_empty() {
             return Ok(bytes);
         }
-        if next.missing {
-            let why =
-                "files of the log were removed by rotation before they were read: output is missing here";
-            self.trouble = Some(io::Error::other(why));
-        }
         // All but the newest were left by the writer; that one is as good as not there before it is written.
         links.truncate(next.link + 1);
         let Some(link) = links.pop() else {
@@ -205,9 +207,14 @@ impl Follower {
             links.remove(0);
         }
         self.ahead = links.split_off(links.len().saturating_sub(AHEAD));
-        if next.missing {
+        if let Some(missing) = next.missing {
             self.reading = Reading::Open(Current::of(link, 0)?);
-            return Ok(Vec::new());
+            let kind = if missing == DELETED {
+                io::ErrorKind::NotFound
+            } else {
+                io::ErrorKind::Other
+            };
+            return Err(io::Error::new(kind, missing));
         }
         self.go_on_with(link, max_bytes)
     }
@@ -275,8 +282,8 @@ impl Follower {
 /// The file that comes after one.
 struct Next {
     link: usize,
-    /// There may have been others between the two.
-    missing: bool,
+    /// What is to be told where there may have been others between the two.
+    missing: Option<&'static str>,
 }
 
 impl Current {
@@ -317,6 +324,13 @@ impl Current {
         }
     }
 
+    fn is_deleted(&self) -> bool {
+        match &self.source {
+            Source::Packed(_) => true,
+            Source::Plain(file, _) => log_file::is_deleted(file),
+        }
+    }
+
     /// Which link comes after this file, that has lost its name.
     fn successor(&mut self, links: &[Link], path: &Path) -> io::Result<Option<Next>> {
         if let Source::Plain(file, _) = &self.source {
@@ -328,112 +342,27 @@ impl Current {
             |link: &Link| link.own == self.own || (link.origin == self.own && link.modified == self.modified);
         if let Some(at) = links.iter().position(is_this) {
             self.quiet = None;
-            return Ok(at.checked_sub(1).map(|link| Next { link, missing: false }));
+            let next = at.checked_sub(1);
+            return Ok(next.map(|link| Next { link, missing: None }));
         }
         let quiet = self.quiet.get_or_insert_with(Instant::now).elapsed();
         let newer = links.iter().rposition(|link| link.modified > self.modified);
         Ok(match newer {
             // It has been rotated, and then removed as the oldest.
-            Some(link) if links[link].path != path => Some(Next { link, missing: true }),
+            Some(link) if links[link].path != path => Some(Next {
+                link,
+                missing: Some(ROTATED),
+            }),
             _ if quiet < FAREWELL => None,
             _ => links.first().filter(|newest| newest.path == path).map(|_| Next {
                 link: 0,
-                missing: false,
+                // Where no old files are kept, each rotation deletes one. Who has moved it away has it.
+                missing: self.is_deleted().then_some(DELETED),
             }),
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-    use std::io::Write;
-
-    fn text(bytes: io::Result<Vec<u8>>) -> String {
-        String::from_utf8(bytes.unwrap()).unwrap()
-    }
-
-    #[test]
-    fn a_follower_goes_on_where_another_one_has_stopped_also_under_another_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.log");
-        fs::write(&path, "one\ntwo\n").unwrap();
-        let mut first = Follower::new(path.clone(), 2, 1000);
-        assert_eq!(text(first.read(1000)), "one\ntwo\n");
-        let at = first.position();
-        let append = |name: &str, line: &str| {
-            let file = File::options().append(true).open(folder.path().join(name));
-            file.unwrap().write_all(line.as_bytes()).unwrap();
-        };
-        append("a.log", "three\n");
-        let mut next = Follower::going_on(path.clone(), at);
-        assert_eq!(next.position(), at, "nothing was read yet");
-        assert_eq!(text(next.read(1000)), "three\n");
-        fs::rename(&path, folder.path().join("a.log.1")).unwrap();
-        append("a.log.1", "four\n");
-        fs::write(&path, "five\n").unwrap();
-        let mut renamed = Follower::going_on(path.clone(), next.position());
-        assert!(text(renamed.read(1000)).starts_with("four\n"));
-        let at = next.position();
-        // What is open keeps its name on some systems until it is closed.
-        drop((first, next, renamed));
-        fs::remove_file(folder.path().join("a.log.1")).unwrap();
-        let mut gone = Follower::going_on(path.clone(), at);
-        assert!(gone.read(1000).unwrap_err().to_string().contains("is gone"));
-        assert_eq!(text(gone.read(1000)), "five\n");
-    }
-
-    #[test]
-    fn a_follower_begins_with_the_tail_and_goes_on_without_a_gap() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.log");
-        fs::write(&path, "one\ntwo\nthr").unwrap();
-        let mut follower = Follower::new(path.clone(), 2, 1000);
-        assert_eq!(text(follower.read(1000)), "two\nthr");
-        assert_eq!(text(follower.read(1000)), "");
-        let mut file = File::options().append(true).open(&path).unwrap();
-        file.write_all(b"ee\nfour\n").unwrap();
-        assert_eq!(text(follower.read(4)), "ee\nf");
-        assert_eq!(text(follower.read(1000)), "our\n");
-    }
-
-    #[test]
-    fn a_file_that_was_emptied_is_read_anew_and_one_that_was_shortened_a_little_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.log");
-        fs::write(&path, vec![b'x'; 10_000]).unwrap();
-        let mut follower = Follower::new(path.clone(), 1, 100_000);
-        assert_eq!(text(follower.read(100_000)).len(), 10_000);
-        let mut file = File::options().append(true).open(&path).unwrap();
-        file.set_len(9_900).unwrap();
-        assert_eq!(text(follower.read(1000)), "");
-        file.write_all(b"more\n").unwrap();
-        assert_eq!(text(follower.read(1000)), "more\n");
-        file.set_len(0).unwrap();
-        file.write_all(b"anew\n").unwrap();
-        assert_eq!(text(follower.read(1000)), "anew\n");
-    }
-
-    #[test]
-    fn a_file_that_comes_later_is_read_from_its_beginning() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.log");
-        let mut follower = Follower::new(path.clone(), 1, 1000);
-        assert_eq!(text(follower.read(1000)), "");
-        fs::write(&path, "one\ntwo\n").unwrap();
-        assert_eq!(text(follower.read(1000)), "one\ntwo\n");
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_read_at_first_begins_with_its_tail_once_it_can() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.log");
-        fs::create_dir(&path).unwrap();
-        let mut follower = Follower::new(path.clone(), 1, 1000);
-        follower.read(1000).unwrap_err();
-        fs::remove_dir(&path).unwrap();
-        fs::write(&path, "one\ntwo\n").unwrap();
-        assert_eq!(text(follower.read(1000)), "two\n");
-    }
-}
+#[path = "follow_tests.rs"]
+mod tests;

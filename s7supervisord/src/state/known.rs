@@ -116,6 +116,9 @@ pub struct Known {
     pub began_ns: u64,
     /// When it was asked to end, in nanoseconds since the machine's boot.
     pub asked_ns: Option<u64>,
+    /// Up to when it has asked to have time, in nanoseconds since the machine's boot: to stop where it was asked to end, else to
+    /// start.
+    pub until_ns: Option<u64>,
     /// It has become ready, as it or its checks have told.
     pub ready: bool,
     /// What is carried on.
@@ -236,6 +239,12 @@ pub fn signs_words(component: &ComponentName, run: u64, apart: Duration) -> Stri
     format!("signs {component} {run} {}", apart.as_micros())
 }
 
+/// The words of a line that says up to when a run has asked to have time, in nanoseconds since the machine's boot.
+#[must_use]
+pub fn until_words(component: &ComponentName, run: u64, at_ns: u64) -> String {
+    format!("until {component} {run} {at_ns}")
+}
+
 impl Known {
     /// What the run goes by when it tells of itself: what it was told and what it has said since. Where that isn't recorded, it is
     /// taken for what the registry says now.
@@ -307,7 +316,9 @@ impl Known {
         let ready = (self.ready && self.process.is_some()).then(|| ready_words(component, run));
         let signs = self.signs.filter(|_| self.process.is_some());
         let signs = signs.map(|apart| signs_words(component, run, apart));
-        let later = ready.into_iter().chain(signs).chain(asked);
+        let until = self.until_ns.filter(|_| self.process.is_some());
+        let until = until.map(|at| until_words(component, run, at));
+        let later = ready.into_iter().chain(signs).chain(asked).chain(until);
         std::iter::once(first).chain(later).collect()
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Lines, not a binary format, so that they can be read at 3 a.m.: `state <format>`, `boot <boot id>`, what is known of runs
 //! ([`super::known`]), that they have become ready (`ready <component> <run>`), how far apart they have said that their signs of
-//! life will be (`signs <component> <run> <microseconds>`), when they were asked to end (`asked <component> <run> <nanoseconds since boot>`), what people have
+//! life will be (`signs <component> <run> <microseconds>`), up to when they have asked to have time, to start or, once they were
+//! asked to end, to stop (`until <component> <run> <nanoseconds since boot>`), when they were asked to end (`asked <component> <run> <nanoseconds since boot>`), what people have
 //! wished by name ([`super::wishes`]) and that everything was stopped (`all down <who> <at>`, taken back by `all up`). Later
 //! lines win. Lines of a kind that this version doesn't know are kept for the version that does.
 
@@ -92,7 +93,7 @@ impl Reading {
                 };
             }
             _ if !self.present => {}
-            "start" | "end" | "asked" | "ready" | "signs" => {
+            "start" | "end" | "asked" | "ready" | "signs" | "until" => {
                 let understood = self.take_run(kind, &mut words).is_some();
                 self.left.damaged += u32::from(!understood);
             }
@@ -156,6 +157,7 @@ impl Reading {
                     known.run = run;
                     known.process = None;
                     known.asked_ns = None;
+                    known.until_ns = None;
                     known.ready = false;
                     known.signs = None;
                     // Whoever noted this end has noted as well whether it is the last one.
@@ -170,6 +172,13 @@ impl Reading {
                     known.signs = Some(apart);
                 }
             }
+            "until" => {
+                let at_ns = words.next()?.parse().ok()?;
+                let known = self.left.known.get_mut(&component);
+                if let Some(known) = known.filter(|known| known.run == run) {
+                    known.until_ns = Some(at_ns);
+                }
+            }
             "ready" => {
                 let known = self.left.known.get_mut(&component);
                 if let Some(known) = known.filter(|known| known.run == run) {
@@ -182,6 +191,8 @@ impl Reading {
                 let known = self.left.known.get_mut(&component);
                 if let Some(known) = known.filter(|known| known.run == run) {
                     known.asked_ns = Some(at_ns);
+                    // That was time to start.
+                    known.until_ns = None;
                 }
             }
         }

@@ -61,6 +61,7 @@ fn everything_that_the_second_format_can_say_is_understood_and_said_again() {
         (3, Some(process), 90_250_000_000)
     );
     assert_eq!((is.asked_ns, is.made_of), (Some(90_260_000_000), Some(0x1f)));
+    assert_eq!(is.until_ns, Some(150_260_000_000));
     let exit = ExitReport {
         exit: Exit::Signal {
             name: "SIGKILL".to_owned(),
@@ -403,4 +404,19 @@ fn a_run_goes_by_what_it_was_told_and_has_said_and_an_older_one_by_the_registry(
         goes_by(&["start is 4 100 5 told=varlink,7"]),
         (Some(registry.by), None)
     );
+}
+
+#[test]
+fn time_to_start_is_none_to_stop() {
+    let record = |kinds: &[&str]| {
+        let mut lines = format!("state 2\nboot {BOOT}\n");
+        lines = lines.lines().map(sealed).collect();
+        lines += &sealed("start is 3 4121 5 ino=812");
+        lines.extend(kinds.iter().map(|kind| sealed(&format!("{kind} is 3 7"))));
+        parse(lines.as_bytes(), BOOT).unwrap().known[&name("is")].until_ns
+    };
+    assert_eq!(record(&["until"]), Some(7));
+    assert_eq!(record(&["until", "asked"]), None);
+    assert_eq!(record(&["until", "asked", "until"]), Some(7));
+    assert_eq!(record(&["until", "end"]), None);
 }

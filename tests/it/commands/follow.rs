@@ -133,3 +133,20 @@ fn following_goes_on_over_rotations_and_shows_every_line_once() {
     }
     assert!(sandbox.path("logs/one.log.1").exists() || sandbox.path("logs/one.log.1.gz").exists());
 }
+
+#[test]
+fn following_says_where_a_log_without_old_files_was_rotated_before_it_was_read() {
+    let sandbox =
+        Sandbox::with(&[Server::new("one", "tick 1").with("<log maxSize=\"4096\" maxFiles=\"0\"/>")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    let mut command = sandbox.ctl_command();
+    let follows = Stream::start(command.args(["logs", "-f", "one", "--json"]));
+    let told = follows.shows("a word about what is missing", |lines| {
+        let told = lines
+            .iter()
+            .find(|line| line.contains("output may be missing here"));
+        told.cloned()
+    });
+    assert!(told.contains("deleted"), "{told}");
+}

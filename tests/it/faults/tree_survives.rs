@@ -64,6 +64,27 @@ fn a_tree_that_changes_its_processes_all_the_time_is_emptied_all_the_same() {
 }
 
 #[test]
+fn of_a_tree_that_changes_all_the_time_nothing_lives_when_its_stop_is_answered_by_the_next_daemon() {
+    let sandbox = Sandbox::with(&[Server::new("chains", "fork-chains 10 wait").stop_timeout("300ms")]);
+    let mut daemon = sandbox.start();
+    for _ in 0..6 {
+        daemon.wait_for("chains", "RUNNING");
+        daemon.kill();
+        daemon = sandbox.start();
+        daemon.wait_for("chains", "RUNNING");
+        sandbox.ctl(&["stop", "chains"]).exits(0);
+        let own = daemon.pid();
+        for _ in 0..20 {
+            let mut left = sandbox.processes();
+            left.retain(|process| process.pid != own);
+            assert!(left.is_empty(), "the stop is answered, and these live: {left:?}");
+        }
+        sandbox.ctl(&["start", "chains"]).exits(0);
+    }
+    daemon.stop();
+}
+
+#[test]
 fn a_tree_that_never_rests_holds_up_no_other_component() {
     let servers = [
         Server::new("storm", "fork-chains 40 wait").stop_timeout("500ms"),

@@ -131,3 +131,54 @@ fn who_says_something_else_of_his_signs_of_life_all_the_time_is_recorded_now_and
     );
     sandbox.ctl(&["stop", "all"]).exits(0);
 }
+
+#[test]
+fn time_to_start_or_to_stop_that_a_run_has_asked_for_is_its_own_under_every_next_daemon() {
+    let starts = "notify EXTEND_TIMEOUT_USEC=60000000 await ready notify READY=1 wait";
+    let stops = "ignore TERM notify READY=1 notify-when asked EXTEND_TIMEOUT_USEC=60000000 await end exit 0";
+    let notifies = "<notify type=\"systemd\" startupTimeout=\"3\"/>";
+    let sandbox = Sandbox::with(&[
+        Server::new("starts", starts).with(notifies),
+        Server::new("stops", stops).with(notifies).stop_timeout("3"),
+        Server::new("first", "await one sleep 3500 record over wait"),
+        Server::new("second", "await two sleep 3500 record over wait"),
+    ]);
+    let daemon = sandbox.start();
+    daemon.wait_for("stops", "RUNNING");
+    sandbox.ctl(&["stop", "stops", "--timeout", "100ms"]).exits(6);
+    sandbox.write("asked", "now");
+    eventually("it is in the record", SOON, || {
+        let record = sandbox.read("run/journal");
+        let both = ["\nuntil starts 1 ", "\nuntil stops 1 "];
+        when(both.iter().all(|words| record.contains(words)), || record.clone())
+    });
+    let goes_on = |daemon: &Daemon<'_>, clock: &str, over: usize| {
+        sandbox.write(clock, "now");
+        eventually("the time of the registry is over", SOON, || {
+            let seen = sandbox.starts("over").len();
+            when(seen == over, || format!("{seen} of {over}"))
+        });
+        for (id, state) in [("starts", "STARTING"), ("stops", "STOPPING")] {
+            let seen = daemon.component(id);
+            assert_eq!(
+                (&seen["state"], &seen["run"]),
+                (&state.into(), &1.into()),
+                "{seen}"
+            );
+        }
+    };
+    daemon.kill();
+    let daemon = sandbox.start();
+    goes_on(&daemon, "one", 1);
+    sandbox.copy_program(&programs::path_of(programs::DAEMON), "bin/newer");
+    let newer = sandbox.path("bin/newer").display().to_string();
+    sandbox.ctl(&["upgrade", "--binary", &newer]).exits(0);
+    goes_on(&daemon, "two", 2);
+    sandbox.write("ready", "now");
+    sandbox.write("end", "now");
+    assert_eq!(daemon.wait_for("starts", "RUNNING")["run"], 1);
+    let ended = daemon.wait_for("stops", "STOPPED");
+    let reason = ended["last_exit"]["reason"].to_string();
+    assert!(!reason.contains("kill"), "it was not killed: {ended}");
+    daemon.stop();
+}

@@ -221,6 +221,13 @@ fn every_state_is_explained_and_says_what_can_be_done() {
         cause: "it is taken by pid 7 (nginx)".to_owned(),
         host_fault: true,
     };
+    let left = SpawnFailure {
+        stage: SpawnStage::CreatingProcess,
+        subject: "ps".to_owned(),
+        os_error: None,
+        cause: "something of an earlier run still holds /run/s7/locks/ps".to_owned(),
+        host_fault: true,
+    };
     let in_tier = Reason::WaitingForTier {
         tier: 1,
         members: vec![name("is"), name("svg")],
@@ -287,6 +294,11 @@ fn every_state_is_explained_and_says_what_can_be_done() {
             with(State::Backoff, up, Some(Reason::SpawnFailed(taken))),
             "ps is BACKOFF: cannot start: checking port 8080: it is taken by pid 7 (nginx)",
             "free port 8080, or give ps another one",
+        ),
+        (
+            with(State::Backoff, up, Some(Reason::SpawnFailed(left))),
+            "ps is BACKOFF: cannot start: creating a process for ps: something of an earlier run",
+            "ps is not to blame",
         ),
         (
             with(State::Exited, up, None),

@@ -3,7 +3,7 @@
 use super::{Component, Step};
 use crate::machine::checks::Finding;
 use crate::machine::effect::Effect;
-use crate::machine::input::{Loss, Policy, Slot};
+use crate::machine::input::{Loss, Policy, Remembered, Slot};
 use crate::machine::life::{Cause, Ending, Life};
 use crate::machine::restart;
 use s7proto::reply::Outcome;
@@ -33,8 +33,11 @@ impl Component {
 
     /// Something that it depends on, `on`, is lost.
     pub(in crate::machine) fn lose(&mut self, step: &mut Step<'_>, on: Slot, loss: Loss) {
-        // What only waits has not begun to rely on anything.
-        let relies = self.life.may_have_process() || matches!(self.life, Life::Backoff { .. });
+        // What only waits has not begun to rely on anything, and what has ended while nobody looked, unasked, only waits.
+        let relies = match &self.life {
+            Life::Ending(ending) => ending.cause != Cause::Unseen || ending.again,
+            life => life.may_have_process() || matches!(life, Life::Backoff { .. }),
+        };
         if self.wish == Wish::Down || !relies {
             return;
         }
@@ -46,7 +49,18 @@ impl Component {
                 // Whoever waits for it hears for want of what.
                 self.held_by(step, on);
                 self.wish_down(step, None);
-                self.stopped_by = Some((Actor::Supervisor, step.stamp.wall_ms));
+                let (who, at_ms) = (Actor::Supervisor, step.stamp.wall_ms);
+                self.stopped_by = Some((who.clone(), at_ms));
+                // It holds until somebody starts it, whichever daemon there is by then.
+                if !self.removed {
+                    step.effects.push(Effect::Remember(Remembered {
+                        slot: step.slot,
+                        wish: Wish::Down,
+                        who,
+                        at_ms,
+                        overruled: false,
+                    }));
+                }
                 if alive {
                     self.ask(step, Cause::DependencyLost);
                 }

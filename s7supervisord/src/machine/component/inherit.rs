@@ -4,6 +4,7 @@ use super::{Component, Step};
 use crate::machine::checks::{Checks, Origin};
 use crate::machine::input::{Fate, Legacy, Told};
 use crate::machine::life::{Cause, Ending, Life, Phase};
+use crate::machine::moment::Moment;
 use crate::machine::restart;
 use s7proto::status::{EndCause, Exit, ExitReport, Wish};
 
@@ -19,6 +20,7 @@ impl Component {
             marked,
             ready,
             told,
+            until,
             fate,
         } = legacy;
         self.run = run;
@@ -34,18 +36,19 @@ impl Component {
                 match asked {
                     // What is left of its time is what it has.
                     Some(asked) => {
+                        let kill_at = asked + self.policy.stop_timeout;
                         self.life = Life::Ending(Ending {
                             cause: Cause::Asked,
                             was_ready: true,
                             again: true,
                             report: None,
                             phase: Phase::Asked {
-                                kill_at: asked + self.policy.stop_timeout,
+                                kill_at: until.map_or(kill_at, |until| until.max(kill_at)),
                             },
                             survivors: 0,
                         });
                     }
-                    None => self.goes_on(step, ready, told),
+                    None => self.goes_on(step, (ready, told), until),
                 }
             }
             Fate::Unseen { pid, asked } => {
@@ -84,10 +87,13 @@ impl Component {
     }
 
     /// Its run lives: what it has lived already counts.
-    fn goes_on(&mut self, step: &mut Step<'_>, ready: bool, told: Option<Told>) {
+    fn goes_on(&mut self, step: &mut Step<'_>, (ready, told): (bool, Option<Told>), until: Option<Moment>) {
         let now = step.stamp.now;
         let origin = Origin::Adopted { ready, told };
         self.checks = Checks::begin(&self.policy, self.started, now, origin, step.jitter);
+        if let Some(until) = until {
+            self.checks.has_until(until);
+        }
         let ready_at = match self.policy.ready_after {
             Some(after) => Some(self.started + after),
             // Whether it had been ready is in the record; its checks say soon whether it still answers.

@@ -71,11 +71,17 @@ impl Turn<'_> {
             down.extend(others);
             self.go_on_stopping(&down);
         }
-        // What has ended while nobody looked was lost to those who rely on it and live.
+        // What has ended while nobody looked was lost to those who rely on it and live; some of them are stopped for it.
+        let wished_up = self.select(|component| component.wish == Wish::Up);
         let unseen = |component: &Component| matches!(&component.life, Life::Ending(ending) if ending.cause == Cause::Unseen);
         for slot in self.select(unseen) {
             self.fleet.lose(self.stamp, slot, self.effects);
         }
+        let is_down = |slot: &Slot| {
+            let component = self.fleet.get(*slot);
+            component.is_some_and(|component| component.wish == Wish::Down)
+        };
+        down.extend(wished_up.into_iter().filter(is_down));
         // What goes on needs no start, and its row of crashes isn't over because the daemon is another one.
         for slot in self.select(|component| component.wish == Wish::Up) {
             self.with(slot, |component, _, _| {

@@ -17,6 +17,7 @@ fn an_end_that_nobody_has_seen_is_no_restart_and_one_that_was_seen_before_is() {
         marked: false,
         ready: false,
         told: None,
+        until: None,
         fate,
     };
     for (fate, crashes, restarts) in [

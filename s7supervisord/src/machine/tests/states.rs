@@ -281,6 +281,7 @@ fn unseen(desk: &mut Desk) {
         marked: false,
         ready: false,
         told: None,
+        until: None,
         fate: Fate::Unseen {
             pid: 10,
             asked: false,

@@ -74,6 +74,7 @@ stories! {
     who_minds_a_loss_is_stopped
     a_loss_in_the_middle_of_a_stop_in_order
     what_has_ended_unseen_was_lost_to_who_minds
+    who_is_stopped_for_a_loss_that_nobody_saw_stays_stopped
     a_diagnosis_comes_before_the_kill
     what_only_waits_has_lost_nothing
     what_takes_too_much_memory_is_replaced

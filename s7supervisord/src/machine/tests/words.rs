@@ -32,6 +32,7 @@ pub fn legacy(run: u64, fate: &str, known: &[&str]) -> Option<Legacy> {
         marked: false,
         ready: false,
         told: None,
+        until: None,
         fate,
     };
     for word in known {
@@ -39,6 +40,7 @@ pub fn legacy(run: u64, fate: &str, known: &[&str]) -> Option<Legacy> {
         match (name, &mut legacy.fate) {
             ("since", _) => legacy.started = moment(value, Moment::default()),
             ("asked", Fate::Lives { asked, .. }) => *asked = Some(moment(value, Moment::default())),
+            ("until", _) => legacy.until = Some(moment(value, Moment::default())),
             ("ready", _) => legacy.ready = value == "yes",
             ("told", _) => {
                 legacy.told = Some(Told {

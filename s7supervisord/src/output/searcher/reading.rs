@@ -99,11 +99,16 @@ impl Output {
         match read {
             Some(Ok(bytes)) => bytes,
             Some(Err(error)) => {
-                self.matcher.leave_out();
+                // Where nothing but a deleted file is known of, what comes behind it begins with a whole line.
+                if error.kind() != std::io::ErrorKind::NotFound {
+                    self.matcher.leave_out();
+                }
                 self.say(now, || {
                     format!("{component}: searching its output for <match>: {error}")
                 });
-                Vec::new()
+                // What comes behind a gap is there; a file that can't be read can't be this time either.
+                let behind = self.follower.as_mut().map(|follower| follower.read(most));
+                behind.and_then(Result::ok).unwrap_or_default()
             }
             None => Vec::new(),
         }

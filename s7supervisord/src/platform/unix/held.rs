@@ -5,7 +5,7 @@ use super::memory_kills::Kills;
 use super::pidfd;
 use super::words::exit_of;
 use crate::machine::input::RunId;
-use crate::state::known::{StartedRun, signs_words};
+use crate::state::known::{StartedRun, signs_words, until_words};
 use crate::state::line::sealed;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use s7proto::name::ComponentName;
@@ -62,6 +62,8 @@ pub struct Process {
     pub cgroup: Option<Tree>,
     /// How far apart it has said that its signs of life will be.
     pub signs: Option<Duration>,
+    /// Up to when it has asked to have time, in nanoseconds since the machine's boot, as it is recorded.
+    pub until: Option<u64>,
     /// Those of it that the system has killed because there was no memory left.
     pub kills: Kills,
 }
@@ -71,10 +73,16 @@ impl Process {
     pub fn lines(&self) -> Vec<u8> {
         let started = self.record.iter().copied();
         let run = self.run;
-        let signs = self
-            .signs
-            .map(|apart| sealed(&signs_words(&self.component, run, apart)));
-        started.chain(signs.unwrap_or_default().into_bytes()).collect()
+        let said = self.said(run);
+        let said: String = said.iter().map(|words| sealed(words)).collect();
+        started.chain(said.into_bytes()).collect()
+    }
+
+    /// The words of the lines that say what it has said that a next daemon has to know.
+    pub fn said(&self, run: u64) -> Vec<String> {
+        let signs = self.signs.map(|apart| signs_words(&self.component, run, apart));
+        let until = self.until.map(|at| until_words(&self.component, run, at));
+        signs.into_iter().chain(until).collect()
     }
 
     pub fn kill_group(&self) {

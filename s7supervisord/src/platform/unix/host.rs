@@ -358,6 +358,7 @@ impl Host {
                 ended,
                 cgroup,
                 signs: None,
+                until: None,
                 kills: Kills::begin(0, Instant::now()),
             },
         );

@@ -26,8 +26,14 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long a run of a component that the registry no longer has may take to end before it is killed. Nothing else says
 /// how long it may; ten seconds are what supervisord gives.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Looks in a row without a member that prove a tree to be empty: one look may miss what changes while it is taken.
-const EMPTY_LOOKS: u32 = 2;
+/// Looks in a row without a member that prove a tree to be empty where nothing was created on the machine meanwhile: what is just
+/// executing another program has no environment for a moment, and so is missed by one of them.
+const QUIET_LOOKS: u32 = 2;
+/// The same where something was: a process that hands its place on to a child is missed by each look during which it does so, if
+/// that comes late enough in it. Most looks see it all the same, so they don't miss it so many times in a row (as the sweeper).
+const EMPTY_LOOKS: u32 = 25;
+/// How often one look reads the list of processes at most, which it does as long as there are new ones.
+const ROUNDS: u32 = 10;
 /// How far a run that isn't recorded may be ahead of the last one that is: far more than can begin while nothing can be written,
 /// and little enough that a number which somebody has invented can't use up those that are left.
 const MOST_RUNS: u64 = 1_000_000;
@@ -96,7 +102,7 @@ pub fn everything_of(runs: &[StartedRun], instance: &str) -> Vec<u32> {
     let mut all = runs.to_vec();
     let (unrecorded, commands) = look_for(&recorded, instance);
     all.extend(unrecorded.into_iter().map(|found| found.run));
-    let mut pids = members(&all.iter().collect::<Vec<_>>(), instance).concat();
+    let mut pids = members(&all.iter().collect::<Vec<_>>(), instance, |_, _| {}).concat();
     pids.extend(commands.pids());
     pids
 }
@@ -213,6 +219,8 @@ struct Treatment {
     began: Instant,
     asked: HashSet<u32>,
     empty_looks: u32,
+    /// Those of them, in a row too, during which nothing was created.
+    quiet_looks: u32,
 }
 
 fn work(instance: &str, queue: &mpsc::Receiver<Job>, tell: &dyn Fn(Swept)) {
@@ -251,6 +259,7 @@ fn work(instance: &str, queue: &mpsc::Receiver<Job>, tell: &dyn Fn(Swept)) {
             began,
             asked,
             empty_looks: 0,
+            quiet_looks: 0,
         });
     }
 }
@@ -258,14 +267,22 @@ fn work(instance: &str, queue: &mpsc::Receiver<Job>, tell: &dyn Fn(Swept)) {
 fn look(treated: &mut Vec<Treatment>, instance: &str, tell: &dyn Fn(Swept)) {
     failpoint::reach(Point::LeftoversBefore);
     let elsewhere = treated.iter().filter(|treatment| treatment.cgroup.is_none());
-    let records: Vec<&StartedRun> = elsewhere.map(|treatment| &treatment.record).collect();
+    let elsewhere: Vec<&Treatment> = elsewhere.collect();
+    let records: Vec<&StartedRun> = elsewhere.iter().map(|treatment| &treatment.record).collect();
+    let newest = census::newest();
     // Not all processes of the machine where cgroups tell.
     let mut members = if records.is_empty() {
         Vec::new()
     } else {
-        members(&records, instance)
+        // At once, not after all others were looked at: it may live for some milliseconds only and leave another in its place.
+        members(&records, instance, |index, pid| {
+            if elsewhere[index].manner == Manner::Kill {
+                elsewhere[index].send(pid, &[Signal::KILL], instance);
+            }
+        })
     }
     .into_iter();
+    let quiet = newest.is_some() && census::newest() == newest;
     for treatment in treated.iter_mut() {
         let members = match &treatment.cgroup {
             Some(cgroup) => treatment.has_left(cgroup),
@@ -273,20 +290,25 @@ fn look(treated: &mut Vec<Treatment>, instance: &str, tell: &dyn Fn(Swept)) {
         };
         let empty = members.is_empty() && treatment.cgroup.as_ref().is_none_or(Tree::is_empty);
         treatment.empty_looks = if empty { treatment.empty_looks + 1 } else { 0 };
+        treatment.quiet_looks = if empty && quiet {
+            treatment.quiet_looks + 1
+        } else {
+            0
+        };
         if treatment.run.is_none() && treatment.began.elapsed() > PATIENCE {
             treatment.manner = Manner::Kill;
         }
         treatment.treat_cgroup();
-        treatment.signal(&members, instance);
+        treatment.ask(&members, instance);
     }
     for treatment in treated.extract_if(.., |treatment| {
         // A cgroup says it for certain.
-        treatment.empty_looks
-            >= if treatment.cgroup.is_some() {
-                1
-            } else {
-                EMPTY_LOOKS
-            }
+        let enough = if treatment.cgroup.is_some() {
+            1
+        } else {
+            EMPTY_LOOKS
+        };
+        treatment.empty_looks >= enough || treatment.quiet_looks >= QUIET_LOOKS
     }) {
         let Some(run) = treatment.run else {
             if let Some(cgroup) = &treatment.cgroup {
@@ -325,32 +347,33 @@ impl Treatment {
         }
     }
 
-    fn signal(&mut self, members: &[u32], instance: &str) {
+    /// Asks those of `members` to end that weren't asked yet; who is in no cgroup is killed when he is found.
+    fn ask(&mut self, members: &[u32], instance: &str) {
         for pid in members {
-            let signals = match self.manner {
-                Manner::Kill => &[Signal::KILL][..],
-                Manner::Ask if self.asked.insert(*pid) => &[Signal::TERM, Signal::CONT][..],
-                Manner::Ask => continue,
-            };
-            // Held first, then looked at again: the number may be somebody else's by now.
-            let Some(pidfd) = open(*pid) else { continue };
-            let still = census::stat(*pid).is_some_and(|stat| belongs(*pid, &stat, &self.record, instance));
-            if !still {
-                continue;
-            }
-            if self.manner == Manner::Ask {
+            if self.manner == Manner::Kill {
+                self.send(*pid, &[Signal::KILL], instance);
+            } else if self.asked.insert(*pid) && self.send(*pid, &[Signal::TERM, Signal::CONT], instance) {
                 let component = &self.record.component;
-                log::warn!("{component}: process {pid} was left by an earlier supervisor, asking it to end");
-            }
-            for signal in signals {
-                let _ = rustix::process::pidfd_send_signal(&pidfd, *signal);
+                log::warn!("{component}: process {pid} was left by an earlier supervisor, asked it to end");
             }
         }
     }
+
+    /// Gives whether it is still one of the run.
+    fn send(&self, pid: u32, signals: &[Signal], instance: &str) -> bool {
+        // Held first, then looked at again: the number may be somebody else's by now.
+        let Some(pidfd) = open(pid) else { return false };
+        let still = census::stat(pid).is_some_and(|stat| belongs(pid, &stat, &self.record, instance));
+        for signal in signals.iter().filter(|_| still) {
+            let _ = rustix::process::pidfd_send_signal(&pidfd, *signal);
+        }
+        still
+    }
 }
 
-/// The processes of each run.
-fn members(runs: &[&StartedRun], instance: &str) -> Vec<Vec<u32>> {
+/// The processes of each run, by the number that it has in `runs`; each is told to `found` at once. Whoever has come into being
+/// meanwhile is looked at as well, so that who hands his place on to a child is caught up with.
+fn members(runs: &[&StartedRun], instance: &str, mut found: impl FnMut(usize, u32)) -> Vec<Vec<u32>> {
     let by_number: HashMap<u32, usize> = runs
         .iter()
         .enumerate()
@@ -362,7 +385,12 @@ fn members(runs: &[&StartedRun], instance: &str) -> Vec<Vec<u32>> {
         .map(|(index, run)| ((run.component.as_str(), run.run), index))
         .collect();
     let mut members = vec![Vec::new(); runs.len()];
-    for pid in census::everyone() {
+    let mut seen = HashSet::new();
+    let rounds = (0..ROUNDS).map_while(|_| {
+        let new: Vec<u32> = census::everyone().filter(|pid| seen.insert(*pid)).collect();
+        (!new.is_empty()).then_some(new)
+    });
+    for pid in rounds.flatten() {
         let Some(stat) = census::stat(pid).filter(|_| census::lives(pid)) else {
             continue;
         };
@@ -375,6 +403,7 @@ fn members(runs: &[&StartedRun], instance: &str) -> Vec<Vec<u32>> {
             by_name.get(&(component.as_str(), run)).copied()
         });
         if let Some(index) = index.filter(|index| belongs(pid, &stat, runs[*index], instance)) {
+            found(index, pid);
             members[index].push(pid);
         }
     }

@@ -16,13 +16,15 @@ const CREATION: Duration = Duration::from_secs(1);
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// The same, where somebody waits for the stop of the run that it stands in the way of.
 const HASTY_PATIENCE: Duration = Duration::from_secs(1);
+/// From one look for those who hold the lock to the next: each goes through the files of all processes.
+const KILL_AGAIN: Duration = Duration::from_millis(20);
 /// From one look at the lock to the next.
 const LOCK_RETRY: Duration = Duration::from_millis(2);
 
 /// Takes the lock of `component`, which its processes will hold as long as one of them lives and hasn't closed it.
 ///
-/// A busy lock proves that something of an earlier run is left: it is killed; at once when `in_haste` says so, which it may at
-/// any time. A free one proves nothing.
+/// A busy lock proves that something of an earlier run is left: it is killed, and whatever it has left meanwhile too; at once when
+/// `in_haste` says so, which it may at any time. A free one proves nothing.
 ///
 /// # Errors
 /// What holds it can't be ended.
@@ -48,7 +50,8 @@ pub fn lock_for(
         return Ok(None);
     };
     let began = Instant::now();
-    let mut killed = false;
+    let mut killed_at: Option<Instant> = None;
+    let mut killed = 0;
     let mut hasty_since = None;
     loop {
         if hasty_since.is_none() && in_haste() {
@@ -59,8 +62,10 @@ pub fn lock_for(
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Some(file)),
             Err(rustix::io::Errno::WOULDBLOCK) if !given_up => {
-                if !killed && (hasty_since.is_some() || began.elapsed() >= CREATION) {
-                    killed = kill_holders(&path, component, instance);
+                let is_due = killed_at.is_none_or(|at| at.elapsed() >= KILL_AGAIN);
+                if is_due && (hasty_since.is_some() || began.elapsed() >= CREATION) {
+                    killed += kill_holders(&path, component, instance);
+                    killed_at = Some(Instant::now());
                 }
                 std::thread::sleep(LOCK_RETRY);
             }
@@ -69,7 +74,11 @@ pub fn lock_for(
                     stage: SpawnStage::CreatingProcess,
                     subject: component.to_string(),
                     os_error: None,
-                    cause: "processes of an earlier run are left and can't be killed".to_owned(),
+                    cause: format!(
+                        "something of an earlier run still holds {}, after {killed} kills; lsof tells who does",
+                        path.display()
+                    ),
+                    // It is no crash of its own.
                     host_fault: true,
                 });
             }
@@ -78,9 +87,9 @@ pub fn lock_for(
     }
 }
 
-/// Gives whether there was one to kill.
-fn kill_holders(lock: &Path, component: &ComponentName, instance: &str) -> bool {
-    let mut killed = false;
+/// Gives how many there were to kill.
+fn kill_holders(lock: &Path, component: &ComponentName, instance: &str) -> u32 {
+    let mut killed = 0;
     let own = std::env::current_exe().ok();
     let holds = |pid: u32| census::open_files(pid).any(|open| open == lock);
     // A child that has not executed yet still has this program and its environment; it belongs to another component.
@@ -93,7 +102,7 @@ fn kill_holders(lock: &Path, component: &ComponentName, instance: &str) -> bool 
         };
         log::warn!("{component}: process {pid} is left of an earlier run, killing it");
         let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
-        killed = true;
+        killed += 1;
     }
     killed
 }
@@ -103,6 +112,31 @@ mod tests {
     use super::*;
     use std::process::{Command, Stdio};
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn what_comes_to_hold_a_lock_after_the_first_kill_is_killed_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let component = ComponentName::parse("is").unwrap();
+        let lock = || lock_for(folder.path(), &component, "/run/s7", &|| true);
+        let held = lock().unwrap().unwrap();
+        let holder = |held: &File| {
+            let held = held.try_clone().unwrap();
+            Command::new("sleep")
+                .arg("100")
+                .stdin(Stdio::from(held))
+                .spawn()
+                .unwrap()
+        };
+        let mut first = holder(&held);
+        let one_after_the_other = std::thread::spawn(move || {
+            let killed = !first.wait().unwrap().success();
+            let mut second = holder(&held);
+            drop(held);
+            killed && !second.wait().unwrap().success()
+        });
+        assert!(lock().unwrap().is_some());
+        assert!(one_after_the_other.join().unwrap());
+    }
 
     #[test]
     fn in_haste_what_holds_a_lock_is_killed_at_once_and_what_cannot_be_killed_is_not_waited_for() {

@@ -71,6 +71,12 @@ pub fn is_still_named(file: &File, path: &Path) -> bool {
     named.is_ok_and(|named| (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino))
 }
 
+/// Whether `file` has no name any more.
+#[must_use]
+pub fn is_deleted(file: &File) -> bool {
+    rustix::fs::fstat(file).is_ok_and(|about| about.st_nlink == 0)
+}
+
 /// What tells `file` from all others that exist at the same time, whatever they are called. A number may be given to
 /// another file once this one is gone and nobody has it open.
 ///

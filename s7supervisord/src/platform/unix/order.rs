@@ -64,7 +64,7 @@ pub enum Order {
     },
     /// Put this into the record, given by its words.
     Note(String),
-    /// Put these into the record, given by their words: how far apart the signs of life of runs are.
+    /// Put these into the record, given by their words: what runs have said that a next daemon goes by.
     Signs(Vec<String>),
     /// Begin the record again, which could not be written, and put these lines into it.
     RecordAgain(Vec<u8>),

@@ -44,20 +44,30 @@ pub fn is_still_named(file: &File, path: &Path) -> bool {
     matches!((named, identity(file)), (Ok(named), Ok(own)) if named == own)
 }
 
+/// Whether `file` has no name any more.
+#[must_use]
+pub fn is_deleted(file: &File) -> bool {
+    about(file).is_ok_and(|about| about.nNumberOfLinks == 0)
+}
+
 /// What tells `file` from others of the same log: the number that its file system gives it.
 ///
 /// # Errors
 /// The file can't be asked.
 pub fn identity(file: &File) -> io::Result<u64> {
+    let about = about(file)?;
+    Ok(u64::from(about.nFileIndexHigh) << 32 | u64::from(about.nFileIndexLow))
+}
+
+fn about(file: &File) -> io::Result<BY_HANDLE_FILE_INFORMATION> {
     // SAFETY: an all-zero structure is a valid place for the answer, and the handle is open as long as `file` lives.
-    let about = unsafe {
+    unsafe {
         let mut about: BY_HANDLE_FILE_INFORMATION = std::mem::zeroed();
         if GetFileInformationByHandle(file.as_raw_handle(), &raw mut about) == 0 {
             return Err(io::Error::last_os_error());
         }
-        about
-    };
-    Ok(u64::from(about.nFileIndexHigh) << 32 | u64::from(about.nFileIndexLow))
+        Ok(about)
+    }
 }
 
 fn open(file: &Path, options: &mut OpenOptions) -> io::Result<File> {

@@ -202,6 +202,7 @@ impl Record {
                 marked: false,
                 ready: known.ready,
                 told: None,
+                until: None,
                 fate,
             };
             all.push((slot, legacy));

@@ -21,6 +21,10 @@ impl Host {
     /// Asks the first process of a run to end, and wakes it should it be stopped.
     pub fn ask(&mut self, run: RunId, plan: &ComponentPlan) {
         self.end_errands_of(run);
+        if let Some(process) = self.runs.get_mut(&run) {
+            // That was time to start.
+            process.until = None;
+        }
         let Some(process) = self.runs.get(&run) else {
             return;
         };

@@ -1,15 +1,19 @@
-//! How far apart runs say that their signs of life will be, put into the record: a next daemon goes by that.
+//! How far apart runs say that their signs of life will be, and up to when they ask to have time, put into the record: a next
+//! daemon goes by that.
 
 use super::Host;
 use crate::machine::input::{Event, NoteFrom, RunId};
 use crate::platform::os::order::Order;
-use crate::state::known::signs_words;
+use crate::platform::process::since_boot_ns;
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// From one time that this is recorded to the next: a run may say something else two hundred times a second.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Who asks for the same time over and over is recorded when the end of it has moved by this part: asking again as late as that
+/// would be too late for a busy machine anyway.
+const MOVED: u32 = 4;
 
 /// What isn't in the record yet.
 #[derive(Debug, Default)]
@@ -33,12 +37,25 @@ impl Host {
     /// Runs have said these.
     pub(super) fn have_said(&mut self, said: &[(RunId, Event)]) {
         for (run, event) in said {
-            if let Event::Noticed(NoteFrom::AliveEvery(apart)) = event
-                && let Some(process) = self.runs.get_mut(run)
-                && process.signs != Some(*apart)
-            {
-                process.signs = Some(*apart);
-                self.signs.changed.insert(*run);
+            let Some(process) = self.runs.get_mut(run) else {
+                continue;
+            };
+            match event {
+                Event::Noticed(NoteFrom::AliveEvery(apart)) if process.signs != Some(*apart) => {
+                    process.signs = Some(*apart);
+                    self.signs.changed.insert(*run);
+                }
+                Event::Noticed(NoteFrom::MoreTime(span)) => {
+                    let until = since_boot_ns().saturating_add(nanoseconds(*span));
+                    let moved = process
+                        .until
+                        .is_none_or(|recorded| until.saturating_sub(recorded) > nanoseconds(*span / MOVED));
+                    if moved {
+                        process.until = Some(until);
+                        self.signs.changed.insert(*run);
+                    }
+                }
+                _ => {}
             }
         }
         if self.signs.not_before.is_none_or(|when| when <= Instant::now()) {
@@ -52,11 +69,14 @@ impl Host {
             return;
         }
         let changed = std::mem::take(&mut self.signs.changed);
-        let words = changed.into_iter().filter_map(|run| {
-            let process = self.runs.get(&run)?;
-            Some(signs_words(&process.component, run.run, process.signs?))
-        });
-        let words: Vec<String> = words.collect();
+        let runs = &self.runs;
+        let words = changed
+            .iter()
+            .filter_map(|run| Some(runs.get(run)?.said(run.run)));
+        let words: Vec<String> = words.flatten().collect();
+        if words.is_empty() {
+            return;
+        }
         self.signs.pending = true;
         self.signs.not_before = Some(Instant::now() + PAUSE);
         self.spawner.submit(Order::Signs(words));
@@ -69,4 +89,8 @@ impl Host {
             self.recording.has_failed(&why);
         }
     }
+}
+
+fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -45,6 +45,34 @@ fn a_file_that_is_renamed_is_read_on_for_as_long_as_its_writer_may_write_to_it()
 }
 
 #[test]
+fn where_the_file_that_was_read_was_deleted_it_is_said_that_output_may_be_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.log");
+    fs::write(&path, "old\n").unwrap();
+    let mut follower = Follower::new(path.clone(), 10, 1000);
+    assert_eq!(text(follower.read(1000)), "old\n");
+    for missed in ["deleted\n", "newest\n"] {
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, missed).unwrap();
+    }
+    let begun = Instant::now();
+    let why = loop {
+        match follower.read(1000) {
+            Ok(none) => assert_eq!(
+                String::from_utf8(none).unwrap(),
+                "",
+                "nothing is said of what is missing"
+            ),
+            Err(why) => break why.to_string(),
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing comes");
+        std::thread::yield_now();
+    };
+    assert!(why.contains("output may be missing here"), "{why}");
+    assert_eq!(next(&mut follower), "newest\n");
+}
+
+#[test]
 fn a_file_that_gets_its_name_back_is_not_read_twice() {
     let folder = tempfile::tempdir().unwrap();
     let (path, away) = (folder.path().join("a.log"), folder.path().join("away"));
