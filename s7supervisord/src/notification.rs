@@ -153,6 +153,17 @@ fn printable(text: &[u8]) -> String {
     shown
 }
 
+/// How a run is heard that an earlier daemon has listened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearing {
+    /// By the same socket or pipe: nothing that it has said was lost.
+    Unbroken,
+    /// By a new one, so that what it has said meanwhile went nowhere, and what it says to the old one still does.
+    Anew,
+    /// Not at all.
+    Lost,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

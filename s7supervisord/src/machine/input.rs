@@ -94,6 +94,8 @@ pub enum Role {
 /// How often something is checked, and what its results come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckPolicy {
+    /// What is asked, as a number that is another one where that is something else.
+    pub asks: u64,
     /// From one to the next.
     pub interval: Duration,
     /// How long one may take; the acting side sees to it.
@@ -131,6 +133,8 @@ pub enum Verdict {
     },
     /// The prober could not do its work, which says nothing about the component.
     Unsure,
+    /// It has not begun, because the one before isn't gone yet.
+    NotMade,
 }
 
 /// What a component says of itself, and whether that can be heard.
@@ -227,6 +231,8 @@ pub struct Legacy {
     pub marked: bool,
     /// The last run was ready, where that is for it or its checks to say.
     pub ready: bool,
+    /// What the last run has said meanwhile may have been missed, and it may not know how to be heard now.
+    pub missed: bool,
     /// What the last run goes by when it tells of itself; `None` for what the registry says now.
     pub told: Option<Told>,
     /// What has become of the last run.

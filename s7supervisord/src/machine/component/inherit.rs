@@ -2,7 +2,7 @@
 
 use super::{Component, Step};
 use crate::machine::checks::{Checks, Origin};
-use crate::machine::input::{Fate, Legacy, Told};
+use crate::machine::input::{Fate, Legacy};
 use crate::machine::life::{Cause, Ending, Life, Phase};
 use crate::machine::restart;
 use s7proto::status::{EndCause, Exit, ExitReport, Wish};
@@ -18,6 +18,7 @@ impl Component {
             started,
             marked,
             ready,
+            missed,
             told,
             fate,
         } = legacy;
@@ -45,7 +46,7 @@ impl Component {
                             survivors: 0,
                         });
                     }
-                    None => self.goes_on(step, ready, told),
+                    None => self.goes_on(step, Origin::Adopted { missed, ready, told }),
                 }
             }
             Fate::Unseen { pid, asked } => {
@@ -84,9 +85,9 @@ impl Component {
     }
 
     /// Its run lives: what it has lived already counts.
-    fn goes_on(&mut self, step: &mut Step<'_>, ready: bool, told: Option<Told>) {
+    fn goes_on(&mut self, step: &mut Step<'_>, origin: Origin) {
         let now = step.stamp.now;
-        let origin = Origin::Adopted { ready, told };
+        let ready = matches!(origin, Origin::Adopted { ready: true, .. });
         self.checks = Checks::begin(&self.policy, self.started, now, origin, step.jitter);
         let ready_at = match self.policy.ready_after {
             Some(after) => Some(self.started + after),

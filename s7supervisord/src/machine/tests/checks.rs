@@ -37,6 +37,7 @@ fn checks(restarts: bool) -> impl Strategy<Value = CheckPolicy> {
     )
         .prop_map(
             move |(interval, timeout, failures, successes, startup)| CheckPolicy {
+                asks: 0,
                 interval,
                 timeout,
                 failures,
@@ -58,13 +59,21 @@ fn policies() -> impl Strategy<Value = Policy> {
         prop::option::weighted(0.3, notify),
         spans(0, 3000),
     )
-        .prop_map(|(health, readiness, notify, first_check_after)| Policy {
-            ready_after: None,
-            first_check_after,
-            health,
-            readiness,
-            notify,
-            ..policy()
+        .prop_map(|(health, mut readiness, notify, first_check_after)| {
+            if let (Some(health), Some(readiness)) = (&health, &mut readiness) {
+                // No registry loads where both have no room.
+                readiness.timeout = readiness
+                    .timeout
+                    .min(health.interval.saturating_sub(health.timeout));
+            }
+            Policy {
+                ready_after: None,
+                first_check_after,
+                health,
+                readiness,
+                notify,
+                ..policy()
+            }
         })
 }
 
@@ -75,6 +84,7 @@ fn verdicts() -> impl Strategy<Value = Verdict> {
         2 => Just(Verdict::TimedOut { late: Duration::ZERO }),
         1 => Just(Verdict::TimedOut { late: Duration::from_secs(15) }),
         1 => Just(Verdict::Unsure),
+        1 => Just(Verdict::NotMade),
     ]
 }
 
@@ -160,7 +170,7 @@ impl Watch {
     }
 
     fn tick(&mut self) {
-        self.vigil.time(self.now);
+        self.vigil.time(self.now, self.under_way.map(|(role, _)| role));
         let (check, finding) = self.checks.tick(self.now);
         if let Some((role, number)) = check {
             assert_eq!(self.under_way, None, "one at a time");
@@ -243,6 +253,145 @@ fn more_time_that_it_has_asked_for_outlives_a_reload_of_something_else() {
     );
 }
 
+/// `<health>` each 10 s, with 2 s for one and 10 s for the first success.
+fn slow_check() -> Policy {
+    let check = CheckPolicy {
+        asks: 0,
+        interval: Duration::from_secs(10),
+        timeout: Duration::from_secs(2),
+        failures: 2,
+        successes: 1,
+        startup: Duration::from_secs(10),
+        restarts: true,
+    };
+    Policy {
+        ready_after: None,
+        health: Some(check),
+        ..policy()
+    }
+}
+
+impl Watch {
+    /// Goes on to the next check, which is under way then.
+    fn next_check(&mut self) -> Duration {
+        let from = self.now;
+        while self.under_way.is_none() && self.given_up.is_none() {
+            let due = self.checks.deadline().expect("something is due");
+            self.pass(due.since(self.now));
+        }
+        self.now.since(from)
+    }
+
+    /// The daemon stands still, and its timers come when it runs again.
+    fn stand(&mut self, span: Duration) {
+        self.now = self.now + span;
+        if let (check @ Some((_, number)), _) = self.checks.tick(self.now) {
+            (self.under_way, self.numbers) = (check, number);
+        }
+    }
+}
+
+#[test]
+fn a_check_that_is_under_way_when_the_startup_time_is_over_decides() {
+    let (mut watch, ms) = (Watch::new(&slow_check(), 7), Duration::from_millis);
+    watch.next_check();
+    watch.answer(Verdict::Ill);
+    watch.next_check();
+    watch.stand(ms(11_000));
+    let mut checks = watch.checks.clone();
+    for _ in 0..9 {
+        watch.now = watch.now + ms(50);
+        assert_eq!(checks.tick(watch.now), (None, Finding::Nothing));
+    }
+    assert_eq!(
+        checks.checked(watch.numbers, Verdict::Well, watch.now, &mut watch.jitter),
+        Finding::Ready
+    );
+}
+
+#[test]
+fn a_daemon_that_was_late_makes_one_round_before_it_gives_a_start_up() {
+    let (mut watch, ms) = (Watch::new(&slow_check(), 7), Duration::from_millis);
+    watch.next_check();
+    watch.answer(Verdict::Ill);
+    watch.now = watch.now + ms(11_000);
+    let mut checks = watch.checks.clone();
+    let (check, finding) = checks.tick(watch.now);
+    let number = check.map(|(_, number)| number).expect("one is due");
+    assert_eq!(finding, Finding::Nothing);
+    assert_eq!(
+        checks.checked(number, Verdict::Unsure, watch.now, &mut watch.jitter),
+        Finding::Nothing
+    );
+    let (mut until, mut last) = (watch.now + ms(20_000), Finding::Nothing);
+    while let Some(due) = checks
+        .deadline()
+        .filter(|due| *due <= until && last == Finding::Nothing)
+    {
+        let (check, finding) = checks.tick(due);
+        last = finding;
+        if let Some((_, number)) = check {
+            assert_eq!(last, Finding::Nothing, "one round is made");
+            checks.checked(number, Verdict::Ill, due, &mut watch.jitter);
+            until = due + ms(5000);
+        }
+    }
+    assert_eq!(last, Finding::Unwell(Unwell::Startup), "it fails after that");
+}
+
+#[test]
+fn what_a_reload_asks_otherwise_begins_to_count_anew() {
+    let mut watch = Watch::new(&slow_check(), 7);
+    watch.next_check();
+    watch.answer(Verdict::Well);
+    watch.next_check();
+    watch.answer(Verdict::Ill);
+    watch.next_check();
+    let altered = |asks, timeout| {
+        let mut policy = slow_check();
+        let check = policy.health.iter_mut();
+        check.for_each(|check| (check.asks, check.timeout) = (asks, Duration::from_secs(timeout)));
+        policy
+    };
+    for (policy, goes_on) in [
+        (altered(0, 2), true),
+        (altered(1, 2), false),
+        (altered(0, 1), false),
+    ] {
+        let (mut checks, mut jitter) = (watch.checks.clone(), watch.jitter.clone());
+        checks.alter(&policy, watch.now, &mut jitter);
+        assert_eq!(checks.is_under_way(), goes_on, "{policy:?}");
+        let late = checks.checked(watch.numbers, Verdict::Ill, watch.now, &mut jitter);
+        let given_up = Finding::Unwell(Unwell::Checks);
+        let expected = if goes_on { given_up } else { Finding::Nothing };
+        assert_eq!(late, expected, "the one under way");
+        if !goes_on {
+            let due = checks.deadline().expect("it is asked");
+            assert!(due.since(watch.now) <= Duration::from_secs(1), "soon");
+            let number = checks.tick(due).0.expect("it is due").1;
+            let next = checks.checked(number, Verdict::Ill, due, &mut jitter);
+            assert_eq!(next, Finding::Nothing, "it is the first in the row");
+        }
+    }
+}
+
+#[test]
+fn a_check_that_could_not_begin_counts_for_nothing_and_is_tried_again_soon() {
+    let mut watch = Watch::new(&slow_check(), 7);
+    watch.next_check();
+    watch.answer(Verdict::TimedOut { late: Duration::ZERO });
+    watch.next_check();
+    let (mut made, mut soon) = (watch.numbers, Duration::ZERO);
+    while watch.given_up.is_none() {
+        watch.answer(Verdict::NotMade);
+        soon = soon.max(watch.next_check());
+        made += 1;
+        assert!(made < 100, "its startup time is over");
+    }
+    assert!(soon <= Duration::from_millis(200), "{soon:?}");
+    assert_eq!(watch.given_up, Some(Unwell::Startup));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
@@ -291,6 +440,45 @@ proptest! {
             }
         }
         prop_assert_eq!(watch.given_up, None);
+    }
+
+    /// Only one is under way at a time, and whichever takes its whole time, both have their turn: the one that may restart it when it
+    /// is due, the other within an interval of that after it is due.
+    #[test]
+    fn neither_check_waits_for_the_other_longer_than_it_may(
+        policy in policies(), takes in prop::collection::vec(0..=1000u32, 20..80), hangs in any::<bool>(), seed in any::<u64>()
+    ) {
+        let (Some(health), Some(readiness)) = (&policy.health, &policy.readiness) else {
+            return Ok(());
+        };
+        prop_assume!(health.timeout + readiness.timeout <= health.interval);
+        let mut watch = Watch::new(&Policy { notify: None, ..policy.clone() }, seed);
+        while !watch.ready {
+            let due = watch.checks.deadline().unwrap();
+            watch.pass(due.since(watch.now));
+            watch.answer(Verdict::Well);
+        }
+        let mut last = [watch.now; 2];
+        for takes in takes {
+            let due = watch.checks.deadline().unwrap();
+            watch.pass(due.since(watch.now));
+            if let Some((role, _)) = watch.under_way {
+                let (at, longest) = match role {
+                    Role::Health => (0, health.interval),
+                    Role::Readiness => (1, readiness.interval + readiness.timeout + health.interval + health.timeout),
+                };
+                let after = watch.now.since(last[at]);
+                prop_assert!(after <= longest, "{role:?} after {after:?}, and may be after {longest:?}");
+                last[at] = watch.now;
+                let whole = if at == 0 { health.timeout } else { readiness.timeout };
+                let is_late = at == 1 && hangs;
+                watch.pass(if is_late { whole } else { whole * takes / 1000 });
+                watch.answer(if is_late { Verdict::TimedOut { late: Duration::ZERO } } else { Verdict::Well });
+            }
+        }
+        let since = last.map(|last| watch.now.since(last));
+        prop_assert!(since[1] <= readiness.interval + readiness.timeout + 2 * health.interval + health.timeout, "{since:?}");
+        prop_assert!(since[0] <= health.interval, "{since:?}");
     }
 
     /// Issue 5: within interval × failures + timeout of the last time that it answered.

@@ -224,6 +224,7 @@ fn matched(desk: &mut Desk) {
 /// It is checked, and ready by that.
 fn checked(desk: &mut Desk) {
     let check = CheckPolicy {
+        asks: 0,
         interval: Duration::from_secs(5),
         timeout: Duration::from_secs(2),
         failures: 1,
@@ -279,6 +280,7 @@ fn unseen(desk: &mut Desk) {
         last_exit: None,
         started,
         marked: false,
+        missed: true,
         ready: false,
         told: None,
         fate: Fate::Unseen {

@@ -64,6 +64,7 @@ stories! {
     it_tells_by_itself_that_it_is_ready
     signs_of_life_are_awaited_as_often_as_it_was_told
     who_can_not_be_heard_owes_no_sign_of_life
+    who_can_not_know_the_new_socket_owes_no_sign_of_life
     a_run_keeps_what_it_was_told_under_the_next_daemon
     a_stop_or_a_restart_ends_the_checks
     what_was_ready_is_checked_on_under_the_next_daemon

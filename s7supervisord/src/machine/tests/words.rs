@@ -31,6 +31,7 @@ pub fn legacy(run: u64, fate: &str, known: &[&str]) -> Option<Legacy> {
         started: Moment::default(),
         marked: false,
         ready: false,
+        missed: true,
         told: None,
         fate,
     };
@@ -40,6 +41,7 @@ pub fn legacy(run: u64, fate: &str, known: &[&str]) -> Option<Legacy> {
             ("since", _) => legacy.started = moment(value, Moment::default()),
             ("asked", Fate::Lives { asked, .. }) => *asked = Some(moment(value, Moment::default())),
             ("ready", _) => legacy.ready = value == "yes",
+            ("missed", _) => legacy.missed = value == "yes",
             ("told", _) => {
                 legacy.told = Some(Told {
                     notifies: value != "no",
@@ -94,6 +96,7 @@ pub fn event(words: &[&str]) -> Option<Event> {
         ["times-out", number, "late", late] => checked(number, Verdict::TimedOut { late: duration(late) })?,
         ["times-out", number] => checked(number, Verdict::TimedOut { late: Duration::ZERO })?,
         ["can't", "be", "checked", number] => checked(number, Verdict::Unsure)?,
+        ["isn't", "checked", number] => checked(number, Verdict::NotMade)?,
         ["is", "out-of-memory"] => Event::OutOfMemory,
         _ => return None,
     })
@@ -183,6 +186,10 @@ pub fn policy_of(words: &str, names: &[String]) -> Policy {
                 let checks = [&mut policy.health, &mut policy.readiness].into_iter().flatten();
                 checks.for_each(|check| check.successes = count.parse().unwrap());
             }
+            ("asks", what) => {
+                let checks = [&mut policy.health, &mut policy.readiness].into_iter().flatten();
+                checks.for_each(|check| check.asks = what.parse().unwrap());
+            }
             ("first", span) => policy.first_check_after = duration(span),
             ("dump", when) => {
                 policy.dump_before_kill = when.contains("kill");
@@ -203,6 +210,7 @@ fn check(numbers: &str, restarts: bool) -> CheckPolicy {
         panic!("{numbers:?} are not three");
     };
     CheckPolicy {
+        asks: 0,
         interval: duration(interval),
         timeout: duration(timeout),
         failures: failures.parse().unwrap(),
