@@ -203,6 +203,11 @@ fn a_component_that_never_stops_talking_holds_nobody_up() {
         flood("two"),
         flood("three"),
         Server::new(
+            "watched",
+            "notify READY=1 notify-each 0 STATUS=Talking|WATCHDOG=1",
+        )
+        .with("<notify type=\"systemd\" watchdog=\"500ms\"/>"),
+        Server::new(
             "counted",
             "notify READY=1 record begin notify-times 1000 X=1 record end wait",
         )
@@ -210,7 +215,7 @@ fn a_component_that_never_stops_talking_holds_nobody_up() {
         Server::new("quiet", "await go notify READY=1 wait").with(SYSTEMD),
     ]);
     let daemon = sandbox.start();
-    for id in ["one", "two", "three"] {
+    for id in ["one", "two", "three", "watched"] {
         daemon.wait_for(id, "RUNNING");
     }
     let ticks = || s7tests::usage::cpu(daemon.pid());
@@ -220,8 +225,15 @@ fn a_component_that_never_stops_talking_holds_nobody_up() {
         let asked = Instant::now();
         let status = daemon.status();
         slowest = slowest.max(asked.elapsed());
-        assert_eq!(status["components"][0]["state"], "RUNNING", "{status}");
+        for component in &status["components"].as_array().expect("there are some")[..4] {
+            assert_eq!(component["state"], "RUNNING", "{status}");
+        }
     }
+    assert_eq!(
+        daemon.component("watched")["run"],
+        1,
+        "it has signed all the time"
+    );
     let used = ticks().saturating_sub(before);
     eprintln!("the slowest status took {slowest:?}, the daemon used {used:?} in 3 s");
     assert!(slowest < Duration::from_secs(2), "a status took {slowest:?}");
