@@ -76,7 +76,10 @@ impl SaidSoFar {
                 return Some(NoteFrom::Ready);
             }
             Word::Reloading => self.reloading = true,
-            Word::Stopping => self.stopping = true,
+            Word::Stopping => {
+                self.stopping = true;
+                return Some(NoteFrom::Stopping);
+            }
             Word::Status(text) => self.status = text,
             Word::Alive => return Some(NoteFrom::Alive),
             Word::Trouble => return Some(NoteFrom::Trouble),

@@ -296,6 +296,8 @@ impl Checks {
             self.make_room(now);
         }
         let role = self.next_line().filter(|line| line.next_at <= now)?.role;
+        let line = self.lines.iter_mut().find(|line| line.role == role);
+        line.into_iter().for_each(|line| line.has_waited = false);
         self.begun += 1;
         self.under_way = Some((role, self.begun));
         self.under_way
@@ -312,8 +314,10 @@ impl Checks {
             return;
         };
         for line in self.lines.iter_mut().filter(|line| !line.policy.restarts) {
-            if line.next_at <= now && now + line.policy.timeout > due {
+            // Once: a daemon that is always late would never make it.
+            if line.next_at <= now && now + line.policy.timeout > due && !line.has_waited {
                 line.next_at = line.next_at.max(due);
+                line.has_waited = true;
             }
         }
     }
@@ -420,6 +424,8 @@ impl Checks {
                 Finding::Nothing
             }
             NoteFrom::Trouble => self.give_up(Unwell::Trouble),
+            // Nobody looks any more whether it is well; the component sees to the rest.
+            NoteFrom::Stopping => Finding::Nothing,
             NoteFrom::Unheard => {
                 self.unheard = true;
                 self.may_have_told = true;

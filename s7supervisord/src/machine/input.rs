@@ -150,6 +150,8 @@ pub enum NoteFrom {
     MoreTime(Duration),
     /// It can't go on and wants to be replaced.
     Trouble,
+    /// It ends by itself.
+    Stopping,
     /// From now on what it says may go unheard, through no fault of its own.
     Unheard,
     /// It is heard again.
@@ -322,6 +324,8 @@ pub enum Event {
     Matched,
     /// It needs more memory than it may: a new run is to take its place.
     TooMuchMemory,
+    /// It has taken more memory than it may in any case, and is being killed for it. Told before its end.
+    KilledForMemory,
     /// The diagnosis of itself that it was asked for is complete.
     Diagnosed,
     /// The system has killed some of the run for want of memory. Told before its end.

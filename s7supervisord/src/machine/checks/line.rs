@@ -17,6 +17,8 @@ pub(super) struct Line {
     pub(super) policy: CheckPolicy,
     /// When the next one is to begin, or when the one under way was to.
     pub(super) next_at: Moment,
+    /// It was due, and waits for the other kind.
+    pub(super) has_waited: bool,
     /// What it has last come to.
     pub(super) well: Option<bool>,
     pub(super) successes: u32,
@@ -31,6 +33,7 @@ impl Line {
             role,
             policy,
             next_at,
+            has_waited: false,
             well: None,
             successes: 0,
             failures: 0,

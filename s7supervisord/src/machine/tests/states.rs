@@ -59,6 +59,16 @@ pub const STATES: &[(&str, Way)] = &[
         desk.report(WEB, Event::Checked { number: 1, verdict });
         wake(desk);
     }),
+    ("Ending by itself, asked", |desk| {
+        running(desk);
+        desk.report(WEB, Event::Noticed(NoteFrom::Stopping));
+    }),
+    ("Ending by itself, diagnosing", |desk| {
+        running(desk);
+        diagnosed(desk, |desk| {
+            drop(desk.report(WEB, Event::Noticed(NoteFrom::Stopping)));
+        });
+    }),
     ("Ending by itself, killing 1", crashing),
     ("Ending by itself, stuck", |desk| {
         crashing(desk);

@@ -76,6 +76,8 @@ stories! {
     a_loss_in_the_middle_of_a_stop_in_order
     what_has_ended_unseen_was_lost_to_who_minds
     a_diagnosis_comes_before_the_kill
+    what_says_that_it_ends_has_its_time_and_is_judged_by_its_end
+    a_line_that_comes_before_its_run_gives_that_up
     what_only_waits_has_lost_nothing
     what_takes_too_much_memory_is_replaced
     what_hangs_and_is_not_to_be_started_again_is_given_up

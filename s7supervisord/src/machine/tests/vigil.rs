@@ -181,6 +181,7 @@ impl Vigil {
                     (self.startup_until, self.waits_for) = (Some(now + span + LAST_CALL), None);
                 }
             }
+            NoteFrom::Stopping => {}
             NoteFrom::Trouble => self.given_up = Some(Unwell::Trouble),
             NoteFrom::Unheard | NoteFrom::HeardAgain => {
                 self.unheard = note == NoteFrom::Unheard;

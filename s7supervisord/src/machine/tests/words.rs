@@ -88,6 +88,8 @@ pub fn event(words: &[&str]) -> Option<Event> {
         ["signs"] => Event::Noticed(NoteFrom::Alive),
         ["signs", "every", span] => Event::Noticed(NoteFrom::AliveEvery(duration(span))),
         ["needs", span] => Event::Noticed(NoteFrom::MoreTime(duration(span))),
+        ["says", "that", "it", "ends"] => Event::Noticed(NoteFrom::Stopping),
+        ["is", "killed-for-memory"] => Event::KilledForMemory,
         ["gives", "up"] => Event::Noticed(NoteFrom::Trouble),
         ["is", "unheard"] => Event::Noticed(NoteFrom::Unheard),
         ["is", "heard", "again"] => Event::Noticed(NoteFrom::HeardAgain),
