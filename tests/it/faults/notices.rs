@@ -122,7 +122,7 @@ fn only_processes_of_its_own_tree_speak_for_a_component_and_only_of_these() {
 fn what_is_said_after_a_stop_or_to_an_old_run_changes_nothing() {
     let sandbox = Sandbox::with(&[Server::new(
         "stopping",
-        "ignore-term notify READY=1 notify-each 20 READY=1|STOPPING=1",
+        "ignore-term notify READY=1 notify-each 20 READY=1|WATCHDOG=1",
     )
     .stop_timeout("1")
     .with(SYSTEMD)]);
@@ -254,4 +254,21 @@ fn a_component_that_never_stops_talking_holds_nobody_up() {
         "who says too much has to wait: {took:?}"
     );
     sandbox.ctl(&["stop", "all"]).exits(0);
+}
+
+#[test]
+fn what_says_that_it_stops_is_not_given_up_for_what_it_no_longer_says() {
+    let sandbox = Sandbox::with(&[
+        Server::new("drains", "notify READY=1|STOPPING=1 sleep 3000 exit 0")
+            .with("<notify type=\"systemd\" watchdog=\"500ms\"/><restart policy=\"onFailure\"/>"),
+        Server::new("stays", "notify READY=1|STOPPING=1 wait")
+            .with("<notify type=\"systemd\" watchdog=\"500ms\"/><restart policy=\"never\"/>")
+            .stop_timeout("2"),
+    ]);
+    let daemon = sandbox.start();
+    let drained = daemon.wait_for("drains", "EXITED");
+    assert_eq!(drained["last_exit"]["reason"], "finished", "{drained}");
+    assert_eq!((&drained["run"], &drained["restarts"]), (&1.into(), &0.into()));
+    let stayed = daemon.wait_for("stays", "EXITED");
+    assert_eq!(stayed["last_exit"]["reason"], "killed_after_timeout", "{stayed}");
 }

@@ -311,32 +311,30 @@ fn a_check_that_is_under_way_when_the_startup_time_is_over_decides() {
 
 #[test]
 fn a_daemon_that_was_late_makes_one_round_before_it_gives_a_start_up() {
-    let (mut watch, ms) = (Watch::new(&slow_check(), 7), Duration::from_millis);
+    let mut watch = Watch::new(&slow_check(), 7);
     watch.next_check();
-    watch.answer(Verdict::Ill);
-    watch.now = watch.now + ms(11_000);
-    let mut checks = watch.checks.clone();
-    let (check, finding) = checks.tick(watch.now);
-    let number = check.map(|(_, number)| number).expect("one is due");
-    assert_eq!(finding, Finding::Nothing);
-    assert_eq!(
-        checks.checked(number, Verdict::Unsure, watch.now, &mut watch.jitter),
-        Finding::Nothing
-    );
-    let (mut until, mut last) = (watch.now + ms(20_000), Finding::Nothing);
-    while let Some(due) = checks
-        .deadline()
-        .filter(|due| *due <= until && last == Finding::Nothing)
-    {
-        let (check, finding) = checks.tick(due);
-        last = finding;
-        if let Some((_, number)) = check {
-            assert_eq!(last, Finding::Nothing, "one round is made");
-            checks.checked(number, Verdict::Ill, due, &mut watch.jitter);
-            until = due + ms(5000);
+    let (number, mut checks) = (watch.numbers, watch.checks.clone());
+    watch.now = watch.now + Duration::from_secs(11);
+    // It was refused before the daemon stood still, and the next one is to come.
+    let refused = checks.checked(number, Verdict::Ill, watch.now, &mut watch.jitter);
+    assert_eq!(refused, Finding::Nothing);
+    let (mut now, mut made) = (watch.now, 0);
+    loop {
+        let (check, finding) = checks.tick(now);
+        if finding != Finding::Nothing {
+            assert_eq!(finding, Finding::Unwell(Unwell::Startup), "it fails after that");
+            break;
         }
+        if let Some((_, number)) = check {
+            made += 1;
+            checks.checked(number, Verdict::Ill, now, &mut watch.jitter);
+        }
+        now = checks.deadline().expect("something is due");
     }
-    assert_eq!(last, Finding::Unwell(Unwell::Startup), "it fails after that");
+    assert!(
+        (1..=2).contains(&made),
+        "{made} checks were made before it was given up"
+    );
 }
 
 #[test]
