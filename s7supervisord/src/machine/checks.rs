@@ -6,7 +6,7 @@
 //! successes in a row. A check that may restart gives a run up once; the other (`<readiness>`) only ever says whether others
 //! may rely on it.
 
-use super::input::{CheckPolicy, NoteFrom, NotifyPolicy, Policy, Role, Told, Verdict};
+use super::input::{CheckPolicy, NotifyPolicy, Policy, Role, Told, Verdict};
 use super::life::Unwell;
 use super::moment::Moment;
 use super::restart::Jitter;
@@ -14,6 +14,8 @@ use s7proto::status::Health;
 use std::time::Duration;
 
 mod line;
+mod turn;
+mod word;
 use line::Line;
 pub use line::STARTUP_INTERVAL;
 
@@ -283,51 +285,6 @@ impl Checks {
         Finding::Nothing
     }
 
-    /// The one that has waited longest, so that none of them starves another.
-    fn next_line(&self) -> Option<&Line> {
-        self.lines.iter().min_by_key(|line| (line.next_at, line.role))
-    }
-
-    fn next_check(&mut self, now: Moment) -> Option<(Role, u64)> {
-        if self.under_way.is_some() {
-            return None;
-        }
-        if !self.is_in_startup() {
-            self.make_room(now);
-        }
-        let role = self.next_line().filter(|line| line.next_at <= now)?.role;
-        let line = self.lines.iter_mut().find(|line| line.role == role);
-        line.into_iter().for_each(|line| line.has_waited = false);
-        self.begun += 1;
-        self.under_way = Some((role, self.begun));
-        self.under_way
-    }
-
-    /// Only one check is under way at a time, and the one that may restart it isn't to wait for the other: that begins only where
-    /// it ends before the first is due, and else after it. [`Line::plan_next`] leaves it room there.
-    fn make_room(&mut self, now: Moment) {
-        // Where there is never room for both, which no registry says, they take turns.
-        let room = self.timeouts();
-        let first = self.lines.iter().find(|line| line.policy.restarts);
-        let first = first.filter(|line| room <= line.policy.interval);
-        let Some(due) = first.map(|line| line.next_at) else {
-            return;
-        };
-        for line in self.lines.iter_mut().filter(|line| !line.policy.restarts) {
-            // Once: a daemon that is always late would never make it.
-            if line.next_at <= now && now + line.policy.timeout > due && !line.has_waited {
-                line.next_at = line.next_at.max(due);
-                line.has_waited = true;
-            }
-        }
-    }
-
-    /// What one check of each kind may take together.
-    fn timeouts(&self) -> Duration {
-        let timeouts = self.lines.iter().map(|line| line.policy.timeout);
-        timeouts.fold(Duration::ZERO, Duration::saturating_add)
-    }
-
     /// A check has ended.
     pub fn checked(&mut self, number: u64, verdict: Verdict, now: Moment, jitter: &mut Jitter) -> Finding {
         let Some((role, _)) = self.under_way.filter(|(_, begun)| *begun == number) else {
@@ -388,68 +345,6 @@ impl Checks {
             return self.give_up(Unwell::Checks);
         }
         Finding::Nothing
-    }
-
-    /// The component has said something of itself.
-    pub fn noticed(&mut self, note: NoteFrom, now: Moment) -> Finding {
-        if self.given_up {
-            return Finding::Nothing;
-        }
-        if !matches!(note, NoteFrom::Unheard | NoteFrom::HeardAgain) {
-            self.unproven = false;
-        }
-        match note {
-            NoteFrom::Ready => {
-                self.awaits_notice = false;
-                self.sign(now);
-                self.look_whether_ready(now)
-            }
-            NoteFrom::Alive => {
-                self.sign(now);
-                Finding::Nothing
-            }
-            NoteFrom::AliveEvery(span) => {
-                self.watchdog = (!span.is_zero()).then_some(span);
-                self.sign(now);
-                Finding::Nothing
-            }
-            NoteFrom::MoreTime(span) => {
-                // Only ever more: what it has, it keeps (sd_notify(3)).
-                if let Some(until) = &mut self.startup_until {
-                    let more = now + span;
-                    self.last_call &= more <= *until;
-                    self.overtime &= more <= *until;
-                    *until = (*until).max(more);
-                }
-                Finding::Nothing
-            }
-            NoteFrom::Trouble => self.give_up(Unwell::Trouble),
-            // Nobody looks any more whether it is well; the component sees to the rest.
-            NoteFrom::Stopping => Finding::Nothing,
-            NoteFrom::Unheard => {
-                self.unheard = true;
-                self.may_have_told = true;
-                self.sign(now);
-                Finding::Nothing
-            }
-            NoteFrom::HeardAgain => {
-                self.unheard = false;
-                self.sign(now);
-                Finding::Nothing
-            }
-        }
-    }
-
-    /// A sign of life has come, or its time begins anew. Who can't be heard owes none.
-    fn sign(&mut self, now: Moment) {
-        self.owe_sign(now);
-        self.last_call &= !self.ready;
-    }
-
-    fn owe_sign(&mut self, now: Moment) {
-        let is_heard = !self.unheard && !self.unproven;
-        let owed = self.watchdog.filter(|_| self.ready && is_heard);
-        self.sign_due = owed.map(|span| now + span);
     }
 
     /// Whether everything that was waited for has come.
