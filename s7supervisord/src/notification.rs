@@ -77,7 +77,10 @@ impl SaidSoFar {
                 return Some(NoteFrom::Ready);
             }
             Word::Reloading => self.reloading = true,
-            Word::Stopping => self.stopping = true,
+            Word::Stopping => {
+                self.stopping = true;
+                return Some(NoteFrom::Stopping);
+            }
             Word::Status(text) => self.status = text,
             Word::Alive => return Some(NoteFrom::Alive),
             Word::Trouble => return Some(NoteFrom::Trouble),
@@ -152,6 +155,17 @@ fn printable(text: &[u8]) -> String {
         shown.push('\u{2026}');
     }
     shown
+}
+
+/// How a run is heard that an earlier daemon has listened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearing {
+    /// By the same socket or pipe: nothing that it has said was lost.
+    Unbroken,
+    /// By a new one, so that what it has said meanwhile went nowhere, and what it says to the old one still does.
+    Anew,
+    /// Not at all.
+    Lost,
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::render::clock::Clock;
 use crate::render::sentence::Asked;
 use crate::render::table::{self, Cell, visible, visible_lines};
-use crate::render::{Facts, View, dump, event, facts, info, no_supervisor, quantity, sentence, why};
+use crate::render::{Facts, View, checks, dump, event, facts, info, no_supervisor, quantity, sentence, why};
 use anstyle::{AnsiColor, Style};
 use s7proto::name::ComponentName;
 use s7proto::overview::{ComponentFact, SupervisorFact};
@@ -119,6 +119,7 @@ fn row(component: &ComponentStatus, told: &[ComponentFact], page: &Page) -> Vec<
     };
     let details: Vec<String> = sentence::detail(component, &page.clock)
         .into_iter()
+        .chain(checks::awaited(told, component))
         .chain(told.iter().filter_map(|fact| facts::words(fact, &page.clock)))
         .collect();
     let detail = (!details.is_empty()).then(|| details.join("; "));

@@ -6,6 +6,7 @@ use super::background::Found;
 use crate::failpoint::{self, Point};
 use crate::machine::input::{Event, Fate, Legacy, NoteFrom, RunId, Slot, Told};
 use crate::machine::moment::Moment;
+use crate::notification::Hearing;
 use crate::platform::leftovers;
 use crate::registry::fingerprint;
 use crate::state::known::{Known, StartedRun, Stays, Tally, Unrecorded, end_of_leftover_words};
@@ -96,7 +97,7 @@ impl Driver {
         let stamp = self.clock.stamp();
         let run = RunId { slot, run: known.run };
         let told = known.goes_by(self.roster.plan(slot).and_then(|plan| plan.notify));
-        let mut unheard = false;
+        let mut hearing = Hearing::Unbroken;
         let fate = match known.started(component) {
             Some(started) => {
                 let pid = started.process.pid;
@@ -106,7 +107,7 @@ impl Driver {
                 if self.host.adopt(run, started, record.into_bytes(), leads)? {
                     self.adopted(run, component, pid);
                     if let Some(by) = told.by {
-                        unheard = !self.host.listen_again(run, by);
+                        hearing = self.host.listen_again(run, by);
                     }
                     Fate::Lives {
                         pid,
@@ -141,6 +142,7 @@ impl Driver {
             started: since_boot(known.began_ns).min(stamp.now),
             marked: lives && known.made_of.is_some() && known.made_of != present,
             ready: known.ready,
+            missed: hearing != Hearing::Unbroken,
             told: Some(Told {
                 notifies: told.by.is_some(),
                 watchdog: told.watchdog,
@@ -149,7 +151,7 @@ impl Driver {
             fate,
         };
         self.fleet.inherit(stamp, slot, legacy, &mut self.effects);
-        if unheard {
+        if hearing == Hearing::Lost {
             let unheard = Event::Noticed(NoteFrom::Unheard);
             self.fleet.event(stamp, run, unheard, &mut self.effects);
         }

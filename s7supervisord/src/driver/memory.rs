@@ -201,7 +201,7 @@ impl Driver {
                     );
                     // Its end is told by the system as that of any other, and this says why it has come.
                     self.fleet
-                        .event(stamp, run, Event::OutOfMemory, &mut self.effects);
+                        .event(stamp, run, Event::KilledForMemory, &mut self.effects);
                     if let Err(error) = self.host.signal(run, Signal::Kill) {
                         log::error!("{label}: killing run {number}: {error}");
                     }

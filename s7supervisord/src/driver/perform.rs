@@ -104,7 +104,7 @@ impl Driver {
                 Effect::RememberAll(down) => self.remember_all(down, wished),
                 Effect::Forget(slot) => {
                     self.wait_in_vain(slot);
-                    self.checker.results.forget(slot);
+                    self.checker.forget(slot);
                     self.happened(slot, Happening::Forgotten);
                     if let Some(plan) = self.roster.plan(slot).cloned() {
                         self.capture.forget(&plan.id);

@@ -5,13 +5,14 @@ use crate::machine::input::{Change, CheckPolicy, Loss, NotifyPolicy, Policy, Res
 use crate::machine::moment::Moment;
 use crate::machine::view::{View, Why};
 use crate::registry::diff::{self, ChangeKind};
-use crate::registry::plan::{ComponentPlan, HealthPlan, OnLoss, Plan, RestartPolicy};
+use crate::registry::plan::{ComponentPlan, HealthPlan, OnLoss, Plan, ProbePlan, RestartPolicy};
 use s7proto::name::ComponentName;
 use s7proto::pattern::Pattern;
 use s7proto::refusal::Refusal;
 use s7proto::request::Selection;
 use s7proto::status::{ComponentStatus, Reason};
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use wildmatch::WildMatch;
 
@@ -350,8 +351,16 @@ pub fn is_debugged(plan: &ComponentPlan) -> bool {
     plan.java.as_ref().is_some_and(|java| java.debugger)
 }
 
+/// The same for the same probe, as long as this daemon lives.
+fn number_of(probe: &ProbePlan) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    probe.hash(&mut hasher);
+    hasher.finish()
+}
+
 fn check(plan: &HealthPlan, restarts: bool) -> CheckPolicy {
     CheckPolicy {
+        asks: number_of(&plan.probe),
         interval: plan.interval,
         timeout: plan.timeout,
         failures: plan.failures,

@@ -6,7 +6,7 @@
 //! successes in a row. A check that may restart gives a run up once; the other (`<readiness>`) only ever says whether others
 //! may rely on it.
 
-use super::input::{CheckPolicy, NoteFrom, NotifyPolicy, Policy, Role, Told, Verdict};
+use super::input::{CheckPolicy, NotifyPolicy, Policy, Role, Told, Verdict};
 use super::life::Unwell;
 use super::moment::Moment;
 use super::restart::Jitter;
@@ -14,6 +14,8 @@ use s7proto::status::Health;
 use std::time::Duration;
 
 mod line;
+mod turn;
+mod word;
 use line::Line;
 pub use line::STARTUP_INTERVAL;
 
@@ -32,8 +34,10 @@ pub const LAST_CALL: Duration = Duration::from_millis(200);
 pub enum Origin {
     /// This daemon has created it.
     New,
-    /// An earlier daemon has, and a notification may have been missed.
+    /// An earlier daemon has.
     Adopted {
+        /// What it has said meanwhile may have been missed, and what it says now may go to a socket that is no more.
+        missed: bool,
         /// It was ready then.
         ready: bool,
         /// What it goes by when it tells of itself, where that isn't what the registry says.
@@ -51,6 +55,8 @@ pub struct Checks {
     may_have_told: bool,
     /// What it says now may be missed.
     unheard: bool,
+    /// Nothing that it says has come since a daemon has died: whoever has kept the way to that one can't be heard.
+    unproven: bool,
     /// A notification is still to come.
     awaits_notice: bool,
     /// How long its startup phase may take; `None` where nothing limits it.
@@ -62,6 +68,8 @@ pub struct Checks {
     sign_due: Option<Moment>,
     /// What is due has not come, and is waited for a last time.
     last_call: bool,
+    /// The time of the startup phase is over, and the check under way decides.
+    overtime: bool,
     ready: bool,
     /// How many checks were begun: an answer to an earlier one counts for nothing.
     begun: u64,
@@ -101,9 +109,9 @@ impl Checks {
     /// The checks from `now` on of a run that was created at `began`.
     #[must_use]
     pub fn begin(policy: &Policy, began: Moment, now: Moment, origin: Origin, jitter: &mut Jitter) -> Self {
-        let (ready, told) = match origin {
-            Origin::New => (false, None),
-            Origin::Adopted { ready, told } => (ready, told),
+        let (missed, ready, told) = match origin {
+            Origin::New => (false, false, None),
+            Origin::Adopted { missed, ready, told } => (missed, ready, told),
         };
         // As in [`Checks::alter`]: what it was told when it began, it keeps.
         let notify = policy.notify.filter(|_| told.is_none_or(|told| told.notifies));
@@ -122,15 +130,16 @@ impl Checks {
         let mut checks = Self {
             lines: lines.collect(),
             began,
-            may_have_told: origin != Origin::New,
+            may_have_told: missed,
+            unproven: missed,
             awaits_notice: !ready && notify.is_some(),
             budget: budget(policy),
             watchdog,
-            sign_due: watchdog.filter(|_| ready).map(|span| now + span),
             ready,
             ..Self::default()
         };
-        checks.limit_startup();
+        checks.owe_sign(now);
+        checks.limit_startup(now);
         checks
     }
 
@@ -141,15 +150,18 @@ impl Checks {
             let at = self.lines.iter().position(|line| line.role == role);
             match (check, at) {
                 (Some(check), Some(at)) => {
-                    let line = &mut self.lines[at];
-                    line.next_at = line.next_at.min(now + check.interval);
-                    line.policy = check.clone();
+                    if self.lines[at].alter(check, now, jitter) {
+                        self.break_off(role);
+                    }
                 }
                 (Some(check), None) => {
                     let first = now + jitter.part_of(check.interval);
                     self.lines.push(Line::new(role, check.clone(), first));
                 }
-                (None, Some(at)) => drop(self.lines.remove(at)),
+                (None, Some(at)) => {
+                    self.lines.remove(at);
+                    self.break_off(role);
+                }
                 (None, None) => {}
             }
         }
@@ -162,14 +174,22 @@ impl Checks {
         // More time that it has asked for stays its own as long as this is the same.
         if budget != self.budget || self.startup_until.is_some() != self.is_in_startup() {
             self.budget = budget;
-            self.limit_startup();
+            self.limit_startup(now);
         }
     }
 
-    fn limit_startup(&mut self) {
-        let until = self.budget.map(|budget| self.began + budget);
+    /// What is under way asks for what nobody wants to know any more; its answer counts for nothing.
+    fn break_off(&mut self, role: Role) {
+        self.under_way = self.under_way.filter(|(under_way, _)| *under_way != role);
+        self.overtime &= self.under_way.is_some();
+    }
+
+    /// Not earlier than at `from`: a limit that is over when it is set is no sign that this daemon was late.
+    fn limit_startup(&mut self, from: Moment) {
+        let until = self.budget.map(|budget| (self.began + budget).max(from));
         self.startup_until = until.filter(|_| self.is_in_startup());
         self.last_call = false;
+        self.overtime = false;
     }
 
     /// Whether something has to come before its failures count.
@@ -189,9 +209,10 @@ impl Checks {
         if self.given_up {
             return None;
         }
-        let next = self.lines.iter().map(|line| line.next_at).min();
+        let next = self.next_line().map(|line| line.next_at);
         let next = next.filter(|_| self.under_way.is_none());
-        let times = [next, self.startup_until, self.sign_due];
+        let startup = self.startup_until.filter(|_| !self.overtime);
+        let times = [next, startup, self.sign_due];
         times.into_iter().flatten().min()
     }
 
@@ -199,6 +220,12 @@ impl Checks {
     pub fn tick(&mut self, now: Moment) -> (Option<(Role, u64)>, Finding) {
         if self.given_up {
             return (None, Finding::Nothing);
+        }
+        let startup = self.startup_until.filter(|_| !self.overtime);
+        if startup.is_some_and(|until| now.since(until) > LATE) {
+            // What is known of it is as old as this daemon was late: whoever is still awaited is asked once more.
+            let missing = self.lines.iter_mut().filter(|line| line.holds_startup());
+            missing.for_each(|line| line.unsure = true);
         }
         let finding = self.look_at_time(now);
         if matches!(finding, Finding::Unwell(_)) {
@@ -217,7 +244,7 @@ impl Checks {
             self.sign_due = Some(now + LAST_CALL);
             self.last_call = true;
         }
-        if let Some(until) = self.startup_until
+        if let Some(until) = self.startup_until.filter(|_| !self.overtime)
             && until <= now
         {
             if self.last_call && now.since(until) <= LATE {
@@ -239,7 +266,16 @@ impl Checks {
             }
         }
         let missing = || self.lines.iter().filter(|line| line.holds_startup());
-        if self.awaits_notice || missing().any(|line| !line.unsure) {
+        if self.awaits_notice {
+            return self.give_up(Unwell::Startup);
+        }
+        let under_way = |line: &&Line| self.under_way.is_some_and(|(role, _)| role == line.role);
+        if missing().any(|line| under_way(&line)) {
+            // It has begun in time, and may be the one that is answered. It ends within its own time.
+            (self.startup_until, self.last_call, self.overtime) = (Some(now), false, true);
+            return Finding::Nothing;
+        }
+        if missing().any(|line| !line.unsure) {
             return self.give_up(Unwell::Startup);
         }
         // The prober could not do its work, which is nobody's failure (reliability 0.8); one more round of it.
@@ -249,40 +285,43 @@ impl Checks {
         Finding::Nothing
     }
 
-    fn next_check(&mut self, now: Moment) -> Option<(Role, u64)> {
-        if self.under_way.is_some() {
-            return None;
-        }
-        // The one that has waited longest, so that none of them starves another.
-        let line = self.lines.iter().min_by_key(|line| line.next_at)?;
-        if line.next_at > now {
-            return None;
-        }
-        self.begun += 1;
-        self.under_way = Some((line.role, self.begun));
-        self.under_way
-    }
-
     /// A check has ended.
     pub fn checked(&mut self, number: u64, verdict: Verdict, now: Moment, jitter: &mut Jitter) -> Finding {
         let Some((role, _)) = self.under_way.filter(|(_, begun)| *begun == number) else {
             return Finding::Nothing;
         };
         self.under_way = None;
+        let finding = self.judge(role, verdict, now, jitter);
+        let decides = std::mem::take(&mut self.overtime) && self.is_in_startup();
+        if decides && finding == Finding::Nothing {
+            return self.end_startup(now);
+        }
+        finding
+    }
+
+    fn judge(&mut self, role: Role, verdict: Verdict, now: Moment, jitter: &mut Jitter) -> Finding {
         let (ready, in_startup, began) = (self.ready, self.is_in_startup(), self.began);
+        let room = match self.lines.len() {
+            0 | 1 => Duration::ZERO,
+            _ => self.timeouts(),
+        };
         // A reload may have taken this kind of check away meanwhile.
         let Some(line) = self.lines.iter_mut().find(|line| line.role == role) else {
             return Finding::Nothing;
         };
+        if verdict == Verdict::NotMade {
+            line.put_off(now);
+            return Finding::Nothing;
+        }
         let waits_for_first = line.well.is_none() && !ready;
         let quick = waits_for_first && verdict != Verdict::Well && now < began + line.policy.startup;
-        line.plan_next(now, quick, jitter);
+        line.plan_next(now, quick, room, jitter);
         line.unsure = match verdict {
             // A prober's own trouble says nothing about the component (reliability 0.8), and neither does an answer that
             // this daemon was too late to hear.
             Verdict::Unsure => true,
             Verdict::TimedOut { late } => late > line.policy.timeout / LATE_PART,
-            Verdict::Well | Verdict::Ill => false,
+            Verdict::Well | Verdict::Ill | Verdict::NotMade => false,
         };
         if line.unsure {
             return Finding::Nothing;
@@ -306,61 +345,6 @@ impl Checks {
             return self.give_up(Unwell::Checks);
         }
         Finding::Nothing
-    }
-
-    /// The component has said something of itself.
-    pub fn noticed(&mut self, note: NoteFrom, now: Moment) -> Finding {
-        if self.given_up {
-            return Finding::Nothing;
-        }
-        match note {
-            NoteFrom::Ready => {
-                self.awaits_notice = false;
-                self.sign(now);
-                self.look_whether_ready(now)
-            }
-            NoteFrom::Alive => {
-                self.sign(now);
-                Finding::Nothing
-            }
-            NoteFrom::AliveEvery(span) => {
-                self.watchdog = (!span.is_zero()).then_some(span);
-                self.sign(now);
-                Finding::Nothing
-            }
-            NoteFrom::MoreTime(span) => {
-                // Only ever more: what it has, it keeps (sd_notify(3)).
-                self.has_until(now + span);
-                Finding::Nothing
-            }
-            NoteFrom::Trouble => self.give_up(Unwell::Trouble),
-            NoteFrom::Unheard => {
-                self.unheard = true;
-                self.may_have_told = true;
-                self.sign(now);
-                Finding::Nothing
-            }
-            NoteFrom::HeardAgain => {
-                self.unheard = false;
-                self.sign(now);
-                Finding::Nothing
-            }
-        }
-    }
-
-    /// It has time to start until then, if it has no more anyway.
-    pub fn has_until(&mut self, more: Moment) {
-        if let Some(until) = &mut self.startup_until {
-            self.last_call &= more <= *until;
-            *until = (*until).max(more);
-        }
-    }
-
-    /// A sign of life has come, or its time begins anew. Who can't be heard owes none.
-    fn sign(&mut self, now: Moment) {
-        let owed = self.watchdog.filter(|_| self.ready && !self.unheard);
-        self.sign_due = owed.map(|span| now + span);
-        self.last_call &= !self.ready;
     }
 
     /// Whether everything that was waited for has come.

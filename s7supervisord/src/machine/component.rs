@@ -50,6 +50,10 @@ pub struct Component {
     pub(super) bereft: bool,
     /// The present run has said that it is ready before it was heard of that it is there.
     pub(super) ready_early: bool,
+    /// A line of its output has given the present run up before that.
+    pub(super) matched_early: bool,
+    /// The present run is being killed for the memory that it takes.
+    pub(super) killed_for_memory: bool,
     /// To be forgotten once it is stopped.
     pub(super) removed: bool,
     /// Operations that wait for it.
@@ -90,6 +94,8 @@ impl Component {
             out_of_memory: false,
             bereft: false,
             ready_early: false,
+            matched_early: false,
+            killed_for_memory: false,
             removed: false,
             goals: Vec::new(),
         }
@@ -210,9 +216,9 @@ impl Component {
         }
     }
 
-    /// Ends the run, if there is one that isn't ending already.
+    /// Ends the run, if there is one that isn't ending already, or only by itself.
     pub(super) fn end_run(&mut self, step: &mut Step<'_>) {
-        if matches!(self.life, Life::Starting { .. } | Life::Running { .. }) {
+        if self.is_checked() || self.life.is_leaving() {
             self.ask(step, Cause::Asked);
         }
     }

@@ -260,7 +260,7 @@ impl Fleet {
         let parked_before = component.parked;
         let could_before = component.lets_dependants_start();
         let health_before = component.health;
-        let was_running = matches!(component.life, Life::Running { .. });
+        let was_running = component.is_relied_on();
         let mut step = Step {
             slot,
             stamp,

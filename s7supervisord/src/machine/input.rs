@@ -94,6 +94,8 @@ pub enum Role {
 /// How often something is checked, and what its results come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckPolicy {
+    /// What is asked, as a number that is another one where that is something else.
+    pub asks: u64,
     /// From one to the next.
     pub interval: Duration,
     /// How long one may take; the acting side sees to it.
@@ -131,6 +133,8 @@ pub enum Verdict {
     },
     /// The prober could not do its work, which says nothing about the component.
     Unsure,
+    /// It has not begun, because the one before isn't gone yet.
+    NotMade,
 }
 
 /// What a component says of itself, and whether that can be heard.
@@ -146,6 +150,8 @@ pub enum NoteFrom {
     MoreTime(Duration),
     /// It can't go on and wants to be replaced.
     Trouble,
+    /// It ends by itself.
+    Stopping,
     /// From now on what it says may go unheard, through no fault of its own.
     Unheard,
     /// It is heard again.
@@ -227,6 +233,8 @@ pub struct Legacy {
     pub marked: bool,
     /// The last run was ready, where that is for it or its checks to say.
     pub ready: bool,
+    /// What the last run has said meanwhile may have been missed, and it may not know how to be heard now.
+    pub missed: bool,
     /// What the last run goes by when it tells of itself; `None` for what the registry says now.
     pub told: Option<Told>,
     /// Up to when it has asked to have time: to stop where it was asked to end, else to start. Never less than it has anyway.
@@ -318,6 +326,8 @@ pub enum Event {
     Matched,
     /// It needs more memory than it may: a new run is to take its place.
     TooMuchMemory,
+    /// It has taken more memory than it may in any case, and is being killed for it. Told before its end.
+    KilledForMemory,
     /// The diagnosis of itself that it was asked for is complete.
     Diagnosed,
     /// The system has killed some of the run for want of memory. Told before its end.

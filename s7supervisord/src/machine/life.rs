@@ -73,7 +73,7 @@ pub struct Ending {
 /// Why a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The first process ended by itself.
+    /// The first process ended by itself, or has said that it does.
     Itself,
     /// A command, or the order of tiers.
     Asked,
@@ -158,6 +158,7 @@ impl Life {
             }) => State::Stuck,
             Self::Ending(Ending {
                 cause: Cause::Itself | Cause::Unseen,
+                report: Some(_),
                 ..
             }) if wished_up => State::Backoff,
             Self::Ending(_) => State::Stopping,
@@ -189,6 +190,20 @@ impl Life {
         matches!(
             self,
             Self::Spawning { .. } | Self::Starting { .. } | Self::Running { .. }
+        )
+    }
+
+    /// Whether it has said that it ends, and has not ended yet.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        matches!(
+            self,
+            Self::Ending(Ending {
+                cause: Cause::Itself,
+                report: None,
+                phase: Phase::Asked { .. },
+                ..
+            })
         )
     }
 

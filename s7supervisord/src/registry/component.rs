@@ -84,6 +84,9 @@ impl Builder<'_> {
         };
         let readiness = layer.readiness.as_ref();
         let readiness = readiness.and_then(|health| self.health(health, port, reading, &mut programs));
+        if let (Some(health), Some(readiness)) = (&health, &readiness) {
+            self.have_room(health, readiness, reading);
+        }
         let memory = layer.memory.settled(reading);
         let on_failure = layer.on_failure.as_ref();
         let on_failure = on_failure.and_then(|hook| self.hook(hook, reading, &mut programs));

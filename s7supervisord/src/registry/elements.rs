@@ -1,6 +1,6 @@
 //! The elements of a layer that have parts: what is written, typed as far as it doesn't depend on the instance.
 
-use super::diagnostic::Finding;
+use super::diagnostic::{Finding, Span};
 use super::layer::{JAVA_VERSION, STARTUP_TIMEOUT, count};
 use super::paths::Os;
 use super::plan::{DumpPlan, LimitPlan, Resource, StopSignal};
@@ -51,6 +51,8 @@ pub(super) struct HealthElement {
     pub failures: Option<u32>,
     pub successes: Option<u32>,
     pub startup_timeout: Option<Duration>,
+    /// Where its `timeout` stands, or else its `type`.
+    pub at: Option<Span>,
 }
 
 /// What `<health type="…">` does.
@@ -314,6 +316,8 @@ pub(super) fn read_health(element: &Element, name: &str, reading: &mut Reading<'
             ],
         )
     })?;
+    let timeout = reading.attribute(health, "timeout");
+    let at = Some(timeout.map_or(text.at, |timeout| timeout.at));
     let common = [
         "type",
         "interval",
@@ -352,5 +356,6 @@ pub(super) fn read_health(element: &Element, name: &str, reading: &mut Reading<'
         successes: reading.typed_attribute(health, "successes", count(PROBE_COUNT)),
         startup_timeout: reading
             .typed_attribute(health, "startupTimeout", |text| duration(text, &STARTUP_TIMEOUT)),
+        at,
     })
 }

@@ -24,7 +24,7 @@ pub struct HealthPlan {
 }
 
 /// What a probe does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ProbePlan {
     /// Connects to a port on loopback.
     Tcp {
@@ -43,7 +43,7 @@ pub enum ProbePlan {
 }
 
 /// `type="http"`: what is asked, and what has to come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HttpProbe {
     /// The address.
     pub url: HttpUrl,
@@ -54,7 +54,7 @@ pub struct HttpProbe {
 }
 
 /// An `http://` address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HttpUrl {
     /// A name, an IPv4 address, or an IPv6 address without its brackets.
     pub host: String,
@@ -87,7 +87,7 @@ impl HttpUrl {
 }
 
 /// Codes of RFC 9110: single ones and ranges.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Statuses(Vec<(u16, u16)>);
 
 impl Default for Statuses {

@@ -130,7 +130,7 @@ fn only_processes_of_its_own_tree_speak_for_a_component_and_only_of_these() {
 fn what_is_said_after_a_stop_or_to_an_old_run_changes_nothing() {
     let sandbox = Sandbox::with(&[Server::new(
         "stopping",
-        "ignore-term notify READY=1 notify-each 20 READY=1|STOPPING=1",
+        "ignore-term notify READY=1 notify-each 20 READY=1|WATCHDOG=1",
     )
     .stop_timeout("1")
     .with(SYSTEMD)]);
@@ -211,6 +211,11 @@ fn a_component_that_never_stops_talking_holds_nobody_up() {
         flood("two"),
         flood("three"),
         Server::new(
+            "watched",
+            "notify READY=1 notify-each 0 STATUS=Talking|WATCHDOG=1",
+        )
+        .with("<notify type=\"systemd\" watchdog=\"500ms\"/>"),
+        Server::new(
             "counted",
             "notify READY=1 record begin notify-times 1000 X=1 record end wait",
         )
@@ -218,7 +223,7 @@ fn a_component_that_never_stops_talking_holds_nobody_up() {
         Server::new("quiet", "await go notify READY=1 wait").with(SYSTEMD),
     ]);
     let daemon = sandbox.start();
-    for id in ["one", "two", "three"] {
+    for id in ["one", "two", "three", "watched"] {
         daemon.wait_for(id, "RUNNING");
     }
     let ticks = || s7tests::usage::cpu(daemon.pid());
@@ -228,8 +233,15 @@ fn a_component_that_never_stops_talking_holds_nobody_up() {
         let asked = Instant::now();
         let status = daemon.status();
         slowest = slowest.max(asked.elapsed());
-        assert_eq!(status["components"][0]["state"], "RUNNING", "{status}");
+        for component in &status["components"].as_array().expect("there are some")[..4] {
+            assert_eq!(component["state"], "RUNNING", "{status}");
+        }
     }
+    assert_eq!(
+        daemon.component("watched")["run"],
+        1,
+        "it has signed all the time"
+    );
     let used = ticks().saturating_sub(before);
     eprintln!("the slowest status took {slowest:?}, the daemon used {used:?} in 3 s");
     assert!(slowest < Duration::from_secs(2), "a status took {slowest:?}");
@@ -250,4 +262,21 @@ fn a_component_that_never_stops_talking_holds_nobody_up() {
         "who says too much has to wait: {took:?}"
     );
     sandbox.ctl(&["stop", "all"]).exits(0);
+}
+
+#[test]
+fn what_says_that_it_stops_is_not_given_up_for_what_it_no_longer_says() {
+    let sandbox = Sandbox::with(&[
+        Server::new("drains", "notify READY=1|STOPPING=1 sleep 3000 exit 0")
+            .with("<notify type=\"systemd\" watchdog=\"500ms\"/><restart policy=\"onFailure\"/>"),
+        Server::new("stays", "notify READY=1|STOPPING=1 wait")
+            .with("<notify type=\"systemd\" watchdog=\"500ms\"/><restart policy=\"never\"/>")
+            .stop_timeout("2"),
+    ]);
+    let daemon = sandbox.start();
+    let drained = daemon.wait_for("drains", "EXITED");
+    assert_eq!(drained["last_exit"]["reason"], "finished", "{drained}");
+    assert_eq!((&drained["run"], &drained["restarts"]), (&1.into(), &0.into()));
+    let stayed = daemon.wait_for("stays", "EXITED");
+    assert_eq!(stayed["last_exit"]["reason"], "killed_after_timeout", "{stayed}");
 }

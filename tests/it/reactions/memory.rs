@@ -33,7 +33,7 @@ fn a_tree_above_its_hard_limit_is_killed_where_the_system_does_not_see_to_it() {
     let seen = daemon.wait_until("it is ended", "is", LONG, |seen| seen["restarts"] == 1);
     assert_eq!(
         (&seen["last_exit"]["reason"], &seen["last_exit"]["signal"]),
-        (&"out_of_memory".into(), &"SIGKILL".into()),
+        (&"too_much_memory".into(), &"SIGKILL".into()),
         "{seen}"
     );
     assert_eq!(seen["memory_hard_bytes"], 100_000_000, "{seen}");

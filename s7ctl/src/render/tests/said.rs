@@ -1,6 +1,7 @@
 //! What components say of themselves.
 
 use super::*;
+use s7proto::overview::{CheckFact, CheckKind, CheckResult, CheckVerdict};
 
 #[test]
 fn what_a_component_says_of_itself_stands_on_its_line_and_in_an_object_of_its_own() {
@@ -49,4 +50,66 @@ fn what_a_component_says_of_itself_stands_on_its_line_and_in_an_object_of_its_ow
         ),
         "{line}"
     );
+}
+
+#[test]
+fn a_component_that_starts_says_what_is_awaited_and_what_was_wrong_last() {
+    let check = |kind, last: Option<(u64, CheckVerdict)>| {
+        ComponentFact::Check(CheckFact {
+            kind,
+            what: "tcp 8080 each 10s".to_owned(),
+            last: last.map(|(run, verdict)| CheckResult {
+                run,
+                at_ms: 0,
+                took_us: 1,
+                verdict,
+                in_a_row: 22,
+                detail: "nobody\u{1b} listens".to_owned(),
+            }),
+        })
+    };
+    let line = |state, health, readiness| {
+        let is = ComponentStatus {
+            pid: Some(7),
+            ..component("is", state)
+        };
+        let (health, readiness) = (
+            check(CheckKind::Health, health),
+            check(CheckKind::Readiness, readiness),
+        );
+        let facts = ComponentFacts {
+            id: name("is"),
+            facts: vec![health, readiness],
+        };
+        let view = View::Status {
+            report: report(vec![is]),
+            facts: Facts {
+                supervisor: Vec::new(),
+                components: vec![facts],
+            },
+            named: false,
+        };
+        let text = as_text(&view);
+        text.lines()
+            .find(|line| line.starts_with("is "))
+            .unwrap()
+            .to_owned()
+    };
+    let run = component("is", State::Starting).run;
+    let (well, ill) = (Some((run, CheckVerdict::Well)), Some((run, CheckVerdict::Ill)));
+    let told = line(State::Starting, ill, None);
+    assert!(
+        told.contains("not ready: nobody") && told.ends_with(" listens, 22 times"),
+        "{told}"
+    );
+    assert!(!told.contains('\u{1b}'), "{told}");
+    assert!(line(State::Starting, well, ill).contains("not ready: nobody"));
+    let first = "not ready: not checked yet (tcp 8080 each 10s)";
+    assert!(line(State::Starting, None, None).ends_with(first));
+    let before = Some((run + 1, CheckVerdict::Ill));
+    assert!(
+        line(State::Starting, before, None).ends_with(first),
+        "that was another run"
+    );
+    assert!(!line(State::Running, ill, ill).contains("not ready"));
 }

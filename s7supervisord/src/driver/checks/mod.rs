@@ -7,7 +7,7 @@ mod probe;
 mod results;
 
 use super::Driver;
-use crate::machine::input::{Event, Role, RunId, Slot};
+use crate::machine::input::{self as machine, Event, Role, RunId, Slot};
 use crate::machine::life::Unwell;
 use crate::platform::beside::Errand;
 use crate::registry::plan::{HealthPlan, ProbePlan};
@@ -16,8 +16,10 @@ pub use results::words;
 use results::{Checked, Results};
 use s7proto::event::Happening;
 use s7proto::status::Health;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 /// Checks that are under way, at most one of each component as the machine sees to it, and what the last ones came to.
 #[derive(Debug)]
@@ -25,7 +27,17 @@ pub struct Checker {
     /// Bounded by the checks under way.
     tell: mpsc::UnboundedSender<Verdict>,
     told: mpsc::UnboundedReceiver<Verdict>,
+    /// The last one of each component that was begun.
+    latest: HashMap<Slot, Latest>,
     pub(super) results: Results,
+}
+
+/// The last check of a component, and how to break it off where it is waited for no longer.
+#[derive(Debug)]
+struct Latest {
+    run: RunId,
+    number: u64,
+    task: Option<AbortHandle>,
 }
 
 /// What a check has come to.
@@ -75,12 +87,35 @@ impl Default for Checker {
         Self {
             tell,
             told,
+            latest: HashMap::new(),
             results: Results::default(),
         }
     }
 }
 
 impl Checker {
+    /// This one is to begin. The machine begins none before the one before has ended or is no longer wanted, so that goes.
+    fn begin(&mut self, run: RunId, number: u64) {
+        let task = None;
+        let latest = Latest { run, number, task };
+        let before = self.latest.insert(run.slot, latest);
+        if let Some(task) = before.and_then(|before| before.task) {
+            task.abort();
+        }
+    }
+
+    /// Whether somebody still waits for this one.
+    fn is_latest(&self, run: RunId, number: u64) -> bool {
+        let latest = self.latest.get(&run.slot);
+        latest.is_none_or(|latest| (latest.run, latest.number) == (run, number))
+    }
+
+    /// The component is no longer there.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.latest.remove(&slot);
+        self.results.forget(slot);
+    }
+
     /// Waits for the next verdict. Can be dropped at any time without losing anything.
     pub async fn next(&mut self) -> Verdict {
         match self.told.recv().await {
@@ -94,6 +129,7 @@ impl Checker {
 impl Driver {
     /// Checks a run, beside the loop.
     pub(super) fn check_run(&mut self, run: RunId, role: Role, number: u64) {
+        self.checker.begin(run, number);
         let pending = Pending {
             tell: self.checker.tell.clone(),
             about: (run, role, number),
@@ -109,12 +145,12 @@ impl Driver {
             // The registry was loaded anew meanwhile.
             return;
         };
-        match probe {
+        let task = match probe {
             ProbePlan::Tcp { port } => {
-                tokio::spawn(async move { pending.end(probe::tcp(port, timeout).await) });
+                tokio::spawn(async move { pending.end(probe::tcp(port, timeout).await) })
             }
             ProbePlan::Http(http) => {
-                tokio::spawn(async move { pending.end(probe::http(&http, timeout).await) });
+                tokio::spawn(async move { pending.end(probe::http(&http, timeout).await) })
             }
             ProbePlan::Exec { program, arguments } => {
                 let what = program.display().to_string();
@@ -122,17 +158,22 @@ impl Driver {
                     .host
                     .beside(Errand::check(run, &component, &program, &arguments))
                 {
-                    Some(command) => {
-                        tokio::spawn(async move {
-                            pending.end(exec::wait(command, &what, timeout).await);
-                        });
-                    }
+                    Some(command) => tokio::spawn(async move {
+                        pending.end(exec::wait(command, &what, timeout).await);
+                    }),
                     None => {
                         let why = format!("{what}: the check before was killed and isn't gone yet");
-                        pending.end(Result::unsure(why));
+                        pending.end(Result {
+                            verdict: machine::Verdict::NotMade,
+                            detail: why,
+                        });
+                        return;
                     }
                 }
             }
+        };
+        if let Some(latest) = self.checker.latest.get_mut(&run.slot) {
+            latest.task = Some(task.abort_handle());
         }
     }
 
@@ -145,6 +186,9 @@ impl Driver {
             result,
             took,
         } = verdict;
+        if !self.checker.is_latest(run, number) {
+            return;
+        }
         let stamp = self.clock.stamp();
         if let Some(component) = self.roster.name(run.slot)
             && !result.detail.is_empty()
@@ -160,8 +204,10 @@ impl Driver {
             number,
             verdict: result.verdict,
         };
-        let checked = Checked::new(run.run, stamp.wall_ms, took, result);
-        self.checker.results.note(run.slot, role, checked);
+        if result.verdict != machine::Verdict::NotMade {
+            let checked = Checked::new(run.run, stamp.wall_ms, took, result);
+            self.checker.results.note(run.slot, role, checked);
+        }
         self.fleet.event(stamp, run, event, &mut self.effects);
     }
 

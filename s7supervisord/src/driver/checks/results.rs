@@ -29,7 +29,7 @@ impl Checked {
         let verdict = match result.verdict {
             Verdict::Well => CheckVerdict::Well,
             Verdict::Ill | Verdict::TimedOut { .. } => CheckVerdict::Ill,
-            Verdict::Unsure => CheckVerdict::Unsure,
+            Verdict::Unsure | Verdict::NotMade => CheckVerdict::Unsure,
         };
         let plain = |c: char| if steers(c) { ' ' } else { c };
         Self {

@@ -68,6 +68,15 @@ impl Component {
         }
     }
 
+    /// Whether others may rely on it still: what has said that it ends may do so as its policy wants it.
+    pub(in crate::machine) fn is_relied_on(&self) -> bool {
+        match &self.life {
+            Life::Running { .. } => true,
+            Life::Ending(ending) => ending.was_ready && self.life.is_leaving(),
+            _ => false,
+        }
+    }
+
     /// Whether its run has been left by readiness in a way that those who rely on it have to follow. One that has done its work
     /// is not lost, as its policy wants it to stay ended.
     pub(in crate::machine) fn is_lost(&self) -> bool {
@@ -76,7 +85,7 @@ impl Component {
             finished && self.policy.stays_ended(true) && self.wants_run()
         };
         match &self.life {
-            Life::Running { .. } => false,
+            _ if self.is_relied_on() => false,
             Life::Ending(ending) => !done(ending),
             _ => true,
         }

@@ -2,7 +2,7 @@
 
 use super::{Component, Step};
 use crate::machine::checks::{Checks, Origin};
-use crate::machine::input::{Fate, Legacy, Told};
+use crate::machine::input::{Fate, Legacy};
 use crate::machine::life::{Cause, Ending, Life, Phase};
 use crate::machine::moment::Moment;
 use crate::machine::restart;
@@ -19,6 +19,7 @@ impl Component {
             started,
             marked,
             ready,
+            missed,
             told,
             until,
             fate,
@@ -48,7 +49,7 @@ impl Component {
                             survivors: 0,
                         });
                     }
-                    None => self.goes_on(step, (ready, told), until),
+                    None => self.goes_on(step, Origin::Adopted { missed, ready, told }, until),
                 }
             }
             Fate::Unseen { pid, asked } => {
@@ -87,9 +88,9 @@ impl Component {
     }
 
     /// Its run lives: what it has lived already counts.
-    fn goes_on(&mut self, step: &mut Step<'_>, (ready, told): (bool, Option<Told>), until: Option<Moment>) {
+    fn goes_on(&mut self, step: &mut Step<'_>, origin: Origin, until: Option<Moment>) {
         let now = step.stamp.now;
-        let origin = Origin::Adopted { ready, told };
+        let ready = matches!(origin, Origin::Adopted { ready: true, .. });
         self.checks = Checks::begin(&self.policy, self.started, now, origin, step.jitter);
         if let Some(until) = until {
             self.checks.has_until(until);

@@ -42,6 +42,9 @@ impl Component {
                     let finding = self.checks.noticed(NoteFrom::Ready, now);
                     self.follow(step, finding);
                 }
+                if self.matched_early && self.is_checked() {
+                    self.follow(step, Finding::Unwell(Unwell::Output));
+                }
             }
             (Event::SpawnFailed(failure), Life::Spawning { .. }) => self.spawn_failed(step, failure),
             (Event::Exited(exit), Life::Starting { .. } | Life::Running { .. }) => {
@@ -68,11 +71,12 @@ impl Component {
                     ending.report = Some(report);
                 }
                 let run = self.run_id(step);
-                step.effects.push(if asked {
-                    Effect::AskRest(run)
-                } else {
-                    Effect::Kill(run)
-                });
+                match cause {
+                    // Nobody has asked for it, so there is nobody to ask.
+                    Cause::Itself if asked => self.kill(step, 1),
+                    _ if asked => step.effects.push(Effect::AskRest(run)),
+                    _ => step.effects.push(Effect::Kill(run)),
+                }
             }
             (Event::Emptied, Life::Ending(ending)) => {
                 if let Some(report) = ending.report.clone() {
@@ -92,12 +96,16 @@ impl Component {
                 let finding = self.checks.checked(number, verdict, step.stamp.now, step.jitter);
                 self.follow(step, finding);
             }
+            (Event::Noticed(NoteFrom::Stopping), Life::Starting { .. } | Life::Running { .. }) => {
+                self.leave(step);
+            }
             (Event::Noticed(note), Life::Starting { .. } | Life::Running { .. }) => {
                 let finding = self.checks.noticed(note, step.stamp.now);
                 self.follow(step, finding);
             }
             // What it says and that it is there come by different ways.
             (Event::Noticed(NoteFrom::Ready), Life::Spawning { .. }) => self.ready_early = true,
+            (Event::Matched, Life::Spawning { .. }) => self.matched_early = true,
             // It needs more time to stop, and may have it as long as it says so (sd_notify(3)).
             (
                 Event::Noticed(NoteFrom::MoreTime(span)),
@@ -121,6 +129,9 @@ impl Component {
                 }),
             ) => self.kill(step, 1),
             (Event::OutOfMemory, Life::Starting { .. } | Life::Running { .. }) => self.out_of_memory = true,
+            (Event::KilledForMemory, Life::Starting { .. } | Life::Running { .. }) => {
+                self.killed_for_memory = true;
+            }
             // Late, doubled or foreign: a run moves on only by what belongs to its state.
             (
                 Event::Spawned { .. }
@@ -133,6 +144,7 @@ impl Component {
                 | Event::Noticed(_)
                 | Event::Matched
                 | Event::TooMuchMemory
+                | Event::KilledForMemory
                 | Event::Diagnosed
                 | Event::OutOfMemory,
                 _,
@@ -205,6 +217,8 @@ impl Component {
         self.out_of_memory = false;
         self.bereft = false;
         self.ready_early = false;
+        self.matched_early = false;
+        self.killed_for_memory = false;
         self.health = Health::None;
         self.checks = Checks::default();
         self.life = Life::Spawning {
@@ -228,9 +242,29 @@ impl Component {
         }
     }
 
+    /// It has said that it ends: nobody checks it any more, and it has its time to stop, as if it had been asked. How it ends is
+    /// then judged as any end.
+    fn leave(&mut self, step: &mut Step<'_>) {
+        self.end_row_if_stable(step);
+        self.life = Life::Ending(Ending {
+            cause: Cause::Itself,
+            was_ready: matches!(self.life, Life::Running { .. }),
+            again: false,
+            report: None,
+            phase: Phase::Asked {
+                kill_at: step.stamp.now + self.policy.stop_timeout,
+            },
+            survivors: 0,
+        });
+    }
+
     pub(super) fn ask(&mut self, step: &mut Step<'_>, cause: Cause) {
         let now = step.stamp.now;
-        let was_ready = matches!(self.life, Life::Running { .. });
+        let was_ready = match &self.life {
+            Life::Running { .. } => true,
+            Life::Ending(ending) => ending.was_ready,
+            _ => false,
+        };
         let patience = if step.hurry {
             Duration::ZERO
         } else {
@@ -354,6 +388,7 @@ impl Component {
             self.try_again(step);
         } else if for_a_reason || ending.again {
             self.rest();
+            self.restarts += u64::from(ending.cause == Cause::TooMuchMemory && !ending.again);
             self.want_begin(step);
         } else if stays {
             self.life = Life::Exited;
@@ -384,6 +419,9 @@ impl Component {
         let succeeded = matches!(&exit, Exit::Code(code) if self.policy.success.contains(code));
         let cause = match cause {
             Cause::Itself if succeeded => EndCause::Finished,
+            // It has said that it ends, and did not in time.
+            Cause::Itself if killed => EndCause::KilledAfterTimeout,
+            Cause::Itself if self.killed_for_memory => EndCause::TooMuchMemory,
             Cause::Itself if self.out_of_memory => EndCause::OutOfMemory,
             Cause::Itself => EndCause::Crashed,
             Cause::Unseen => EndCause::Unseen,

@@ -25,7 +25,7 @@ impl Fleet {
         for slot in turn {
             if self
                 .get(slot)
-                .is_some_and(|component| component.life.is_coming_or_up())
+                .is_some_and(|component| component.life.is_coming_or_up() || component.life.is_leaving())
             {
                 self.with(stamp, slot, effects, Component::end_run);
             }

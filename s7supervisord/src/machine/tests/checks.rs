@@ -37,6 +37,7 @@ fn checks(restarts: bool) -> impl Strategy<Value = CheckPolicy> {
     )
         .prop_map(
             move |(interval, timeout, failures, successes, startup)| CheckPolicy {
+                asks: 0,
                 interval,
                 timeout,
                 failures,
@@ -58,13 +59,21 @@ fn policies() -> impl Strategy<Value = Policy> {
         prop::option::weighted(0.3, notify),
         spans(0, 3000),
     )
-        .prop_map(|(health, readiness, notify, first_check_after)| Policy {
-            ready_after: None,
-            first_check_after,
-            health,
-            readiness,
-            notify,
-            ..policy()
+        .prop_map(|(health, mut readiness, notify, first_check_after)| {
+            if let (Some(health), Some(readiness)) = (&health, &mut readiness) {
+                // No registry loads where both have no room.
+                readiness.timeout = readiness
+                    .timeout
+                    .min(health.interval.saturating_sub(health.timeout));
+            }
+            Policy {
+                ready_after: None,
+                first_check_after,
+                health,
+                readiness,
+                notify,
+                ..policy()
+            }
         })
 }
 
@@ -75,6 +84,7 @@ fn verdicts() -> impl Strategy<Value = Verdict> {
         2 => Just(Verdict::TimedOut { late: Duration::ZERO }),
         1 => Just(Verdict::TimedOut { late: Duration::from_secs(15) }),
         1 => Just(Verdict::Unsure),
+        1 => Just(Verdict::NotMade),
     ]
 }
 
@@ -98,20 +108,20 @@ fn acts() -> impl Strategy<Value = Act> {
 }
 
 /// The checks, their reference, and what both have come to.
-struct Watch {
-    checks: Checks,
+pub struct Watch {
+    pub checks: Checks,
     vigil: Vigil,
-    jitter: Jitter,
-    now: Moment,
+    pub jitter: Jitter,
+    pub now: Moment,
     /// The check under way, as the acting side knows it, and when it began.
-    under_way: Option<(Role, u64)>,
-    numbers: u64,
+    pub under_way: Option<(Role, u64)>,
+    pub numbers: u64,
     ready: bool,
-    given_up: Option<Unwell>,
+    pub given_up: Option<Unwell>,
 }
 
 impl Watch {
-    fn new(policy: &Policy, seed: u64) -> Self {
+    pub fn new(policy: &Policy, seed: u64) -> Self {
         let (now, mut jitter) = (Moment::from_micros(5), Jitter::new(seed));
         Self {
             checks: Checks::begin(policy, now, now, Origin::New, &mut jitter),
@@ -160,7 +170,7 @@ impl Watch {
     }
 
     fn tick(&mut self) {
-        self.vigil.time(self.now);
+        self.vigil.time(self.now, self.under_way.map(|(role, _)| role));
         let (check, finding) = self.checks.tick(self.now);
         if let Some((role, number)) = check {
             assert_eq!(self.under_way, None, "one at a time");
@@ -178,7 +188,7 @@ impl Watch {
     }
 
     /// Time passes, and timers come when they are due.
-    fn pass(&mut self, span: Duration) {
+    pub fn pass(&mut self, span: Duration) {
         let end = self.now + span;
         while let Some(due) = self.checks.deadline().filter(|due| *due <= end) {
             self.now = self.now.max(due);
@@ -187,7 +197,7 @@ impl Watch {
         self.now = end;
     }
 
-    fn answer(&mut self, verdict: Verdict) {
+    pub fn answer(&mut self, verdict: Verdict) {
         let Some((role, number)) = self.under_way.take() else {
             return;
         };
@@ -291,6 +301,45 @@ proptest! {
             }
         }
         prop_assert_eq!(watch.given_up, None);
+    }
+
+    /// Only one is under way at a time, and whichever takes its whole time, both have their turn: the one that may restart it when it
+    /// is due, the other within an interval of that after it is due.
+    #[test]
+    fn neither_check_waits_for_the_other_longer_than_it_may(
+        policy in policies(), takes in prop::collection::vec(0..=1000u32, 20..80), hangs in any::<bool>(), seed in any::<u64>()
+    ) {
+        let (Some(health), Some(readiness)) = (&policy.health, &policy.readiness) else {
+            return Ok(());
+        };
+        prop_assume!(health.timeout + readiness.timeout <= health.interval);
+        let mut watch = Watch::new(&Policy { notify: None, ..policy.clone() }, seed);
+        while !watch.ready {
+            let due = watch.checks.deadline().unwrap();
+            watch.pass(due.since(watch.now));
+            watch.answer(Verdict::Well);
+        }
+        let mut last = [watch.now; 2];
+        for takes in takes {
+            let due = watch.checks.deadline().unwrap();
+            watch.pass(due.since(watch.now));
+            if let Some((role, _)) = watch.under_way {
+                let (at, longest) = match role {
+                    Role::Health => (0, health.interval),
+                    Role::Readiness => (1, readiness.interval + readiness.timeout + health.interval + health.timeout),
+                };
+                let after = watch.now.since(last[at]);
+                prop_assert!(after <= longest, "{role:?} after {after:?}, and may be after {longest:?}");
+                last[at] = watch.now;
+                let whole = if at == 0 { health.timeout } else { readiness.timeout };
+                let is_late = at == 1 && hangs;
+                watch.pass(if is_late { whole } else { whole * takes / 1000 });
+                watch.answer(if is_late { Verdict::TimedOut { late: Duration::ZERO } } else { Verdict::Well });
+            }
+        }
+        let since = last.map(|last| watch.now.since(last));
+        prop_assert!(since[1] <= readiness.interval + readiness.timeout + 2 * health.interval + health.timeout, "{since:?}");
+        prop_assert!(since[0] <= health.interval, "{since:?}");
     }
 
     /// Issue 5: within interval × failures + timeout of the last time that it answered.

@@ -16,6 +16,7 @@ fn an_end_that_nobody_has_seen_is_no_restart_and_one_that_was_seen_before_is() {
         started: Moment::from_micros(99_900_000),
         marked: false,
         ready: false,
+        missed: true,
         told: None,
         until: None,
         fate,

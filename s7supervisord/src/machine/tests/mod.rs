@@ -5,6 +5,7 @@ mod desk;
 mod inherited;
 mod model;
 mod policies;
+mod rounds;
 mod scale;
 mod simulation;
 mod states;

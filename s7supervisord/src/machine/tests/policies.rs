@@ -184,6 +184,19 @@ fn a_fault_of_the_host_is_no_restart_and_no_crash() {
 }
 
 #[test]
+fn a_new_run_for_one_that_took_too_much_memory_is_a_restart_however_old_that_was() {
+    for age in [5, 90] {
+        let mut desk = started(policy());
+        desk.report(WEB, Event::Noticed(NoteFrom::Ready));
+        desk.now = desk.now + Duration::from_secs(age);
+        desk.report(WEB, Event::TooMuchMemory);
+        end(&mut desk, Exit::Code(0));
+        let view = desk.fleet.view(WEB, desk.now).unwrap();
+        assert_eq!((view.run, view.restarts), (2, 1), "after {age} s");
+    }
+}
+
+#[test]
 fn a_component_says_why_it_is_not_running() {
     let names = ["web", "late", "app", "hand"];
     let policies = [

@@ -59,6 +59,16 @@ pub const STATES: &[(&str, Way)] = &[
         desk.report(WEB, Event::Checked { number: 1, verdict });
         wake(desk);
     }),
+    ("Ending by itself, asked", |desk| {
+        running(desk);
+        desk.report(WEB, Event::Noticed(NoteFrom::Stopping));
+    }),
+    ("Ending by itself, diagnosing", |desk| {
+        running(desk);
+        diagnosed(desk, |desk| {
+            drop(desk.report(WEB, Event::Noticed(NoteFrom::Stopping)));
+        });
+    }),
     ("Ending by itself, killing 1", crashing),
     ("Ending by itself, stuck", |desk| {
         crashing(desk);
@@ -224,6 +234,7 @@ fn matched(desk: &mut Desk) {
 /// It is checked, and ready by that.
 fn checked(desk: &mut Desk) {
     let check = CheckPolicy {
+        asks: 0,
         interval: Duration::from_secs(5),
         timeout: Duration::from_secs(2),
         failures: 1,
@@ -279,6 +290,7 @@ fn unseen(desk: &mut Desk) {
         last_exit: None,
         started,
         marked: false,
+        missed: true,
         ready: false,
         told: None,
         until: None,

@@ -64,6 +64,7 @@ stories! {
     it_tells_by_itself_that_it_is_ready
     signs_of_life_are_awaited_as_often_as_it_was_told
     who_can_not_be_heard_owes_no_sign_of_life
+    who_can_not_know_the_new_socket_owes_no_sign_of_life
     a_run_keeps_what_it_was_told_under_the_next_daemon
     a_stop_or_a_restart_ends_the_checks
     what_was_ready_is_checked_on_under_the_next_daemon
@@ -76,6 +77,8 @@ stories! {
     what_has_ended_unseen_was_lost_to_who_minds
     who_is_stopped_for_a_loss_that_nobody_saw_stays_stopped
     a_diagnosis_comes_before_the_kill
+    what_says_that_it_ends_has_its_time_and_is_judged_by_its_end
+    a_line_that_comes_before_its_run_gives_that_up
     what_only_waits_has_lost_nothing
     what_takes_too_much_memory_is_replaced
     what_hangs_and_is_not_to_be_started_again_is_given_up

@@ -26,6 +26,8 @@ pub struct Vigil {
     shown: BTreeMap<Role, Shown>,
     owes_notice: bool,
     startup_until: Option<Moment>,
+    /// The startup time is over, and this check has begun before.
+    waits_for: Option<Role>,
     watchdog: Option<Duration>,
     sign_due: Option<Moment>,
     /// What it says is missed now, or has been.
@@ -100,6 +102,7 @@ impl Vigil {
             shown,
             owes_notice: policy.notify.is_some(),
             startup_until: longest.map(|startup| began + policy.first_check_after + startup + LAST_CALL),
+            waits_for: None,
             watchdog: policy.notify.and_then(|notify| notify.watchdog),
             sign_due: None,
             unheard: false,
@@ -125,6 +128,8 @@ impl Vigil {
             Verdict::Ill => Some(false),
             Verdict::TimedOut { late } => (late <= one.policy.timeout / 4).then_some(false),
             Verdict::Unsure => None,
+            // As if nothing had been asked.
+            Verdict::NotMade => return self.wait_no_longer(role, now),
         };
         one.unsure = well.is_none();
         one.verdicts.extend(well);
@@ -133,6 +138,17 @@ impl Vigil {
             self.given_up = Some(Unwell::Checks);
         }
         self.look(now);
+        self.wait_no_longer(role, now);
+    }
+
+    /// The check that was waited for beyond the startup time has ended.
+    fn wait_no_longer(&mut self, role: Role, now: Moment) {
+        if self.waits_for == Some(role) {
+            self.waits_for = None;
+            if self.is_in_startup() {
+                self.end_startup(now);
+            }
+        }
     }
 
     pub fn note(&mut self, note: NoteFrom, now: Moment) {
@@ -153,8 +169,19 @@ impl Vigil {
                 self.sign(now);
             }
             NoteFrom::MoreTime(span) => {
-                self.startup_until = self.startup_until.map(|until| until.max(now + span + LAST_CALL));
+                let last_call = if self.waits_for.is_some() {
+                    Duration::ZERO
+                } else {
+                    LAST_CALL
+                };
+                if self
+                    .startup_until
+                    .is_some_and(|until| until < now + span + last_call)
+                {
+                    (self.startup_until, self.waits_for) = (Some(now + span + LAST_CALL), None);
+                }
             }
+            NoteFrom::Stopping => {}
             NoteFrom::Trouble => self.given_up = Some(Unwell::Trouble),
             NoteFrom::Unheard | NoteFrom::HeardAgain => {
                 self.unheard = note == NoteFrom::Unheard;
@@ -172,29 +199,41 @@ impl Vigil {
         }
     }
 
-    /// Its timers have come, if they were due.
-    pub fn time(&mut self, now: Moment) {
-        let in_startup = self.is_in_startup();
+    /// Its timers have come, if they were due, while this check is under way.
+    pub fn time(&mut self, now: Moment, under_way: Option<Role>) {
         if self.sign_due.is_some_and(|due| due <= now) {
             self.given_up.get_or_insert(Unwell::Watchdog);
         }
-        if self.startup_until.is_some_and(|until| until <= now) && in_startup {
-            if self.was_unheard && self.owes_notice {
-                // It may have said so.
-                self.owes_notice = false;
-                if !self.is_in_startup() {
-                    return self.look(now);
-                }
+        let is_over = self.startup_until.is_some_and(|until| until <= now);
+        if !is_over || !self.is_in_startup() || self.waits_for.is_some() {
+            return;
+        }
+        if self.was_unheard && self.owes_notice {
+            // It may have said so.
+            self.owes_notice = false;
+            if !self.is_in_startup() {
+                return self.look(now);
             }
-            let missing = self.shown.values();
-            let missing = missing.filter(|one| one.policy.restarts && !one.has_been_well());
-            let failed = missing.clone().any(|one| !one.unsure);
-            if failed || self.owes_notice {
-                self.given_up.get_or_insert(Unwell::Startup);
-            } else {
-                let round = missing.map(|one| one.policy.interval + one.policy.timeout).max();
-                self.startup_until = round.map(|round| now + round + LAST_CALL);
+        }
+        let shown = under_way.and_then(|role| Some((role, self.shown.get(&role)?)));
+        let decides = shown.filter(|(_, one)| one.policy.restarts && !one.has_been_well());
+        match decides {
+            Some((role, _)) if !self.owes_notice => {
+                (self.waits_for, self.startup_until) = (Some(role), Some(now));
             }
+            _ => self.end_startup(now),
+        }
+    }
+
+    fn end_startup(&mut self, now: Moment) {
+        let missing = self.shown.values();
+        let missing = missing.filter(|one| one.policy.restarts && !one.has_been_well());
+        let failed = missing.clone().any(|one| !one.unsure);
+        if failed || self.owes_notice {
+            self.given_up.get_or_insert(Unwell::Startup);
+        } else {
+            let round = missing.map(|one| one.policy.interval + one.policy.timeout).max();
+            self.startup_until = round.map(|round| now + round + LAST_CALL);
         }
     }
 

@@ -31,6 +31,7 @@ pub fn legacy(run: u64, fate: &str, known: &[&str]) -> Option<Legacy> {
         started: Moment::default(),
         marked: false,
         ready: false,
+        missed: true,
         told: None,
         until: None,
         fate,
@@ -42,6 +43,7 @@ pub fn legacy(run: u64, fate: &str, known: &[&str]) -> Option<Legacy> {
             ("asked", Fate::Lives { asked, .. }) => *asked = Some(moment(value, Moment::default())),
             ("until", _) => legacy.until = Some(moment(value, Moment::default())),
             ("ready", _) => legacy.ready = value == "yes",
+            ("missed", _) => legacy.missed = value == "yes",
             ("told", _) => {
                 legacy.told = Some(Told {
                     notifies: value != "no",
@@ -88,6 +90,8 @@ pub fn event(words: &[&str]) -> Option<Event> {
         ["signs"] => Event::Noticed(NoteFrom::Alive),
         ["signs", "every", span] => Event::Noticed(NoteFrom::AliveEvery(duration(span))),
         ["needs", span] => Event::Noticed(NoteFrom::MoreTime(duration(span))),
+        ["says", "that", "it", "ends"] => Event::Noticed(NoteFrom::Stopping),
+        ["is", "killed-for-memory"] => Event::KilledForMemory,
         ["gives", "up"] => Event::Noticed(NoteFrom::Trouble),
         ["is", "unheard"] => Event::Noticed(NoteFrom::Unheard),
         ["is", "heard", "again"] => Event::Noticed(NoteFrom::HeardAgain),
@@ -96,6 +100,7 @@ pub fn event(words: &[&str]) -> Option<Event> {
         ["times-out", number, "late", late] => checked(number, Verdict::TimedOut { late: duration(late) })?,
         ["times-out", number] => checked(number, Verdict::TimedOut { late: Duration::ZERO })?,
         ["can't", "be", "checked", number] => checked(number, Verdict::Unsure)?,
+        ["isn't", "checked", number] => checked(number, Verdict::NotMade)?,
         ["is", "out-of-memory"] => Event::OutOfMemory,
         _ => return None,
     })
@@ -185,6 +190,10 @@ pub fn policy_of(words: &str, names: &[String]) -> Policy {
                 let checks = [&mut policy.health, &mut policy.readiness].into_iter().flatten();
                 checks.for_each(|check| check.successes = count.parse().unwrap());
             }
+            ("asks", what) => {
+                let checks = [&mut policy.health, &mut policy.readiness].into_iter().flatten();
+                checks.for_each(|check| check.asks = what.parse().unwrap());
+            }
             ("first", span) => policy.first_check_after = duration(span),
             ("dump", when) => {
                 policy.dump_before_kill = when.contains("kill");
@@ -205,6 +214,7 @@ fn check(numbers: &str, restarts: bool) -> CheckPolicy {
         panic!("{numbers:?} are not three");
     };
     CheckPolicy {
+        asks: 0,
         interval: duration(interval),
         timeout: duration(timeout),
         failures: failures.parse().unwrap(),

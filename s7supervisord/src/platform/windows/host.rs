@@ -4,7 +4,7 @@ use super::beside::{Beside, Errand};
 use super::output::Capture;
 use super::process::{Inherited, Socket, unsupported};
 use crate::machine::input::{Event, RunId, Slot};
-use crate::notification::SaidSoFar;
+use crate::notification::{Hearing, SaidSoFar};
 use crate::registry::plan::{ComponentPlan, NotifyBy};
 use crate::state::journal::Journal;
 use crate::state::known::{StartedRun, Stays, Tally};
@@ -174,7 +174,7 @@ impl Host {
     }
 
     /// Goes on listening to an adopted run.
-    pub fn listen_again(&mut self, _run: RunId, _by: NotifyBy) -> bool {
+    pub fn listen_again(&mut self, _run: RunId, _by: NotifyBy) -> Hearing {
         match self.0 {}
     }
 

@@ -63,6 +63,24 @@ impl Builder<'_> {
         Some(self.numbers(probe, health))
     }
 
+    /// Only one of them is under way at a time, so a run that no longer answers is noticed in time only where both have room in an
+    /// interval of `<health>`.
+    pub(super) fn have_room(&self, health: &HealthPlan, readiness: &HealthPlan, reading: &mut Reading<'_>) {
+        let written = self.layer.readiness.as_ref().and_then(|readiness| readiness.at);
+        let both = readiness.timeout.saturating_add(health.timeout);
+        let Some(at) = written.filter(|_| both > health.interval) else {
+            return;
+        };
+        let message = format!(
+            "`{}` is checked by one at a time, and the timeouts of `<readiness>` ({:?}) and `<health>` ({:?}) are longer than the \
+             interval of `<health>` ({:?})",
+            self.server, readiness.timeout, health.timeout, health.interval
+        );
+        let hint =
+            "shorten a `timeout`, or lengthen the `interval` of `<health>`, so that both have room in it";
+        reading.findings.report(Finding::error(at, message).hint(hint));
+    }
+
     pub(super) fn numbers(&self, probe: ProbePlan, element: &HealthElement) -> HealthPlan {
         let startup = element.startup_timeout.or(self.layer.startup_timeout);
         HealthPlan {

@@ -44,6 +44,37 @@ fn readiness_is_read_as_health_is_and_stands_beside_it() {
 }
 
 #[test]
+fn the_checks_of_one_component_have_room_beside_each_other() {
+    let both = |health: &str, readiness: &str| {
+        format!("<health type='tcp' port='1' {health}/><readiness type='tcp' port='2' {readiness}/>")
+    };
+    server(&both("", "timeout='9'"));
+    server(&both("interval='1' timeout='500ms'", "timeout='500ms'"));
+    server("<readiness type='tcp' port='2' timeout='60'/>");
+    let told = refused(&both("interval='1' timeout='500ms'", "timeout='30'"));
+    assert_eq!(
+        told,
+        "`a` is checked by one at a time, and the timeouts of `<readiness>` (30s) and `<health>` (500ms) are longer than the \
+         interval of `<health>` (1s)"
+    );
+    assert!(refused(&both("interval='1'", "interval='1'")).contains("(1s) and `<health>` (1s)"));
+    let text = registry(&format!(
+        "<server id='a' port='1'><executable>x</executable>{}</server>",
+        "<readiness type='tcp' timeout='10'/>"
+    ));
+    let Err(failure) = load_as(Os::Linux, &text) else {
+        panic!("a port alone is checked as well");
+    };
+    let found = &failure.diagnostics[0];
+    assert!(
+        found
+            .hint
+            .as_deref()
+            .is_some_and(|hint| hint.contains("so that both have room"))
+    );
+}
+
+#[test]
 fn limits_of_memory_are_laid_over_each_other_one_by_one() {
     let text = "<supervisor><profiles><profile id='p'><executable>x</executable>\
                 <memory soft='512MB' hard='1GiB'/></profile></profiles><servers>\

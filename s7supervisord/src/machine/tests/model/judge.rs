@@ -163,7 +163,7 @@ impl Court {
                 model.ready_since = model.up_since(now);
             }
             if let Some(vigil) = model.vigil.as_mut().filter(|_| self.punctual) {
-                vigil.time(now);
+                vigil.time(now, model.under_way.map(|(role, _)| role));
                 if let Some(since) = model.ready_since {
                     vigil.be_ready(since);
                 }

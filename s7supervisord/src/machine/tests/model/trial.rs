@@ -55,6 +55,7 @@ struct Trial {
 fn checks(restarts: bool) -> impl Strategy<Value = CheckPolicy> {
     (1..6u64, 1..4u32, 1..3u32, 2..20u64).prop_map(move |(interval, failures, successes, startup)| {
         CheckPolicy {
+            asks: 0,
             interval: Duration::from_secs(interval),
             timeout: Duration::from_secs(1),
             failures,
@@ -149,7 +150,8 @@ fn manners() -> impl Strategy<Value = Manners> {
         3 => Just(Verdict::Ill),
         1 => Just(Verdict::TimedOut { late: Duration::ZERO }),
         1 => Just(Verdict::TimedOut { late: Duration::from_secs(2) }),
-        1 => Just(Verdict::Unsure)
+        1 => Just(Verdict::Unsure),
+        1 => Just(Verdict::NotMade)
     ];
     let answers = prop::collection::vec((0..1000u64, verdict), 0..6);
     let signs =

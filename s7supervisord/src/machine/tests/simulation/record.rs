@@ -201,6 +201,7 @@ impl Record {
                 started: known.started,
                 marked: false,
                 ready: known.ready,
+                missed: true,
                 told: None,
                 until: None,
                 fate,

@@ -2,7 +2,7 @@
 
 use super::{Host, Process};
 use crate::machine::input::{Event, NoteFrom, RunId, Slot};
-use crate::notification::SaidSoFar;
+use crate::notification::{Hearing, SaidSoFar};
 use crate::platform::Socket;
 use crate::platform::os::census;
 use crate::platform::os::notices::{Channel, Kin, remove_others};
@@ -135,24 +135,26 @@ impl Host {
     }
 
     /// Goes on listening to an adopted run. What it said to a socket while no daemon was there is lost, but for an upgrade; what
-    /// it wrote to a descriptor is not. `false` where it isn't heard from now on either.
-    pub fn listen_again(&mut self, run: RunId, by: NotifyBy) -> bool {
+    /// it wrote to a descriptor is not.
+    pub fn listen_again(&mut self, run: RunId, by: NotifyBy) -> Hearing {
         let Some(process) = self.runs.get(&run) else {
-            return false;
+            return Hearing::Lost;
         };
+        let handed = self.handed.len();
         let (folder, component) = (&self.runtime_dir, &process.component);
         let found = Channel::find(folder, (component, run.run, process.pid), by, &mut self.handed);
         match found {
             Ok(channel) => {
                 self.listen(run, channel);
-                true
+                let is_same = matches!(by, NotifyBy::Descriptor(_)) || self.handed.len() < handed;
+                if is_same { Hearing::Unbroken } else { Hearing::Anew }
             }
             Err(error) => {
                 log::warn!(
                     "{component}: {error}: what run {} says of itself is not heard",
                     run.run
                 );
-                false
+                Hearing::Lost
             }
         }
     }

@@ -1,5 +1,5 @@
 //! What runs say of themselves (sd_notify(3), or a newline on a descriptor), heard on the core loop: a bounded number of
-//! datagrams in each turn, and of a run that never stops talking only so many a second.
+//! datagrams in each turn, and of a run that never stops talking only so many in a while.
 
 mod channel;
 mod kin;
@@ -28,8 +28,10 @@ const DATAGRAMS: usize = 8;
 /// What was said before the end of a run is heard before that end is told. The kernel queues 10 datagrams for a socket, or as
 /// many as `net.unix.max_dgram_qlen` says.
 const LAST_WORDS: usize = 64;
-/// A run that says more than this in a second has to wait for the next; the kernel makes it wait when its socket is full.
-const A_SECOND: u32 = 200;
+/// A run that says more than so much in such a while has to rest for what is left of it; the kernel makes it wait when its socket
+/// is full. It rests for no longer than the shortest watchdog.
+const IN_A_WHILE: u32 = 20;
+const A_WHILE: Duration = Duration::from_millis(100);
 
 /// All runs that are listened to.
 #[derive(Default)]
@@ -232,7 +234,11 @@ impl Notices {
                 continue;
             }
             match listener.rests_until(now) {
-                Some(until) => self.resting.push_back((until, *key)),
+                Some(until) => {
+                    self.resting.push_back((until, *key));
+                    // Its sign of life may be among what has to wait, and that it talks shows that it lives.
+                    events.push((listener.run, Event::Noticed(NoteFrom::Alive)));
+                }
                 None => self.listen(*key),
             }
         }
@@ -253,11 +259,10 @@ impl Notices {
 impl Listener {
     /// When it is listened to again, if it has said too much.
     fn rests_until(&mut self, now: Instant) -> Option<Instant> {
-        const SECOND: Duration = Duration::from_secs(1);
-        if now.duration_since(self.since) >= SECOND {
+        if now.duration_since(self.since) >= A_WHILE {
             (self.since, self.heard) = (now, 0);
         }
-        (self.heard > A_SECOND).then(|| self.since + SECOND)
+        (self.heard > IN_A_WHILE).then(|| self.since + A_WHILE)
     }
 
     /// Takes at most `most` datagrams of each of its sockets: the one that has lost its name is the older one.
