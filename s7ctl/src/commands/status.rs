@@ -15,7 +15,7 @@ pub async fn run(targets: &Targets, context: &mut Context) -> Result<View, CtlEr
         Ok(daemon) => daemon,
         // Not a failure of this verb: it is the answer.
         Err(error) if error.kind == Kind::NoSupervisor => {
-            return Ok(View::NoSupervisor(context.candidates.clone()));
+            return Ok(View::NoSupervisor(error));
         }
         Err(error) => return Err(error),
     };

@@ -60,7 +60,13 @@ pub async fn open(candidates: &[Endpoint], deadline: Deadline) -> Result<Daemon,
             Err(Failure::Broken(error)) => return Err(error),
         }
     }
-    Err(forbidden.unwrap_or_else(|| no_supervisor(candidates)))
+    Err(forbidden.unwrap_or_else(|| no_supervisor(candidates, left_behind(candidates))))
+}
+
+/// Where a supervisor has listened that has ended without stopping anything: one that stops everything takes its socket with it.
+#[must_use]
+pub fn left_behind(candidates: &[Endpoint]) -> Option<&Endpoint> {
+    candidates.iter().find(|endpoint| os::is_left_behind(endpoint))
 }
 
 enum Failure {

@@ -4,6 +4,7 @@ use interprocess::local_socket::tokio::prelude::*;
 use interprocess::local_socket::{ConnectOptions, GenericFilePath};
 use s7proto::endpoint::Endpoint;
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 
 /// The stream to the supervisor.
 pub type Stream = interprocess::local_socket::tokio::Stream;
@@ -24,6 +25,13 @@ pub fn means_absent(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory
     )
+}
+
+/// Where nobody listens, there is a socket all the same.
+#[must_use]
+pub fn is_left_behind(endpoint: &Endpoint) -> bool {
+    let about = std::fs::symlink_metadata(endpoint.as_os_str());
+    about.is_ok_and(|about| about.file_type().is_socket())
 }
 
 /// The queue of connections is full. interprocess takes that for a connection under way, so it shows at the first write.

@@ -49,6 +49,12 @@ pub fn means_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
+/// Where nobody listens, there is something all the same: a pipe is gone with whoever listened.
+#[must_use]
+pub fn is_left_behind(_endpoint: &Endpoint) -> bool {
+    false
+}
+
 /// Every instance of the pipe is taken at the moment.
 #[must_use]
 pub fn means_busy(error: &io::Error) -> bool {

@@ -58,7 +58,7 @@ pub enum View {
         named: bool,
     },
     /// `status` where no supervisor runs: where it was looked for.
-    NoSupervisor(Vec<Endpoint>),
+    NoSupervisor(CtlError),
     /// `start`, `stop`, `restart`, `shutdown`, `signal`, `wait`.
     Operation {
         /// What was to be done.
@@ -111,7 +111,7 @@ impl View {
                 .filter(|component| !is_as_it_should_be(component, *named))
                 .map(not_running)
                 .collect(),
-            Self::NoSupervisor(tried) => vec![no_supervisor(tried)],
+            Self::NoSupervisor(error) => vec![error.clone()],
             Self::Version(None) => vec![CtlError::new(Kind::NoSupervisor, "the supervisor is not running")],
             Self::Operation { asked, parts } => of_parts(parts, *asked),
             Self::Dumps { reports, all } => reports
@@ -208,9 +208,17 @@ fn unreadable(tail: &LogTail) -> Option<CtlError> {
     )
 }
 
-/// Nobody answers at any of these places.
+/// Nobody answers at any of these places; at `left` there was somebody who has ended without stopping anything.
 #[must_use]
-pub fn no_supervisor(tried: &[Endpoint]) -> CtlError {
+pub fn no_supervisor(tried: &[Endpoint], left: Option<&Endpoint>) -> CtlError {
+    if let Some(left) = left {
+        let message = format!(
+            "the supervisor is not running: the one at {left} was killed or has crashed; its components may still run"
+        );
+        return CtlError::new(Kind::NoSupervisor, message).hint(
+            "begin it again as it was begun (s7ctl start, or its service): it goes on with them, and then s7ctl stop stops them",
+        );
+    }
     let places: Vec<String> = tried.iter().map(Endpoint::to_string).collect();
     let message = format!(
         "the supervisor is not running: nothing answers at {}",

@@ -3,7 +3,7 @@
 use crate::render::clock::Clock;
 use crate::render::sentence::Asked;
 use crate::render::table::{self, Cell, visible, visible_lines};
-use crate::render::{Facts, View, checks, dump, event, facts, info, no_supervisor, quantity, sentence, why};
+use crate::render::{Facts, View, checks, dump, event, facts, info, quantity, sentence, why};
 use anstyle::{AnsiColor, Style};
 use s7proto::name::ComponentName;
 use s7proto::overview::{ComponentFact, SupervisorFact};
@@ -44,7 +44,7 @@ impl Page {
 pub fn render(view: &View, page: &Page) -> Vec<u8> {
     match view {
         View::Status { report, facts, .. } => status(report, facts, page).into_bytes(),
-        View::NoSupervisor(tried) => line(&sentence_case(&no_supervisor(tried).message)),
+        View::NoSupervisor(error) => line(&sentence_case(&error.message)),
         View::NothingToStop(_) => line("The supervisor is not running; there is nothing to stop."),
         View::Operation { asked, parts } => operation(parts, *asked, page).into_bytes(),
         View::Reload(report) => reload(report, page).into_bytes(),

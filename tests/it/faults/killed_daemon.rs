@@ -228,3 +228,20 @@ fn no_line_is_lost_or_doubled_when_the_daemon_is_killed() {
         expected += 1;
     }
 }
+
+#[test]
+fn nobody_says_that_there_is_nothing_to_stop_while_a_killed_daemon_has_left_components() {
+    let sandbox = Sandbox::with(&[Server::new("one", "record starts wait")]);
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    daemon.kill();
+    for verb in ["stop", "status", "shutdown"] {
+        sandbox.ctl(&[verb]).exits(3).says("its components may still run");
+    }
+    assert_eq!(living(&sandbox).len(), 1, "the component runs on");
+    let mut daemon = sandbox.start();
+    sandbox.ctl(&["stop"]).exits(0);
+    assert_eq!(daemon.wait().code(), Some(0));
+    sandbox.ctl(&["stop"]).exits(0).says("nothing to stop");
+    assert_eq!(living(&sandbox).len(), 0);
+}

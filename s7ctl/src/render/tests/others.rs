@@ -106,7 +106,7 @@ fn every_refusal_has_its_sentence_its_hint_and_its_exit_code() {
 #[test]
 fn without_a_supervisor_status_says_where_it_looked_and_stop_is_content() {
     let tried = vec![Endpoint::Socket("/a/s".into()), Endpoint::Socket("/b/s".into())];
-    let view = View::NoSupervisor(tried.clone());
+    let view = View::NoSupervisor(no_supervisor(&tried, None));
     assert_eq!(
         as_text(&view),
         "The supervisor is not running: nothing answers at /a/s or at /b/s.\n"
@@ -116,7 +116,14 @@ fn without_a_supervisor_status_says_where_it_looked_and_stop_is_content() {
     assert_eq!((&json["ok"], &json["supervisor"]), (&json!(false), &Value::Null));
     assert_eq!(json["components"], json!([]));
     assert_eq!(json["error"]["code"], "no_supervisor");
-    assert_eq!(json["error"]["hint"], json!(no_supervisor(&tried).hint));
+    assert_eq!(json["error"]["hint"], json!(no_supervisor(&tried, None).hint));
+
+    let left = View::NoSupervisor(no_supervisor(&tried, tried.last()));
+    assert_eq!(
+        as_text(&left),
+        "The supervisor is not running: the one at /b/s was killed or has crashed; its components may still run.\n"
+    );
+    assert_eq!(left.exit(), 3);
 
     let view = View::NothingToStop(tried);
     assert_eq!(
