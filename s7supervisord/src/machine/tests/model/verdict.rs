@@ -30,6 +30,9 @@ impl Court {
         if self.punctual {
             self.judge_order();
             self.judge_states();
+        } else {
+            // Who has been stopped and runs again has left the stop that is under way, before anybody wishes something else.
+            self.models.prune_stop(self.world.now);
         }
     }
 
