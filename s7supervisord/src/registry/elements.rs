@@ -160,7 +160,7 @@ pub(super) fn read_stop(element: &Element, reading: &mut Reading<'_>) -> Option<
     };
     match method {
         Method::Signal => {
-            reading.shape(stop, &[], &["method", "signal"]);
+            reading.flat(stop, &["method", "signal"]);
             let signal = reading.attribute(stop, "signal");
             let Some(text) = signal else {
                 return Some(StopElement::Signal(StopSignal::Term));
@@ -190,11 +190,11 @@ pub(super) fn read_stop(element: &Element, reading: &mut Reading<'_>) -> Option<
             Some(StopElement::Signal(signal))
         }
         Method::Console => {
-            reading.shape(stop, &[], &["method"]);
+            reading.flat(stop, &["method"]);
             Some(StopElement::Console)
         }
         Method::Tcp => {
-            reading.shape(stop, &[], &["method", "host", "port", "text"]);
+            reading.flat(stop, &["method", "host", "port", "text"]);
             Some(StopElement::Tcp {
                 host: reading.attribute(stop, "host"),
                 port: reading.required_attribute(stop, "port")?,
@@ -209,7 +209,7 @@ pub(super) fn read_stop(element: &Element, reading: &mut Reading<'_>) -> Option<
 }
 
 pub(super) fn read_dump(dump: &Element, reading: &mut Reading<'_>) -> DumpPlan {
-    reading.shape(dump, &[], &["on", "via"]);
+    reading.flat(dump, &["on", "via"]);
     // There is one way so far; its name is checked, so that another can be added without changing a meaning.
     reading.typed_attribute(dump, "via", |text| word(text, &[("signal", ())]));
     let mut plan = DumpPlan {
@@ -235,7 +235,7 @@ pub(super) fn read_dump(dump: &Element, reading: &mut Reading<'_>) -> DumpPlan {
 }
 
 pub(super) fn read_limit(limit: &Element, reading: &mut Reading<'_>) -> Option<LimitPlan> {
-    reading.shape(limit, &[], &["name", "soft", "hard"]);
+    reading.flat(limit, &["name", "soft", "hard"]);
     let name = reading.required_attribute(limit, "name")?;
     let resource = reading.typed(&name, "`name`", |text| {
         word(
@@ -328,16 +328,16 @@ pub(super) fn read_health(element: &Element, name: &str, reading: &mut Reading<'
     ];
     let probe = match kind {
         Type::None => {
-            reading.shape(health, &[], &["type"]);
+            reading.flat(health, &["type"]);
             None
         }
         Type::Tcp => {
-            reading.shape(health, &[], &[&common[..], &["port"]].concat());
+            reading.flat(health, &[&common[..], &["port"]].concat());
             let port = reading.attribute(health, "port");
             Some(ProbeElement::Tcp { port, at: text })
         }
         Type::Http => {
-            reading.shape(health, &[], &[&common[..], &["url", "status", "expect"]].concat());
+            reading.flat(health, &[&common[..], &["url", "status", "expect"]].concat());
             let url = reading.required_attribute(health, "url")?;
             let expect = reading.verbatim_attribute(health, "expect");
             let status = reading.attribute(health, "status");

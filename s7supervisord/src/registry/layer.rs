@@ -161,7 +161,7 @@ impl Layer {
                 .iter()
                 .filter(|child| child.name == "variable")
             {
-                reading.shape(variable, &[], &["name", "value"]);
+                reading.flat(variable, &["name", "value"]);
                 let name = reading.required_attribute(variable, "name");
                 let value = reading.verbatim_attribute(variable, "value");
                 if value.is_none() {
@@ -216,14 +216,14 @@ impl Layer {
             reading.typed_leaf(element, "startupTimeout", |text| duration(text, &STARTUP_TIMEOUT));
         // `<exit>` is the profiles' older form of what `<restart>` says, which therefore comes second.
         if let Some(exit) = reading.one(element, "exit") {
-            reading.shape(exit, &[], &["success", "restart"]);
+            reading.flat(exit, &["success", "restart"]);
             self.success = reading.typed_attribute(exit, "success", exit_codes);
             self.policy = reading.typed_attribute(exit, "restart", |text| {
                 word(text, &[("*", RestartPolicy::Always), ("", RestartPolicy::Never)])
             });
         }
         if let Some(restart) = reading.one(element, "restart") {
-            reading.shape(restart, &[], &["policy", "maxRetries", "successExitCodes"]);
+            reading.flat(restart, &["policy", "maxRetries", "successExitCodes"]);
             let policy = reading.typed_attribute(restart, "policy", |text| {
                 word(
                     text,
@@ -248,11 +248,7 @@ impl Layer {
         let Some(log) = reading.one(element, "log") else {
             return;
         };
-        reading.shape(
-            log,
-            &[],
-            &["maxSize", "maxFiles", "maxDays", "compress", "onFull"],
-        );
+        reading.flat(log, &["maxSize", "maxFiles", "maxDays", "compress", "onFull"]);
         self.max_size = reading.typed_attribute(log, "maxSize", |text| size(text, &LOG_SIZE));
         self.max_files = reading.typed_attribute(log, "maxFiles", count(LOG_FILES));
         self.max_days = reading.typed_attribute(log, "maxDays", count(LOG_DAYS));
@@ -278,7 +274,7 @@ impl Layer {
             .iter()
             .filter(|child| child.name == "dropArguments")
         {
-            reading.shape(drop, &[], &["match", "javaFrom"]);
+            reading.flat(drop, &["match", "javaFrom"]);
             let pattern = reading.required_attribute(drop, "match");
             // Without a version the option is left out for every Java.
             let from = reading.typed_attribute(drop, "javaFrom", count(JAVA_VERSION));

@@ -50,15 +50,15 @@ pub(super) fn read_notify(element: &Element, reading: &mut Reading<'_>) -> Optio
     })?;
     let by = match kind {
         Type::None => {
-            reading.shape(notify, &[], &["type"]);
+            reading.flat(notify, &["type"]);
             None
         }
         Type::Socket => {
-            reading.shape(notify, &[], &["type", "startupTimeout", "watchdog"]);
+            reading.flat(notify, &["type", "startupTimeout", "watchdog"]);
             Some(NotifyBy::Socket)
         }
         Type::Descriptor => {
-            reading.shape(notify, &[], &["type", "startupTimeout", "descriptor"]);
+            reading.flat(notify, &["type", "startupTimeout", "descriptor"]);
             let number = reading.required_attribute(notify, "descriptor")?;
             let number = reading.typed(&number, "`descriptor`", count(DESCRIPTOR))?;
             Some(NotifyBy::Descriptor(number))

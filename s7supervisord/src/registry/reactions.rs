@@ -66,7 +66,7 @@ pub(super) fn read_memory(element: &Element, reading: &mut Reading<'_>) -> Memor
     let Some(memory) = reading.one(element, "memory") else {
         return MemoryElement::default();
     };
-    reading.shape(memory, &[], &["soft", "hard"]);
+    reading.flat(memory, &["soft", "hard"]);
     let amount = |text: &str| match text {
         "unlimited" => Ok(None),
         _ => size(text, &MEMORY).map(Some),
@@ -102,7 +102,7 @@ pub(super) fn read_hook(element: &Element, reading: &mut Reading<'_>) -> Option<
         })?,
     };
     if !wanted {
-        reading.shape(hook, &[], &["type"]);
+        reading.flat(hook, &["type"]);
         return Some(HookElement {
             command: None,
             timeout: None,
@@ -144,7 +144,7 @@ fn too_many(at: Span, reading: &mut Reading<'_>) {
 }
 
 fn read_trigger(element: &Element, reading: &mut Reading<'_>) -> Option<TriggerPlan> {
-    reading.shape(element, &[], &["text", "regex", "action", "once"]);
+    reading.flat(element, &["text", "regex", "action", "once"]);
     let text = reading.verbatim_attribute(element, "text");
     let regex = reading.verbatim_attribute(element, "regex");
     let action = reading.required_attribute(element, "action");

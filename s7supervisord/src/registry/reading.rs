@@ -63,6 +63,18 @@ impl Reading<'_> {
         }
     }
 
+    /// As [`Self::shape`] for an element that says all it has to say by attributes.
+    pub fn flat(&mut self, element: &Element, attributes: &[&str]) {
+        self.shape(element, &[], attributes);
+        if !element.text.is_empty() {
+            let message = format!("text in `<{}>`, which only has attributes", shown(&element.name));
+            let known = list(attributes.iter().copied());
+            let hint = format!("it is ignored; known here are {known}");
+            self.findings
+                .report(Finding::warning(element.text_at, message).hint(hint));
+        }
+    }
+
     fn suggestion(&self, name: &str, known: &[&str], quote: impl Fn(&str) -> String) -> String {
         let meant = match self.findings.full() {
             true => None,

@@ -237,7 +237,7 @@ fn read_profiles(
     };
     let mut seen: Vec<Text> = Vec::new();
     for child in element.children.iter().filter(|child| child.name == "profile") {
-        reading.shape(child, &[], &["ref"]);
+        reading.flat(child, &["ref"]);
         let Some(reference) = reading.required_attribute(child, "ref") else {
             under.complete = false;
             continue;
@@ -268,7 +268,7 @@ fn read_profiles(
 fn read_dependencies(element: &Element, reading: &mut Reading<'_>) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     for child in element.children.iter().filter(|child| child.name == "dependsOn") {
-        reading.shape(child, &[], &["ref", "onLoss"]);
+        reading.flat(child, &["ref", "onLoss"]);
         let reference = reading.required_attribute(child, "ref");
         let on_loss = reading.typed_attribute(child, "onLoss", |text| {
             word(

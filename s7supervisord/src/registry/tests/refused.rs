@@ -338,6 +338,14 @@ fn what_is_only_strange_is_a_warning_and_under_strict_an_error() {
             "text in `<arguments>`, which only holds elements",
         ),
         (
+            two("<restart>never</restart>", ""),
+            "text in `<restart>`, which only has attributes",
+        ),
+        (
+            two("<stop>INT</stop>", ""),
+            "text in `<stop>`, which only has attributes",
+        ),
+        (
             "<supervisor/>".into(),
             "there are no `<servers>`, so there is nothing to run",
         ),
