@@ -251,7 +251,9 @@ fn why(refusal: &Refusal) -> String {
     }
 }
 
-fn cannot_upgrade(problem: &UpgradeProblem) -> String {
+/// To follow the name of a binary: why it takes nobody's place.
+#[must_use]
+pub fn cannot_upgrade(problem: &UpgradeProblem) -> String {
     match problem {
         UpgradeProblem::Unusable { why }
         | UpgradeProblem::Untrusted { why }

@@ -4,6 +4,7 @@
 use super::background::Found;
 use super::operations::Kind;
 use super::{Driver, End, Turn};
+use crate::control::audit;
 use crate::control::call::Answer;
 use crate::machine::input::Command;
 use crate::platform::binary::{self, Binary};
@@ -238,7 +239,8 @@ impl Driver {
     /// This binary stays in charge.
     fn stay(&mut self, binary: String, problem: UpgradeProblem) {
         if let Some(upgrade) = self.upgrade.take() {
-            log::error!("the upgrade to {binary} is off, this supervisor carries on: {problem:?}");
+            let why = audit::cannot_upgrade(&problem);
+            log::error!("this supervisor carries on, there is no upgrade: {binary} {why}");
             upgrade.answer.refuse(Refusal::CannotUpgrade { binary, problem });
         }
     }
