@@ -2,7 +2,8 @@
 
 use super::values::{BadValue, bad, integer, shown};
 use std::fmt;
-use std::net::Ipv6Addr;
+// What addresses look like, and nothing that reaches a network.
+use core::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
