@@ -1,9 +1,9 @@
 //! What `<health>` and `<readiness>` come to: what is done, how often, and what counts as an answer.
 
 use super::values::{BadValue, bad, integer, shown};
-use std::fmt;
 // What addresses look like, and nothing that reaches a network.
 use core::net::Ipv6Addr;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
