@@ -240,7 +240,7 @@ impl Driver {
     fn stay(&mut self, binary: String, problem: UpgradeProblem) {
         if let Some(upgrade) = self.upgrade.take() {
             let why = audit::cannot_upgrade(&problem);
-            log::error!("this supervisor carries on, there is no upgrade: {binary} {why}");
+            log::error!("the upgrade to {binary} is off, this supervisor carries on: it {why}");
             upgrade.answer.refuse(Refusal::CannotUpgrade { binary, problem });
         }
     }

@@ -3,8 +3,10 @@
 //! So nothing tells that such a tree is empty but looking: a thread looks at all processes of the machine every now and then,
 //! as long as something is to be ended.
 
-use super::census::{self, Marker, Stat};
+use super::census::{self, Marker};
 use super::cgroup::{self, Tree};
+use super::leftover_members::{belongs, members, tick_ns};
+pub use super::leftover_members::{is_recorded, lives};
 use super::leftovers_of_commands::Commands;
 use super::pidfd::{self, open};
 use super::sweeper::{Manner, Swept};
@@ -15,7 +17,7 @@ use rustix::process::Signal;
 use s7proto::name::ComponentName;
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -32,8 +34,6 @@ const QUIET_LOOKS: u32 = 2;
 /// The same where something was: a process that hands its place on to a child is missed by each look during which it does so, if
 /// that comes late enough in it. Most looks see it all the same, so they don't miss it so many times in a row (as the sweeper).
 const EMPTY_LOOKS: u32 = 25;
-/// How often one look reads the list of processes at most, which it does as long as there are new ones.
-const ROUNDS: u32 = 10;
 /// How far a run that isn't recorded may be ahead of the last one that is: far more than can begin while nothing can be written,
 /// and little enough that a number which somebody has invented can't use up those that are left.
 const MOST_RUNS: u64 = 1_000_000;
@@ -369,104 +369,4 @@ impl Treatment {
         }
         still
     }
-}
-
-/// The processes of each run, by the number that it has in `runs`; each is told to `found` at once. Whoever has come into being
-/// meanwhile is looked at as well, so that who hands his place on to a child is caught up with.
-fn members(runs: &[&StartedRun], instance: &str, mut found: impl FnMut(usize, u32)) -> Vec<Vec<u32>> {
-    let by_number: HashMap<u32, usize> = runs
-        .iter()
-        .enumerate()
-        .map(|(index, run)| (run.process.pid, index))
-        .collect();
-    let by_name: HashMap<(&str, u64), usize> = runs
-        .iter()
-        .enumerate()
-        .map(|(index, run)| ((run.component.as_str(), run.run), index))
-        .collect();
-    let mut members = vec![Vec::new(); runs.len()];
-    let mut seen = HashSet::new();
-    let rounds = (0..ROUNDS).map_while(|_| {
-        let new: Vec<u32> = census::everyone().filter(|pid| seen.insert(*pid)).collect();
-        (!new.is_empty()).then_some(new)
-    });
-    for pid in rounds.flatten() {
-        let Some(stat) = census::stat(pid).filter(|_| census::lives(pid)) else {
-            continue;
-        };
-        let related = [pid, stat.session, stat.group]
-            .iter()
-            .find_map(|number| by_number.get(number))
-            .copied();
-        let index = related.or_else(|| {
-            let (component, run) = census::marker(pid, instance)?.of_run()?;
-            by_name.get(&(component.as_str(), run)).copied()
-        });
-        if let Some(index) = index.filter(|index| belongs(pid, &stat, runs[*index], instance)) {
-            found(index, pid);
-            members[index].push(pid);
-        }
-    }
-    members
-}
-
-/// Whether a process is the one that was recorded: it bears the number that the kernel gives to no other of this boot, or, where
-/// there are no such numbers, it was created not later than its record was written.
-#[must_use]
-pub fn is_recorded(run: &StartedRun, pidfd: BorrowedFd<'_>) -> bool {
-    match (run.process.inode, pidfd::inode(pidfd)) {
-        (Some(recorded), Some(present)) => recorded == present,
-        _ => census::stat(run.process.pid).is_some_and(|stat| stat.started <= recorded_tick(run)),
-    }
-}
-
-/// Whether the first process of a recorded run is there.
-#[must_use]
-pub fn lives(run: &StartedRun) -> bool {
-    pidfd::open(run.process.pid).is_some_and(|pidfd| is_recorded(run, pidfd.as_fd()))
-}
-
-/// Whether a process is of a recorded run: the recorded one itself (a foreign process on a recycled number is younger), or
-/// a member of its session or group, or it carries the run's marker.
-fn belongs(pid: u32, stat: &Stat, run: &StartedRun, instance: &str) -> bool {
-    let recorded_tick = recorded_tick(run);
-    if pid == run.process.pid {
-        return stat.started <= recorded_tick;
-    }
-    if stat.session == run.process.pid || stat.group == run.process.pid {
-        // A number is not given to a new process while a session or group still bears it, so a relative is a real one
-        // unless a younger process has taken the number and begun a session of its own.
-        // With the first process gone a stranger may have had the number in between, and have left a session behind.
-        return match census::stat(run.process.pid) {
-            Some(leader) => leader.started <= recorded_tick,
-            None => is_marked(pid, run, instance) || holds_its_files(pid, run),
-        };
-    }
-    let young_enough = stat.started >= recorded_tick.saturating_sub(1);
-    young_enough && is_marked(pid, run, instance)
-}
-
-fn is_marked(pid: u32, run: &StartedRun, instance: &str) -> bool {
-    census::marker(pid, instance)
-        .and_then(Marker::of_run)
-        .is_some_and(|(component, number)| component == run.component.as_str() && number == run.run)
-}
-
-/// Whether it holds the run's output or the component's lock open.
-fn holds_its_files(pid: u32, run: &StartedRun) -> bool {
-    census::open_files(pid)
-        .filter_map(|path| super::owners::named_by_file(&path))
-        .any(|(component, number)| {
-            component == run.component.as_str() && number.is_none_or(|number| number == run.run)
-        })
-}
-
-/// When the record was written, in the kernel's clock ticks since the machine's boot.
-fn recorded_tick(run: &StartedRun) -> u64 {
-    run.began_ns / tick_ns()
-}
-
-/// Nanoseconds of one of the kernel's clock ticks.
-pub(super) fn tick_ns() -> u64 {
-    1_000_000_000 / rustix::param::clock_ticks_per_second().max(1)
 }

@@ -76,7 +76,7 @@ impl Commands {
     fn drop_wanted(&mut self, before: u64, lives: &impl Fn(&str, u64) -> bool) {
         self.0.retain(|_, command| {
             let asks = command.mark.is_some_and(|mark| mark.kind == Kind::Stop);
-            let began = || command.started.saturating_mul(super::leftovers::tick_ns());
+            let began = || command.started.saturating_mul(super::leftover_members::tick_ns());
             let number = command.mark.map_or_else(began, |mark| mark.number);
             number < before && !(asks && lives(&command.run.0, command.run.1))
         });

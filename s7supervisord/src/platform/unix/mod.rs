@@ -22,6 +22,7 @@ mod identity;
 mod inherited;
 mod java;
 mod launch;
+mod leftover_members;
 mod leftovers_of_commands;
 mod leftovers_of_service;
 mod line_end;

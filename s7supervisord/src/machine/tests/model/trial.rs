@@ -12,6 +12,8 @@ use s7proto::status::{Exit, State, Wish};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+mod found;
+
 /// One thing done to the fleet or to the world. Numbers of components are taken modulo how many there have been.
 #[derive(Debug, Clone)]
 enum Act {
@@ -430,37 +432,4 @@ proptest! {
     fn the_same_seed_and_inputs_give_the_same_effects(trial in trials(true)) {
         prop_assert_eq!(trial.play(), trial.play());
     }
-}
-
-/// It depends on the first one, is to be stopped after it, is wished up again before its turn, and runs on.
-#[test]
-fn who_runs_on_through_a_stop_of_everything_minds_the_next_loss() {
-    let minds = |on_loss: Vec<(Slot, Loss)>| Policy {
-        tier: 0,
-        ready_after: None,
-        stop_timeout: Duration::ZERO,
-        depends_on: on_loss.iter().map(|(on, _)| *on).collect(),
-        on_loss,
-        ..policy()
-    };
-    let first = Policy {
-        tier: 1,
-        ..minds(Vec::new())
-    };
-    let trial = Trial {
-        policies: vec![first, minds(vec![(Slot(0), Loss::Restart)])],
-        manners: Vec::new(),
-        acts: vec![
-            Act::Start(vec![0]),
-            Act::Pass(23),
-            Act::Restart(vec![1]),
-            Act::StopAll,
-            Act::StartAll,
-            Act::Pass(46),
-            Act::Stop(vec![0]),
-        ],
-        seed: 0,
-        punctual: false,
-    };
-    trial.play();
 }
