@@ -242,7 +242,7 @@ impl Shared {
         let mut owed = Duration::ZERO;
         while let Some((component, mut output, behind)) = self.next() {
             let began = Instant::now();
-            let turn = output.turn(&component, behind, began);
+            let turn = output.turn(&component, behind, began, || self.begun(&component));
             owed += began.elapsed() * REST;
             self.put_back(&component, output, &turn, behind);
             for (run, what) in turn.found {
@@ -315,6 +315,12 @@ impl Shared {
                 desk = self.desk();
             }
         }
+    }
+
+    fn begun(&self, component: &ComponentName) -> VecDeque<Begin> {
+        let mut desk = self.desk();
+        let entry = desk.components.get_mut(component);
+        entry.map_or_else(VecDeque::new, |entry| std::mem::take(&mut entry.begins))
     }
 
     fn put_back(&self, component: &ComponentName, output: Box<Output>, turn: &Turn, behind: u64) {

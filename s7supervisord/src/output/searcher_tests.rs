@@ -95,6 +95,37 @@ fn lines_are_found_as_they_are_written_also_when_they_are_written_in_pieces() {
 }
 
 #[test]
+fn a_run_that_begins_while_the_one_before_is_read_keeps_its_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.log");
+    let ends = "match without an end";
+    fs::write(&path, format!("{ends}match of the next\n")).unwrap();
+    let file = log_file::identity(&File::open(&path).unwrap()).unwrap();
+    let begin = |run, at| Begin {
+        run,
+        path: path.clone(),
+        file,
+        at,
+    };
+    let mut output = Output::default();
+    output.matcher.set(&[TriggerPlan {
+        pattern: TriggerPattern::Text("match".to_owned()),
+        action: TriggerAction::Event,
+        once: Duration::ZERO,
+    }]);
+    output.begins.push_back(begin(7, 0));
+    // Both have written by the time that the file is read.
+    let next = std::cell::Cell::new(Some(begin(8, ends.len() as u64)));
+    let id = ComponentName::parse("a").unwrap();
+    let mut found = Vec::new();
+    for _ in 0..4 {
+        let turn = output.turn(&id, 1, Instant::now(), || next.take().into_iter().collect());
+        found.extend(turn.found.into_iter().map(|(run, what)| (run, what.line)));
+    }
+    assert_eq!(found, [(7, ends.to_owned()), (8, "match of the next".to_owned())]);
+}
+
+#[test]
 fn what_was_written_before_a_run_does_not_count_for_it() {
     let bench = Bench::new();
     fs::write(bench.path(), "match of long ago\n").unwrap();

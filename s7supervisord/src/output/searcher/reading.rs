@@ -39,8 +39,14 @@ pub(super) struct Turn {
 }
 
 impl Output {
-    /// Reads and searches what there is, at most [`TURN`] bytes.
-    pub(super) fn turn(&mut self, component: &ComponentName, behind: u64, now: Instant) -> Turn {
+    /// Reads and searches what there is, at most [`TURN`] bytes. `begun` gives the runs that have begun since it was last asked.
+    pub(super) fn turn(
+        &mut self,
+        component: &ComponentName,
+        behind: u64,
+        now: Instant,
+        begun: impl Fn() -> VecDeque<Begin>,
+    ) -> Turn {
         let mut turn = Turn {
             found: Vec::new(),
             read: 0,
@@ -67,7 +73,10 @@ impl Output {
             let bytes = if most == 0 {
                 Vec::new()
             } else {
-                self.read(most, component, now)
+                let bytes = self.read(most, component, now);
+                // A run may have begun since it was looked how much to read, always before anything of it was written.
+                self.begins.append(&mut begun());
+                self.own_part(bytes)
             };
             if bytes.is_empty() {
                 // Nothing is added to the output of a run once that of the next one has begun.
@@ -87,6 +96,21 @@ impl Output {
             turn.more = true;
             return turn;
         }
+    }
+
+    /// What of `bytes`, which were just read, is before the beginning of the next run; the rest is read again in its turn.
+    fn own_part(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
+        let (Some(follower), Some(next)) = (&self.follower, self.begins.front()) else {
+            return bytes;
+        };
+        let (file, end) = follower.position();
+        let begin = end.saturating_sub(bytes.len() as u64);
+        if next.file == file && next.path == self.path && (begin..end).contains(&next.at) {
+            let own = usize::try_from(next.at - begin).unwrap_or(bytes.len());
+            bytes.truncate(own);
+            self.follower = Some(Follower::going_on(self.path.clone(), (file, next.at)));
+        }
+        bytes
     }
 
     /// Whether its last line may be open, and nothing will be added to it.
