@@ -1,5 +1,6 @@
 //! What the search finds in files that grow, are rotated, and outrun it.
 
+use super::reading::TURN;
 use super::*;
 use crate::platform::log_file;
 use crate::registry::plan::{TriggerAction, TriggerPattern};
@@ -162,11 +163,13 @@ fn who_writes_faster_than_it_is_searched_is_searched_again_from_where_he_is() {
     let flood = "x".repeat(1023) + "\n";
     let mut file = File::options().append(true).open(bench.path()).unwrap();
     let megabyte = flood.repeat(1024);
+    // All of it at once, as far as the search knows: it can't begin a turn meanwhile, only end one.
+    let mut desk = bench.searcher.shared.desk();
     for _ in 0..32 {
         file.write_all(megabyte.as_bytes()).unwrap();
     }
-    // All of it at once, as far as the search knows.
-    bench.searcher.written(&bench.id, 32 << 20);
+    desk.components.get_mut(&bench.id).unwrap().behind += 32 << 20;
+    drop(desk);
     let start = Instant::now();
     loop {
         bench.write(1, "half\nmatch 2\n");
@@ -178,7 +181,8 @@ fn who_writes_faster_than_it_is_searched_is_searched_again_from_where_he_is() {
     }
     let desk = bench.searcher.shared.desk();
     let output = desk.components[&bench.id].output.as_ref();
-    assert!(output.is_none_or(|output| output.left_out >= 32 << 20));
+    let least = (32 << 20) - TURN as u64;
+    assert!(output.is_none_or(|output| output.left_out >= least));
 }
 
 #[test]
