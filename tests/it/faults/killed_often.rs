@@ -35,7 +35,8 @@ fn servers(generation: u64) -> Vec<Server> {
     for (number, id) in names("writer", WRITERS).iter().enumerate() {
         // Some write all the time, some as fast as they can and then for a moment nothing.
         let verbs = if number < 2 { "burst 3000 40" } else { "tick 1" };
-        servers.push(with_record(id, verbs));
+        // In one file, whatever it writes while a slow machine kills two hundred times.
+        servers.push(with_record(id, verbs).with("<log maxSize=\"8GB\"/>"));
     }
     let crashes = [
         "sleep 30 exit 1",
