@@ -63,6 +63,7 @@ pub fn main_as(version: &'static str) -> ExitCode {
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
+    platform::allocator::keep_little();
     let inherited = platform::Inherited::take();
     if let Err(unknown) = failpoint::arm() {
         eprintln!("s7supervisord: {unknown}");

@@ -234,12 +234,15 @@ impl Journal {
 
 /// The bytes of the record at `path`; none where there is no such file.
 fn text(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    match open_regular(path) {
-        Ok(file) => file.take(LONGEST).read_to_end(&mut text)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(text),
+    let file = match open_regular(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
+    // Taken at once: grown step by step, it would come to twice of what there is.
+    let length = file.metadata()?.len().min(LONGEST);
+    let mut text = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    file.take(LONGEST).read_to_end(&mut text)?;
     Ok(text)
 }
 

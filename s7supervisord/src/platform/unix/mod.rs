@@ -1,5 +1,6 @@
 //! Linux.
 
+pub mod allocator;
 mod appointments;
 mod archive;
 mod ask;

@@ -2,6 +2,7 @@
 
 pub mod log_file;
 
+pub mod allocator;
 pub mod beside;
 pub mod binary;
 pub mod endpoint;
