@@ -20,7 +20,8 @@ pub struct Overview {
 /// Something about the daemon. Variants are only ever appended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SupervisorFact {
-    /// The registry can't be loaded, and the last one that could is in force.
+    /// The registry could not be loaded when that was last tried (at the daemon's start, a reload, a restart), and the last one that
+    /// could is in force.
     StaleRegistry {
         /// The file.
         file: String,

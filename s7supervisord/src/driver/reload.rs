@@ -117,6 +117,10 @@ impl Driver {
             (purpose, Err(failure)) => {
                 log::error!("the registry can't be loaded, nothing is changed:\n{failure}");
                 self.note_refused(&failure);
+                if purpose.applies() {
+                    // Who comes later and wonders is told by the status that what lies there is not what is in force.
+                    self.stale = Some(failure.clone());
+                }
                 let file = failure.file.display().to_string();
                 purpose.refuse(Refusal::RegistryBroken {
                     file,

@@ -229,6 +229,9 @@ pub fn control(target: &Target, verb: &str) -> Result<Plan, Failure> {
     Ok(Plan(steps))
 }
 
+/// `systemctl status` ends with it, and an init script's `status` by the Linux Standard Base, where nothing is known of a service.
+const UNKNOWN: u8 = 4;
+
 /// Shows what the service manager knows; its exit code is the answer.
 ///
 /// # Errors
@@ -237,7 +240,10 @@ pub fn status(target: &Target, dry_run: bool) -> Result<u8, Failure> {
     let script = target.file().display().to_string();
     let words = match target.kind {
         Kind::Systemd(_) => vec!["systemctl", "--no-pager", "status", unit::NAME],
-        Kind::InitScripts if target.there()?.is_none() => return Err(not_installed(target)),
+        Kind::InitScripts if target.there()?.is_none() => {
+            let Failure { message, .. } = not_installed(target);
+            return Err(Failure::new(UNKNOWN, message));
+        }
         Kind::InitScripts => vec![script.as_str(), "status"],
     };
     if dry_run {

@@ -67,6 +67,11 @@ fn a_service_that_is_not_installed_is_not_controlled() {
     let (_root, target) = system();
     let refused = control(&target, "start").unwrap_err();
     assert!(refused.message.contains("service install"), "{}", refused.message);
+    // As systemctl ends, and as the Linux Standard Base has it.
+    let scripts = Target::new(Kind::InitScripts, &target.root);
+    let unknown = status(&scripts, false).unwrap_err();
+    assert_eq!(unknown.code, 4);
+    assert!(unknown.message.contains("service install"), "{}", unknown.message);
 }
 
 #[test]

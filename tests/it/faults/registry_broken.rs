@@ -163,10 +163,18 @@ fn a_broken_registry_harms_nothing_that_runs() {
     let sandbox = Sandbox::with(&[Server::new("steady", "record starts wait")]);
     let daemon = sandbox.start();
     let before = daemon.wait_for("steady", "RUNNING");
+    let stale = || daemon.status()["supervisor"]["registry_stale"].clone();
     for (what, bytes) in hostile() {
         fs::write(sandbox.path(REGISTRY), &bytes).expect("the sandbox is ours");
+        let _ = sandbox.ctl(&["reload", "--dry-run"]).exits(1);
+        assert!(
+            what != "an entity bomb" || stale().is_null(),
+            "only asked: {}",
+            stale()
+        );
         let said = sandbox.ctl(&["reload"]);
         assert_eq!(said.code, Some(1), "{what}: {said}");
+        assert!(stale()["diagnostics"][0].is_object(), "{what}: {}", stale());
         assert!(
             said.to_string().contains("SupervisorRegistry.xml"),
             "{what}: {said}"
@@ -190,6 +198,7 @@ fn a_broken_registry_harms_nothing_that_runs() {
         Server::new("more", "wait"),
     ]);
     sandbox.ctl(&["reload"]).exits(0);
+    assert!(stale().is_null(), "{}", stale());
     daemon.wait_for("more", "RUNNING");
     assert_eq!(daemon.component("steady")["pid"], before["pid"]);
 }
