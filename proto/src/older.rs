@@ -60,9 +60,7 @@ fn done_before_2(done: Done) -> Option<Done> {
                 if let Some(exit) = &mut one.status.last_exit {
                     exit_before_2(exit);
                 }
-                if let Some(reason) = &mut one.status.reason {
-                    reason_before_2(reason);
-                }
+                reason_before_2(&mut one.status.reason);
                 for past in &mut one.past {
                     match &mut past.end {
                         PastEnd::Exited(exit) => exit_before_2(exit),
@@ -86,13 +84,15 @@ fn done_before_2(done: Done) -> Option<Done> {
 fn report_before_2(report: &mut StatusReport) {
     for component in &mut report.components {
         component.last_exit.iter_mut().for_each(exit_before_2);
-        component.reason.iter_mut().for_each(reason_before_2);
+        reason_before_2(&mut component.reason);
     }
 }
 
-fn reason_before_2(reason: &mut Reason) {
-    if let Reason::SpawnFailed(failure) = reason {
-        spawn_before_2(failure);
+fn reason_before_2(reason: &mut Option<Reason>) {
+    match reason {
+        Some(Reason::SpawnFailed(failure)) => spawn_before_2(failure),
+        Some(Reason::GivenUpRun(_)) => *reason = None,
+        _ => {}
     }
 }
 
@@ -152,9 +152,7 @@ fn event_before_2(mut event: Event) -> Option<Event> {
     match &mut event.what {
         Happening::Ended { report, .. } => exit_before_2(report),
         Happening::Unresponsive { .. } => event.what = Happening::Health(false),
-        Happening::Entered {
-            reason: Some(reason), ..
-        } => reason_before_2(reason),
+        Happening::Entered { reason, .. } => reason_before_2(reason),
         Happening::Adopted { .. }
         | Happening::TookOver { .. }
         | Happening::RegistryStale { .. }

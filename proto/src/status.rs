@@ -343,6 +343,8 @@ pub enum Reason {
     NeedsRestart,
     /// The registry no longer has it; it is being stopped.
     Removed,
+    /// The supervisor has given its run up for this, and stops it. Since 1.2.
+    GivenUpRun(EndCause),
 }
 
 /// One component, as `status` shows it.

@@ -200,6 +200,7 @@ pub fn reason() -> impl Strategy<Value = Reason> {
         any::<u32>().prop_map(|left| Reason::Unkillable { left }),
         Just(Reason::NeedsRestart),
         Just(Reason::Removed),
+        Just(Reason::GivenUpRun(EndCause::Hung)),
     ]
 }
 

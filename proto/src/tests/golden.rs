@@ -184,7 +184,8 @@ variants!(reason, Reason,
     Reason::WaitingForTier { .. } => "WaitingForTier", Reason::WaitingForDependency(_) => "WaitingForDependency",
     Reason::Crashed { .. } => "Crashed", Reason::SpawnFailed(_) => "SpawnFailed", Reason::GaveUp { .. } => "GaveUp",
     Reason::Completed => "Completed", Reason::Unkillable { .. } => "Unkillable",
-    Reason::NeedsRestart => "NeedsRestart", Reason::Removed => "Removed");
+    Reason::NeedsRestart => "NeedsRestart", Reason::Removed => "Removed",
+    Reason::GivenUpRun(_) => "GivenUpRun");
 variants!(actor, Actor, Actor::Uid(_) => "Uid", Actor::Sid(_) => "Sid", Actor::Supervisor => "Supervisor");
 variants!(state, State,
     State::Stopped => "Stopped", State::Waiting => "Waiting", State::Starting => "Starting",

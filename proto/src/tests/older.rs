@@ -35,6 +35,7 @@ fn what_an_older_client_is_sent_holds_nothing_that_it_does_not_know() {
         "dumped",
         "found",
         "output-reaches",
+        "given-up-run",
     ];
     let mut replaced = 0;
     for (file, response) in responses() {
@@ -72,6 +73,7 @@ fn what_an_older_client_is_sent_holds_nothing_that_it_does_not_know() {
                 "Matched",
                 "CheckingPort",
                 "Dumped",
+                "GivenUpRun",
             ] {
                 assert!(!text.contains(word), "{file}: {text}");
             }

@@ -365,6 +365,7 @@ fn reasons() -> Vec<(&'static str, Reason)> {
         ("unkillable", Reason::Unkillable { left: 2 }),
         ("needs-restart", Reason::NeedsRestart),
         ("removed", Reason::Removed),
+        ("given-up-run", Reason::GivenUpRun(EndCause::WatchdogMissed)),
     ]
 }
 

@@ -249,16 +249,13 @@ pub fn cause(component: &ComponentStatus, clock: &Clock) -> Option<String> {
         said.extend(last.map(|report| last_exit(report, clock)));
     }
     if component.health == Health::Unhealthy {
-        // What ends may have been given up for something else than its checks.
-        let ends = matches!(component.state, State::Stopping | State::Stuck);
-        said.push(
-            if ends {
-                "it is unhealthy"
-            } else {
-                "its health checks fail"
-            }
-            .to_owned(),
-        );
+        match (component.state, &component.reason) {
+            // It says all of it.
+            (_, Some(Reason::GivenUpRun(EndCause::Hung))) => {}
+            // What ends may have been given up for something else than its checks.
+            (State::Stopping | State::Stuck, _) => said.push("it is unhealthy".to_owned()),
+            _ => said.push("its health checks fail".to_owned()),
+        }
     }
     (!said.is_empty()).then(|| said.join("; "))
 }
@@ -320,6 +317,7 @@ pub fn reason(reason: &Reason, id: &ComponentName, last: Option<&ExitReport>, cl
             format!("the registry has changed; what changed applies after: s7ctl restart {id}")
         }
         Reason::Removed => "no longer in the registry, being stopped".to_owned(),
+        Reason::GivenUpRun(cause) => format!("{cause}, and is being stopped"),
     }
 }
 

@@ -293,6 +293,7 @@ impl Roster {
             Why::Unkillable(left) => Reason::Unkillable { left },
             Why::NeedsRestart => Reason::NeedsRestart,
             Why::Removed => Reason::Removed,
+            Why::GivenUpRun(cause) => Reason::GivenUpRun(cause),
         })
     }
 }

@@ -5,7 +5,7 @@ use super::input::Slot;
 use super::life::{Cause, Ending, Life, Phase, Unwell};
 use super::moment::Moment;
 use super::restart::CRASH_LOOP;
-use s7proto::status::{Actor, ExitReport, Health, SpawnFailure, State, Wish};
+use s7proto::status::{Actor, EndCause, ExitReport, Health, SpawnFailure, State, Wish};
 
 /// What `status` tells of a component, with slots in place of names.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +74,8 @@ pub enum Why {
     NeedsRestart,
     /// It is about to be forgotten.
     Removed,
+    /// Its run was given up for this, and is being stopped.
+    GivenUpRun(EndCause),
 }
 
 impl Why {
@@ -145,7 +147,12 @@ fn why(component: &Component, what_it_waits_for: impl FnOnce(&Component) -> Why)
         Life::Exited => Why::Completed,
         Life::Ending(ending) => match ending.phase {
             Phase::Stuck { .. } => Why::Unkillable(ending.survivors),
-            _ => crashed(component),
+            _ => match ending.cause {
+                Cause::Unwell(unwell) => Why::GivenUpRun(unwell.end_cause()),
+                Cause::TooMuchMemory => Why::GivenUpRun(EndCause::TooMuchMemory),
+                Cause::DependencyLost => Why::GivenUpRun(EndCause::DependencyLost),
+                Cause::Itself | Cause::Asked | Cause::Unseen => crashed(component),
+            },
         },
         Life::Running { .. } if component.marked => Why::NeedsRestart,
         Life::Running { .. } => crashed(component),

@@ -27,6 +27,15 @@ fn a_component_that_stops_answering_is_restarted_in_time_and_once() {
     let hung = Instant::now();
     // Connections to it are still taken, by the kernel.
     send(run, Signal::STOP);
+    // It doesn't obey, and is killed after its stopTimeout.
+    let seen = daemon.wait_until("it is being stopped", "is", SOON, |seen| {
+        seen["state"] == "STOPPING"
+    });
+    assert_eq!(seen["reason_code"], "hung", "{seen}");
+    assert_eq!(
+        seen["reason"], "failed its checks, and is being stopped",
+        "{seen}"
+    );
     let seen = daemon.wait_until("another run answers", "is", SOON, |seen| {
         seen["state"] == "RUNNING" && seen["pid"] != run
     });

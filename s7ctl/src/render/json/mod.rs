@@ -136,6 +136,25 @@ fn reason_code(reason: &Reason) -> &'static str {
         Reason::Unkillable { .. } => "unkillable",
         Reason::NeedsRestart => "needs_restart",
         Reason::Removed => "removed",
+        Reason::GivenUpRun(cause) => cause_code(*cause),
+    }
+}
+
+fn cause_code(cause: EndCause) -> &'static str {
+    match cause {
+        EndCause::Finished => "finished",
+        EndCause::Crashed => "crashed",
+        EndCause::Requested => "requested",
+        EndCause::KilledAfterTimeout => "killed_after_timeout",
+        EndCause::Unseen => "unseen",
+        EndCause::OutOfMemory => "out_of_memory",
+        EndCause::Hung => "hung",
+        EndCause::TooMuchMemory => "too_much_memory",
+        EndCause::DependencyLost => "dependency_lost",
+        EndCause::NotReady => "not_ready",
+        EndCause::WatchdogMissed => "watchdog_missed",
+        EndCause::InTrouble => "in_trouble",
+        EndCause::OutputMatched => "output_matched",
     }
 }
 
@@ -161,21 +180,7 @@ fn last_exit(report: &ExitReport) -> LastExit {
         core,
         at: rfc3339(report.at_ms),
         seconds: seconds(report.lasted_us),
-        reason: match report.cause {
-            EndCause::Finished => "finished",
-            EndCause::Crashed => "crashed",
-            EndCause::Requested => "requested",
-            EndCause::KilledAfterTimeout => "killed_after_timeout",
-            EndCause::Unseen => "unseen",
-            EndCause::OutOfMemory => "out_of_memory",
-            EndCause::Hung => "hung",
-            EndCause::TooMuchMemory => "too_much_memory",
-            EndCause::DependencyLost => "dependency_lost",
-            EndCause::NotReady => "not_ready",
-            EndCause::WatchdogMissed => "watchdog_missed",
-            EndCause::InTrouble => "in_trouble",
-            EndCause::OutputMatched => "output_matched",
-        },
+        reason: cause_code(report.cause),
     }
 }
 

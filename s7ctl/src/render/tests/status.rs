@@ -174,6 +174,16 @@ fn every_reason_has_a_sentence_and_a_code() {
             "no longer in the registry, being stopped",
             "removed",
         ),
+        (
+            Reason::GivenUpRun(EndCause::WatchdogMissed),
+            "missed its watchdog, and is being stopped",
+            "watchdog_missed",
+        ),
+        (
+            Reason::GivenUpRun(EndCause::DependencyLost),
+            "lost what it depends on, and is being stopped",
+            "dependency_lost",
+        ),
     ];
     for (reason, expected, code) in cases {
         let one = ComponentStatus {
