@@ -9,6 +9,7 @@ use crate::render::{View, is_losing_output, is_troubled};
 use s7proto::explain::{Explanation, Story};
 use s7proto::reply::Done;
 use s7proto::request::{Request, Selection};
+use s7proto::status::State;
 
 /// How many are explained where nobody was named: more than that at once have one cause, and nobody reads them all.
 const MOST: usize = 10;
@@ -33,7 +34,10 @@ pub async fn run(targets: &Targets, context: &mut Context) -> Result<View, CtlEr
     let components = report.components.into_iter().enumerate();
     let troubled =
         components.filter(|(place, one)| is_troubled(one) || is_losing_output(one, facts_of(*place)));
-    let mut names: Vec<_> = troubled.map(|(_, component)| component.id).collect();
+    let mut troubled: Vec<_> = troubled.map(|(_, component)| component).collect();
+    // What only waits is mostly what has come of the others. The sort keeps the order of tiers among equals.
+    troubled.sort_by_key(|component| rank(component.state));
+    let mut names: Vec<_> = troubled.into_iter().map(|component| component.id).collect();
     let omitted = names.len().saturating_sub(MOST);
     names.truncate(MOST);
     if names.is_empty() {
@@ -42,7 +46,24 @@ pub async fn run(targets: &Targets, context: &mut Context) -> Result<View, CtlEr
             omitted,
         });
     }
-    explain(Selection::Named(names), omitted, &mut daemon, context).await
+    let place_of = |one: &Story| names.iter().position(|name| *name == one.explanation.status.id);
+    let which = Selection::Named(names.clone());
+    let mut view = explain(which, omitted, &mut daemon, context).await?;
+    if let View::Why { stories, .. } = &mut view {
+        stories.sort_by_key(place_of);
+    }
+    Ok(view)
+}
+
+/// Which is explained first: what can't go on without somebody, what is tried again, what has a fault and lives, and last what waits.
+fn rank(state: State) -> u8 {
+    match state {
+        State::Stuck | State::Fatal => 0,
+        State::Backoff => 1,
+        State::Running | State::Exited => 2,
+        State::Starting | State::Stopping => 3,
+        State::Waiting | State::Stopped => 4,
+    }
 }
 
 async fn explain(

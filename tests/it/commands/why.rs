@@ -61,6 +61,37 @@ fn why_tells_how_it_ended_what_it_said_and_what_to_do() {
 }
 
 #[test]
+fn why_alone_begins_with_what_was_given_up_and_ends_with_what_waits() {
+    let waiting =
+        (0..12).map(|at| Server::new(&format!("waits-{at}"), "wait").with("<dependsOn ref=\"given-up\"/>"));
+    let fails = |id: &str| Server::new(id, "exit 3").start_delay("10");
+    let mut servers: Vec<Server> = waiting.collect();
+    servers.push(fails("tries"));
+    servers.push(fails("given-up").with("<restart maxRetries=\"1\"/>").tier(1));
+    let sandbox = Sandbox::with(&servers);
+    let daemon = sandbox.start();
+    daemon.wait_for("given-up", "FATAL");
+    daemon.wait_for("waits-11", "WAITING");
+    daemon.wait_until("it is tried again", "tries", SOON, |seen| {
+        seen["state"] == "BACKOFF"
+    });
+    let told = |json: &serde_json::Value| {
+        let ids = json["data"]["components"].as_array().into_iter().flatten();
+        ids.map(|one| one["id"].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    // It may be starting at the moment that is asked about.
+    eventually("what is tried again comes second", SOON, || {
+        let said = sandbox.ctl(&["why", "--json"]).exits(0);
+        let told = told(&said.json());
+        assert_eq!((told.len(), told[0].as_str()), (10, "given-up"), "{said}");
+        when(told[1] == "tries" && told[2] == "waits-0", || format!("{told:?}"))
+    });
+    let said = sandbox.ctl(&["why"]).exits(0);
+    let _ = said.says("4 more components are not as they should be");
+}
+
+#[test]
 fn why_names_who_stopped_it_and_is_content_when_all_is_well() {
     let sandbox = Sandbox::with(&[Server::new("one", "wait"), Server::new("two", "wait")]);
     let daemon = sandbox.start();
