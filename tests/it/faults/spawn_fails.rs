@@ -32,15 +32,21 @@ fn cases(sandbox: &Sandbox) -> Vec<Case> {
         },
         Case {
             server: runs("forbidden", &plain),
-            says: ["executing", "Permission denied"],
+            says: ["executing", "Permission denied: nobody may execute it"],
         },
         Case {
             server: runs("noise", &noise),
-            says: ["executing", "Exec format error"],
+            says: [
+                "executing",
+                "Exec format error: it is neither a program nor a script",
+            ],
         },
         Case {
             server: runs("orphaned", &orphaned),
-            says: ["executing", "No such file"],
+            says: [
+                "executing",
+                "No such file or directory: its interpreter /nonexistent/interpreter is missing",
+            ],
         },
         Case {
             server: fixture("homeless").with("<workingDirectory>nowhere</workingDirectory>"),

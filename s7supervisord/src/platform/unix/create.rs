@@ -17,6 +17,7 @@ use super::notices::{Channel, NewChannel, descriptor_of};
 use super::output::{Capture, ChildOutput};
 use super::places::Place;
 use super::ports::Ports;
+use super::unexecutable;
 use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
 use crate::registry::plan::{ComponentPlan, Resource};
@@ -364,7 +365,13 @@ impl Creator {
             true => self.notify_subject(component),
             false => subject(stage, limit, component),
         };
-        Err(io_failure(stage, subject, &io::Error::from_raw_os_error(errno)))
+        let mut told = io_failure(stage, subject, &io::Error::from_raw_os_error(errno));
+        if stage == SpawnStage::Executing
+            && let Some(cause) = unexecutable::cause(&component.run.program, errno)
+        {
+            told.cause = format!("{}: {cause}", told.cause);
+        }
+        Err(told)
     }
 }
 

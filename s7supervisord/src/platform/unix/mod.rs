@@ -49,6 +49,7 @@ mod strangers;
 mod stream;
 mod sweeper;
 mod turns;
+mod unexecutable;
 mod watch;
 mod way;
 mod words;
