@@ -28,7 +28,7 @@ pub struct Fleet {
     parked: BTreeMap<i32, BTreeSet<Slot>>,
     /// When the next tier opens even though the ones before it aren't ready.
     gate_deadline: Option<Moment>,
-    /// Members of earlier tiers that a tier has waited for in vain; later tiers don't wait for them once more.
+    /// Members of earlier tiers that no tier waits for: it was done in vain before, or a reload has nothing to do with them.
     excused: BTreeSet<Slot>,
     /// The stop, tier by tier, that is under way.
     stopping: Option<StopSequence>,

@@ -147,6 +147,25 @@ fn a_reload_without_restart_marks_what_has_changed() {
 }
 
 #[test]
+fn a_reload_waits_for_nobody_whom_it_has_not_touched() {
+    let servers = |variable: &str| {
+        let late = Server::new("late", "wait").start_delay("1000");
+        let changed = Server::new("changed", "record changed.starts wait").tier(2);
+        [late, changed.variable("VALUE", variable)]
+    };
+    let sandbox = Sandbox::with(&servers("1"));
+    let daemon = sandbox.start();
+    daemon.wait_for("late", "STARTING");
+    // By name, tiers are ignored.
+    let _ = sandbox.ctl(&["start", "changed"]).exits(0);
+    sandbox.write_registry(&servers("2"));
+    // A tier waits a minute for the ones before it.
+    let _ = sandbox.ctl(&["--timeout", "30", "reload"]).exits(0);
+    assert_eq!(runs(&sandbox, "changed"), 2);
+    assert_eq!(daemon.component("late")["state"], "STARTING");
+}
+
+#[test]
 fn a_reload_restarts_in_tier_order_what_an_earlier_daemon_has_begun_by_an_older_registry() {
     let servers = |variable: &str| {
         let of = |id: &str| Server::new(id, &format!("record {id}.starts record starts wait"));

@@ -17,7 +17,6 @@ impl Fleet {
         if sequence.is_over() {
             // Everything is down; what was only parked may come up again.
             self.gate_deadline = Some(stamp.now + GATE_TIMEOUT);
-            self.excused.clear();
             return;
         }
         // In its place before anybody ends: who is in it has its turn, whatever else is lost meanwhile.

@@ -83,6 +83,7 @@ impl Turn<'_> {
         }
         // What an earlier sequence had already asked to stop is found as such and waited for.
         self.fleet.stopping = Some(sequence);
+        self.fleet.excused.clear();
         if self.fleet.hurry {
             self.hurry();
         }
@@ -106,10 +107,12 @@ impl Turn<'_> {
             });
         }
         self.fleet.stopping = Some(sequence);
+        self.fleet.excused.clear();
     }
 
     pub(super) fn reload(&mut self, changes: Vec<Change>, restart: bool, who: &Actor) {
         let mut sequence = self.fleet.stopping.take().unwrap_or_default();
+        let in_order = !sequence.is_over() || !self.fleet.parked.is_empty();
         // What follows from a change is looked at when all of them are known: a component can depend on another.
         let (mut removed, mut altered) = (Vec::new(), Vec::new());
         for change in changes {
@@ -155,6 +158,7 @@ impl Turn<'_> {
             });
         }
         self.fleet.stopping = (!sequence.is_over()).then_some(sequence);
+        self.excuse_bystanders(in_order);
         self.arm_gate();
     }
 
@@ -163,6 +167,21 @@ impl Turn<'_> {
         for slot in self.select(|_| true) {
             self.with(slot, |component, step, _| component.hurry(step));
         }
+    }
+
+    /// A reload has its own components wait for each other, and not for others that aren't ready at the moment: what it has stopped
+    /// would be down for their sake. Unless a boot or another command (`in_order`) already goes through the tiers, which waits for
+    /// all.
+    fn excuse_bystanders(&mut self, in_order: bool) {
+        let mut excused = std::mem::take(&mut self.fleet.excused);
+        for (slot, component) in self.fleet.iter() {
+            if component.parked {
+                excused.remove(&slot);
+            } else if !in_order && component.wish == Wish::Up && !component.lets_others_start() {
+                excused.insert(slot);
+            }
+        }
+        self.fleet.excused = excused;
     }
 
     // ---- pieces -----------------------------------------------------------------------------------------------

@@ -101,6 +101,7 @@ stories! {
     a_reload_retries_what_was_given_up
     a_reload_touches_what_has_changed
     a_reload_with_no_restart_leaves_runs_alone
+    a_reload_waits_for_what_it_has_touched_alone
     a_restart_is_one_operation
     a_restart_of_everything
     a_restart_of_everything_meets_an_overdue_spawn

@@ -1,6 +1,7 @@
 //! The judge: lets the machine and the world work on each other, and holds every effect against the reference.
 
-use super::reference::{Model, Models};
+use super::order::Models;
+use super::reference::Model;
 use super::world::World;
 use crate::machine::effect::Effect;
 use crate::machine::fleet::Fleet;
@@ -250,6 +251,7 @@ impl Court {
             Command::StopAll | Command::Shutdown => {
                 self.shutting_down |= matches!(command, Command::Shutdown);
                 self.models.stopping.clear();
+                self.models.excused.clear();
                 for &slot in &all {
                     self.models.queue_stop(slot);
                     self.model(slot).wish_down();
@@ -297,10 +299,15 @@ impl Court {
                 }
                 parts
             }
-            Command::Reload { changes, restart } => changes
-                .iter()
-                .filter_map(|change| self.expect_change(change, *restart))
-                .collect(),
+            Command::Reload { changes, restart } => {
+                let in_order = self.models.lowest_ordered().is_some() || !self.models.stopping.is_empty();
+                let changed = changes.iter();
+                let parts = changed
+                    .filter_map(|change| self.expect_change(change, *restart))
+                    .collect();
+                self.models.excuse_bystanders(in_order, self.world.now);
+                parts
+            }
             Command::Hurry => {
                 self.hurry |= self.shutting_down;
                 BTreeSet::new()

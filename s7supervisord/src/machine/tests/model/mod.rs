@@ -2,6 +2,7 @@
 
 mod ends;
 mod judge;
+mod order;
 mod reference;
 mod standing;
 mod trial;

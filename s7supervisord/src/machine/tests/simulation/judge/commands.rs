@@ -1,6 +1,6 @@
 //! What follows from each command for what is wished, for the order of tiers, and for when it has to be answered.
 
-use super::Judge;
+use super::{Judge, is_ready};
 use crate::machine::input::{Change, Command, Policy, Slot, Ticket};
 use crate::machine::tests::simulation::daemon::Daemon;
 use crate::machine::tests::simulation::host::Host;
@@ -118,6 +118,28 @@ impl Judge {
     }
 
     fn reload(&mut self, daemon: &Daemon, host: &Host, changes: &[Change], restart: bool) {
+        // Those that it doesn't touch are waited for only where they were before.
+        let views = || {
+            daemon
+                .fleet
+                .slots()
+                .filter_map(|slot| daemon.fleet.view(slot, host.now))
+        };
+        if self.sequence.is_empty() && !views().any(|view| view.parked) {
+            let late = views().filter(|view| view.wish == Wish::Up && !is_ready(view));
+            self.excused.extend(late.map(|view| view.slot));
+        }
+        for change in changes {
+            if let Change::Alter {
+                slot,
+                needs_run: true,
+                ..
+            } = change
+                && restart
+            {
+                self.excused.remove(slot);
+            }
+        }
         let mut next = daemon.fleet.next_slot();
         for change in changes {
             match change {
