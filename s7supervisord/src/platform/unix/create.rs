@@ -266,16 +266,7 @@ impl Creator {
         plan: &ComponentPlan,
         stack: &mut Stack,
     ) -> Result<(u32, OwnedFd), SpawnFailure> {
-        let identity = self.identity(plan)?;
-        let start = (run.run, plan.run.arguments.as_slice());
-        let launch = Launch::new(
-            plan,
-            start,
-            &identity,
-            &self.instance,
-            &Tally::default(),
-            (None, None),
-        )?;
+        let (launch, identity) = self.launch_of_command(run, plan)?;
         let place = Place::with(None, None, None)
             .map_err(|error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), &error))?;
         let created = self.clone_child(
@@ -289,6 +280,19 @@ impl Creator {
         place.give_back();
         let Created { pid, pidfd, .. } = created?;
         Ok((pid, pidfd))
+    }
+
+    /// What a command of a run is made of, which `plan` has in place of the program: nothing is carried on with it, and its
+    /// output is no file.
+    fn launch_of_command(
+        &self,
+        run: RunId,
+        plan: &ComponentPlan,
+    ) -> Result<(Launch, Identity), SpawnFailure> {
+        let identity = self.identity(plan)?;
+        let (start, tally) = ((run.run, plan.run.arguments.as_slice()), Tally::default());
+        let launch = Launch::new(plan, start, &identity, &self.instance, &tally, (None, None))?;
+        Ok((launch, identity))
     }
 
     fn clone_child(

@@ -5,11 +5,9 @@ use crate::machine::input::RunId;
 use crate::platform::os::census;
 use crate::platform::os::cgroup::Tree;
 use crate::platform::os::fault::io_failure;
-use crate::platform::os::launch::Launch;
 use crate::platform::os::pidfd;
 use crate::platform::os::places::Place;
 use crate::registry::plan::ComponentPlan;
-use crate::state::known::Tally;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal};
 use s7proto::status::{SpawnFailure, SpawnStage};
@@ -36,16 +34,7 @@ impl Creator {
         stack: &mut Stack,
     ) -> Result<Made, SpawnFailure> {
         let failed = |error: &io::Error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), error);
-        let identity = self.identity(plan)?;
-        let start = (run.run, plan.run.arguments.as_slice());
-        let launch = Launch::new(
-            plan,
-            start,
-            &identity,
-            &self.instance,
-            &Tally::default(),
-            (None, None),
-        )?;
+        let (launch, identity) = self.launch_of_command(run, plan)?;
         let (output, input) =
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(&error.into()))?;
         // The run may just be ending, and its cgroup with it; the command ends then too.
