@@ -1,6 +1,6 @@
 //! A command beside a run, in the run's surroundings: it has neither lock nor record, and what it says is heard.
 
-use super::{Created, Creator, Stack};
+use super::{Created, Creator, Passage, Stack};
 use crate::machine::input::RunId;
 use crate::platform::os::census;
 use crate::platform::os::cgroup::Tree;
@@ -22,6 +22,8 @@ pub struct Made {
     pub output: OwnedFd,
     /// The cgroup that it lives in, if it has one of its own.
     pub cgroup: Option<Tree>,
+    /// Kept until the core loop looks after the process.
+    pub passage: Passage,
 }
 
 impl Creator {
@@ -51,13 +53,18 @@ impl Creator {
         );
         place.give_back();
         let Created {
-            pid, pidfd, cgroup, ..
+            pid,
+            pidfd,
+            cgroup,
+            passage,
+            ..
         } = created?;
         Ok(Made {
             pid,
             pidfd,
             output,
             cgroup,
+            passage,
         })
     }
 }
