@@ -1,5 +1,6 @@
 //! A daemon that is told to end while a process takes too long to be created to be waited for.
 
+use crate::platform::cgroups::{delegated, start_in};
 use rustix::process::Signal;
 use s7supervisord::failpoint::VARIABLE;
 use s7tests::daemon::Daemon;
@@ -138,4 +139,32 @@ fn what_has_begun_without_the_daemon_knowing_is_ended_with_it_tree_and_all_needs
         "{log}"
     );
     next_begins_anew(&sandbox, 1);
+}
+
+#[test]
+fn what_is_created_too_slowly_leaves_no_cgroup_behind_needs_root() {
+    let test = "what_is_created_too_slowly_leaves_no_cgroup_behind_needs_root";
+    let Some(home) = delegated(test) else { return };
+    let (sandbox, place) = hanging_at("child.before-exec");
+    let mut command = sandbox.daemon_command();
+    command.env(VARIABLE, &place);
+    let mut daemon = Daemon::spawn(&sandbox, home.command(&command));
+    daemon.wait_until_it_answers();
+    daemon.wait_for("late", "STARTING");
+    eventually("it has a cgroup", SOON, || {
+        let names = home.names();
+        when(names.iter().any(|name| name.contains("late.1")), || {
+            format!("{names:?}")
+        })
+    });
+    daemon.signal(Signal::TERM);
+    let status = daemon.wait_within(OVERDUE + SOON);
+    drop(daemon);
+    assert_eq!(status.code(), Some(0));
+    sandbox.assert_nothing_left_of_processes();
+    assert_eq!(home.names(), [""; 0]);
+    assert_eq!(sandbox.starts("late.starts"), []);
+    let daemon = start_in(&sandbox, &home);
+    assert_eq!(daemon.wait_for("late", "RUNNING")["run"], 1);
+    daemon.stop();
 }
