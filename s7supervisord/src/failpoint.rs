@@ -34,6 +34,7 @@ macro_rules! points {
 points! {
     SpawnPrepare "spawn.prepare" "A run is ordered; nothing is made for it yet.",
     SpawnBeforeClone "spawn.before-clone" "Its pipe, lock and cgroup are there, its process is not.",
+    ChildBegins "child.begins" "The process is there and has done nothing at all.",
     ChildBeforeRecord "child.before-record" "The process is there and has not recorded itself.",
     ChildAfterRecord "child.after-record" "It has, and still holds all descriptors of the daemon.",
     ChildBeforeExec "child.before-exec" "Everything is done but the program itself.",
@@ -157,6 +158,13 @@ pub fn is_due(point: Point) -> bool {
     cfg!(debug_assertions)
         && ARMED.load(Ordering::Acquire) == number_of(point)
         && LEFT.fetch_sub(1, Ordering::Relaxed) == 1
+}
+
+/// Whether whoever gets to the place that is due is to hang there.
+#[inline]
+#[must_use]
+pub fn hangs() -> bool {
+    MANNER.load(Ordering::Relaxed) == Manner::Hang as u8
 }
 
 #[cfg(test)]

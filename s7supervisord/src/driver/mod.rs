@@ -331,6 +331,7 @@ impl Driver {
             if let Some(end) = self.end
                 && self.hooks_are_over()
             {
+                self.host.end_what_comes().await;
                 return Outcome::Over {
                     end,
                     record: self.last_record(),

@@ -15,17 +15,18 @@ use s7proto::status::{EndCause, ExitReport, State};
 impl Driver {
     /// Carries out all effects that have come up.
     pub(super) fn perform(&mut self) {
-        let mut wished = Vec::new();
         // Carrying one out may have the machine say more, as where nobody can be asked for a dump.
         while !self.effects.is_empty() {
-            self.perform_once(&mut wished);
+            self.perform_once();
         }
-        self.wishes.note(wished);
+        self.wishes.settle();
     }
 
-    fn perform_once(&mut self, wished: &mut Vec<String>) {
+    fn perform_once(&mut self) {
         let effects = std::mem::take(&mut self.effects);
-        // First of all: whoever has crashed is missed, and all else can be done meanwhile.
+        // Before all that follows from it: so that no next daemon knows of the one and not of the other.
+        self.note_wishes(&effects);
+        // First of all else: whoever has crashed is missed, and all else can be done meanwhile.
         for effect in &effects {
             if let Effect::Spawn(run) = effect
                 && let Some(plan) = self.roster.plan(run.slot).cloned()
@@ -36,7 +37,7 @@ impl Driver {
         }
         for effect in effects {
             match effect {
-                Effect::Spawn(_) => {}
+                Effect::Spawn(_) | Effect::Remember(_) | Effect::Unremember(_) | Effect::RememberAll(_) => {}
                 Effect::Ask(run) => {
                     if let Some(plan) = self.roster.plan(run.slot) {
                         self.host.ask(run, plan);
@@ -99,9 +100,6 @@ impl Driver {
                         run.run
                     );
                 }
-                Effect::Remember(remembered) => self.remember(remembered, wished),
-                Effect::Unremember(slot) => self.unremember(slot, wished),
-                Effect::RememberAll(down) => self.remember_all(down, wished),
                 Effect::Forget(slot) => {
                     self.wait_in_vain(slot);
                     self.checker.forget(slot);
@@ -114,11 +112,7 @@ impl Driver {
                     self.host.forget_said(slot);
                     self.roster.forget(slot);
                 }
-                Effect::Halt => {
-                    // The next daemon starts what starts by itself.
-                    self.remember_all(None, wished);
-                    self.end = Some(self.then);
-                }
+                Effect::Halt => self.end = Some(self.then),
             }
         }
     }

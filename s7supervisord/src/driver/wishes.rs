@@ -3,6 +3,7 @@
 use super::Driver;
 use super::background::Found;
 use crate::failpoint::{self, Point};
+use crate::machine::effect::Effect;
 use crate::machine::input::{Command, Remembered, Slot};
 use crate::state::journal::Journal;
 use crate::state::wishes::{self, Wished};
@@ -16,16 +17,18 @@ pub struct Wishes {
     of: wishes::Wishes,
     /// Who has stopped everything, and when, if that holds.
     all_down: Option<(Actor, i64)>,
+    journal: Arc<Journal>,
+    /// The record is owed something, and nobody has been told to write it.
+    owes: bool,
     notes: mpsc::UnboundedSender<Note>,
-    /// Notes that aren't written yet.
+    /// Those that aren't seen to yet.
     open: Arc<AtomicUsize>,
     /// Told once what the command under way has wished is written.
     written: Option<oneshot::Sender<()>>,
 }
 
-/// Lines for the record, and who wants to know that they are there.
+/// The record is owed something: who wants to know that it is there.
 struct Note {
-    lines: Vec<String>,
     written: Option<oneshot::Sender<()>>,
 }
 
@@ -42,13 +45,14 @@ impl Wishes {
         let (notes, mut taken) = mpsc::unbounded_channel::<Note>();
         let open = Arc::new(AtomicUsize::new(0));
         let left = Arc::clone(&open);
+        let record = Arc::clone(&journal);
         tokio::spawn(async move {
             let mut failed = false;
-            while let Some(Note { lines, written }) = taken.recv().await {
-                let journal = Arc::clone(&journal);
+            while let Some(Note { written }) = taken.recv().await {
+                let journal = Arc::clone(&record);
                 let noted = tokio::task::spawn_blocking(move || {
                     failpoint::reach(Point::RecordWish);
-                    let noted = journal.note(&lines);
+                    let noted = journal.settle();
                     failpoint::reach(Point::RecordWished);
                     noted
                 });
@@ -71,6 +75,8 @@ impl Wishes {
         Self {
             of,
             all_down,
+            journal,
+            owes: false,
             notes,
             open,
             written: None,
@@ -80,7 +86,7 @@ impl Wishes {
     /// Whether something is still to be written.
     #[must_use]
     pub fn is_being_noted(&self) -> bool {
-        self.open.load(Ordering::Relaxed) > 0
+        self.owes || self.open.load(Ordering::Relaxed) > 0
     }
 
     /// Has `written` told once what the command that is about to be given has wished is written; dropped where it has wished
@@ -89,12 +95,21 @@ impl Wishes {
         self.written = Some(written);
     }
 
-    /// Notes what one step of the machine has said.
-    pub fn note(&mut self, lines: Vec<String>) {
-        let written = self.written.take();
+    /// Owes these lines to the record. From now on nothing gets there before them, so it is to be called before anything is done
+    /// that follows from them.
+    pub fn note(&mut self, lines: &[String]) {
         if !lines.is_empty() {
+            self.journal.owe(lines);
+            self.owes = true;
+        }
+    }
+
+    /// A step is over: has written what it owes.
+    pub fn settle(&mut self) {
+        let written = self.written.take();
+        if std::mem::take(&mut self.owes) {
             self.open.fetch_add(1, Ordering::Relaxed);
-            let _ = self.notes.send(Note { lines, written });
+            let _ = self.notes.send(Note { written });
         }
     }
 }
@@ -108,8 +123,8 @@ impl Driver {
             .of
             .extract_if(.., |name, _| roster.slot(name).is_none());
         // What has left the registry meanwhile takes along what was wished of it.
-        let lines = unknown.map(|(name, _)| wishes::words(&name, None)).collect();
-        self.wishes.note(lines);
+        let lines: Vec<String> = unknown.map(|(name, _)| wishes::words(&name, None)).collect();
+        self.wishes.note(&lines);
         let mut remembered = Vec::new();
         for (name, wished) in &self.wishes.of {
             let Wished {
@@ -143,8 +158,24 @@ impl Driver {
         self.booted = true;
     }
 
+    /// Notes what is wished, of all that the machine says.
+    pub(super) fn note_wishes(&mut self, effects: &[Effect]) {
+        let mut lines = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Remember(remembered) => self.remember(remembered.clone(), &mut lines),
+                Effect::Unremember(slot) => self.unremember(*slot, &mut lines),
+                Effect::RememberAll(down) => self.remember_all(down.clone(), &mut lines),
+                // The next daemon starts what starts by itself.
+                Effect::Halt => self.remember_all(None, &mut lines),
+                _ => {}
+            }
+        }
+        self.wishes.note(&lines);
+    }
+
     /// Somebody has wished something by name.
-    pub(super) fn remember(&mut self, remembered: Remembered, lines: &mut Vec<String>) {
+    fn remember(&mut self, remembered: Remembered, lines: &mut Vec<String>) {
         let Remembered {
             slot,
             wish,
@@ -165,7 +196,7 @@ impl Driver {
     }
 
     /// What was wished by name no longer holds.
-    pub(super) fn unremember(&mut self, slot: Slot, lines: &mut Vec<String>) {
+    fn unremember(&mut self, slot: Slot, lines: &mut Vec<String>) {
         if let Some(name) = self.roster.name(slot)
             && self.wishes.of.remove(name).is_some()
         {
@@ -174,7 +205,7 @@ impl Driver {
     }
 
     /// Everything was stopped, or is to run again.
-    pub(super) fn remember_all(&mut self, down: Option<(Actor, i64)>, lines: &mut Vec<String>) {
+    fn remember_all(&mut self, down: Option<(Actor, i64)>, lines: &mut Vec<String>) {
         if down.is_some() || self.wishes.all_down.is_some() {
             lines.push(wishes::all_words(down.as_ref()));
             if down.is_some() {
@@ -195,8 +226,8 @@ impl Driver {
             .wishes
             .of
             .extract_if(.., |_, wished| wished.wish == Wish::Down);
-        let lines = stopped.map(|(name, _)| wishes::words(&name, None)).collect();
-        self.wishes.note(lines);
+        let lines: Vec<String> = stopped.map(|(name, _)| wishes::words(&name, None)).collect();
+        self.wishes.note(&lines);
     }
 
     /// Wishes can't be noted, for this reason, or can again.

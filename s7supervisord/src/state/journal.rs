@@ -2,6 +2,9 @@
 //!
 //! The line of a start is written by the new process itself, before it executes (DESIGN 5), so the file is lent out; it is
 //! replaced only while nobody is about to write.
+//!
+//! What is wished comes before all that follows from it: it is owed ([`Journal::owe`]) before anything is done about it, and
+//! whoever writes next writes that first, whichever thread that is.
 
 use super::known::{Stays, Tally, end_words};
 use super::line;
@@ -30,6 +33,10 @@ pub struct Journal {
     path: PathBuf,
     boot_id: String,
     desk: Mutex<Desk>,
+    /// Lines that come before whatever is written next, sealed. Held for moments only, also by the core loop.
+    owed: Mutex<Vec<u8>>,
+    /// Held while these are written, so that nobody who finds none is faster.
+    settling: Mutex<()>,
     /// Bytes appended since the file was written anew, or a little more.
     grown: AtomicU64,
 }
@@ -85,6 +92,8 @@ impl Journal {
             path: dir.join(FILE),
             boot_id: boot_id.to_owned(),
             desk: Mutex::default(),
+            owed: Mutex::default(),
+            settling: Mutex::default(),
             grown: AtomicU64::new(0),
         };
         let text = record::text(boot_id, left);
@@ -140,9 +149,36 @@ impl Journal {
         Ok(())
     }
 
+    /// Has these lines, given by their words, written before anything else is from now on. Waits for no disk. Whoever owes
+    /// them calls [`Journal::settle`] soon, from elsewhere.
+    pub fn owe(&self, lines: &[String]) {
+        let text: String = lines.iter().map(|words| line::sealed(words)).collect();
+        self.owed().extend_from_slice(text.as_bytes());
+    }
+
+    /// Writes what is owed, if nobody has yet. May take as long as the disk takes.
+    ///
+    /// # Errors
+    /// It can't be written, so the next daemon won't know it; it is owed no longer.
+    pub fn settle(&self) -> io::Result<()> {
+        let _settling = self.settling();
+        let owed = std::mem::take(&mut *self.owed());
+        if owed.is_empty() {
+            Ok(())
+        } else {
+            self.write(&owed)
+        }
+    }
+
     /// The open file, for a new process to append its line of `bytes` to.
     #[must_use]
     pub fn lend(&self, bytes: usize) -> Lent {
+        // Where that fails, whoever owes it hears so, and no run goes without its own line for it.
+        let _ = self.append(&[]);
+        self.lend_at_once(bytes)
+    }
+
+    fn lend_at_once(&self, bytes: usize) -> Lent {
         let written = Arc::new(AtomicBool::new(false));
         let mut desk = self.desk();
         desk.writing.retain(|one| !one.load(Ordering::Acquire));
@@ -165,12 +201,27 @@ impl Journal {
         self.append(text.as_bytes())
     }
 
-    /// Appends what is sealed already.
+    /// Appends what is sealed already, behind what is owed.
     ///
     /// # Errors
     /// As [`Journal::note`].
     pub fn append(&self, text: &[u8]) -> io::Result<()> {
-        let lent = self.lend(text.len());
+        let settling = self.settling();
+        let owed = std::mem::take(&mut *self.owed());
+        if owed.is_empty() {
+            drop(settling);
+            return if text.is_empty() { Ok(()) } else { self.write(text) };
+        }
+        let written = self.write(&[&owed, text].concat());
+        if written.is_err() {
+            // Whoever owes it tries it as well, and says so where that fails.
+            self.owed().splice(..0, owed);
+        }
+        written
+    }
+
+    fn write(&self, text: &[u8]) -> io::Result<()> {
+        let lent = self.lend_at_once(text.len());
         let mut file = lent
             .file()
             .ok_or_else(|| io::Error::other("there is no record"))?;
@@ -226,6 +277,16 @@ impl Journal {
         Ok(())
     }
 
+    fn owed(&self) -> MutexGuard<'_, Vec<u8>> {
+        // As below.
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn settling(&self) -> MutexGuard<'_, ()> {
+        // As below.
+        self.settling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn desk(&self) -> MutexGuard<'_, Desk> {
         // Nobody panics with this lock, and if somebody did, the record had better go on.
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
@@ -270,100 +331,4 @@ pub fn copy(dir: &Path) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::known::{Known, Recorded};
-
-    fn name(text: &str) -> ComponentName {
-        ComponentName::parse(text).unwrap()
-    }
-
-    fn living(run: u64) -> Left {
-        let known = Known {
-            run,
-            process: Some(Recorded {
-                pid: 41,
-                inode: Some(9),
-            }),
-            ..Known::default()
-        };
-        Left {
-            known: [(name("is"), known)].into(),
-            ..Left::default()
-        }
-    }
-
-    #[test]
-    fn what_was_appended_is_there_for_the_next_and_a_grown_record_is_written_anew() {
-        let dir = tempfile::tempdir().unwrap();
-        let (journal, fault) = Journal::begin(dir.path(), "b1", &living(1));
-        assert!(fault.is_none());
-        let mut lines = 0;
-        let length = || journal.path().metadata().unwrap().len();
-        let mut longest = 0;
-        // Six times over what is kept before it is written anew.
-        while lines * 100 < 6 * RESERVED {
-            lines += 1;
-            let words = format!(
-                "start ps {lines} 77 5 ino=8 restarts=0 crashes=0 more={}",
-                "x".repeat(60)
-            );
-            journal.note(&[words]).unwrap();
-            longest = longest.max(length());
-            journal.shorten().unwrap();
-        }
-        assert!(longest < 2 * RESERVED, "{longest}");
-        assert!(length() < longest);
-        let left = Journal::read(dir.path(), "b1").unwrap();
-        assert_eq!(left.known[&name("is")], living(1).known[&name("is")]);
-        assert_eq!(left.known[&name("ps")].run, lines);
-        assert_eq!(left.damaged, 0);
-        assert_eq!(Journal::read(dir.path(), "b2").unwrap(), Left::default());
-    }
-
-    #[test]
-    fn at_the_end_only_what_still_holds_is_left_and_nobody_adds_to_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::begin(dir.path(), "b1", &living(1));
-        journal
-            .note(&["end ps 3 stays=exited".to_owned(), "newer kind".to_owned()])
-            .unwrap();
-        let stuck = line::sealed("start svg 2 77 5 ino=8");
-        journal.finish(stuck.as_bytes()).unwrap();
-        journal.ended(&name("ps"), 4, &Tally::default(), Some(Stays::Fatal));
-        let left = Journal::read(dir.path(), "b1").unwrap();
-        let known: Vec<&str> = left.known.keys().map(ComponentName::as_str).collect();
-        assert_eq!((known, left.others), (vec!["svg"], vec!["newer kind".to_owned()]));
-    }
-
-    #[test]
-    fn nothing_is_written_anew_while_somebody_is_about_to_write() {
-        let dir = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::begin(dir.path(), "b1", &living(1));
-        journal.grown.store(u64::MAX / 2, Ordering::Relaxed);
-        let lent = journal.lend(1);
-        journal.shorten().unwrap();
-        let words = line::sealed("end is 1");
-        lent.file().unwrap().write_all(words.as_bytes()).unwrap();
-        drop(lent);
-        journal.shorten().unwrap();
-        assert_eq!(journal.grown.load(Ordering::Relaxed), 0, "now it was");
-        let left = Journal::read(dir.path(), "b1").unwrap();
-        assert_eq!(left.known[&name("is")].process, None, "the line is not lost");
-    }
-
-    #[test]
-    fn a_record_that_cannot_be_written_at_first_is_begun_again_later() {
-        let dir = tempfile::tempdir().unwrap();
-        let gone = dir.path().join("gone");
-        let (journal, fault) = Journal::begin(&gone, "b1", &Left::default());
-        assert!(fault.is_some() && !journal.is_kept());
-        assert!(journal.note(&["end is 1".to_owned()]).is_err());
-        assert!(journal.begin_again().is_err());
-        std::fs::create_dir(&gone).unwrap();
-        journal.begin_again().unwrap();
-        journal.note(&["end is 7".to_owned()]).unwrap();
-        assert_eq!(Journal::read(&gone, "b1").unwrap().known[&name("is")].run, 7);
-        assert!(journal.is_kept());
-    }
-}
+mod tests;

@@ -55,6 +55,7 @@ fn ways(point: Point) -> (Matter, &'static [(Way, u32)]) {
         Point::SpawnPrepare
         | Point::SpawnBeforeClone
         | Point::SpawnAfterClone
+        | Point::ChildBegins
         | Point::ChildBeforeRecord
         | Point::ChildAfterRecord
         | Point::ChildBeforeExec => (

@@ -31,7 +31,7 @@
 //! | 23 | second daemon | `of_many_daemons_started_at_once_one_remains`, `a_second_daemon_with_another_folder_at_the_same_socket_leaves_with_69` |
 //! | 24 | stale socket | `a_socket_that_a_dead_daemon_left_is_taken_over` |
 //! | 25 | death between fork and record | `what_is_no_longer_in_the_registry_is_ended_by_the_next_daemon`, `a_start_waits_for_what_an_earlier_daemon_left`, `a_daemon_killed_at_any_moment_of_a_start_leaves_one_copy`, `a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace`, `a_run_whose_record_is_lost_is_found_by_its_environment`, `what_a_stranger_says_of_himself_is_not_believed_needs_root`, `what_a_run_without_a_record_has_left_is_ended_and_is_no_run`, `the_output_of_a_run_without_a_record_goes_on` |
-//! | 26 | SIGTERM twice, at start, during reload | `a_second_sigterm_shortens_every_grace`, `a_sigterm_while_the_supervisor_restarts_ends_it_for_good`, `a_daemon_told_to_end_at_any_moment_ends_in_order` |
+//! | 26 | SIGTERM twice, at start, during reload | `a_second_sigterm_shortens_every_grace`, `a_sigterm_while_the_supervisor_restarts_ends_it_for_good`, `a_daemon_told_to_end_at_any_moment_ends_in_order`, `what_is_created_too_slowly_to_be_waited_for_never_runs_after_the_end` |
 //! | 27 | its standard descriptors closed, SIGPIPE, SIGHUP | `a_daemon_without_standard_descriptors_supervises_and_gives_its_components_their_own`, `a_daemon_whose_standard_error_is_closed_on_it_goes_on_and_logs_to_its_file`, `sighup_loads_the_registry_anew` |
 //! | 28 | disk full while logging | `a_full_disk_costs_output_is_counted_and_marked_and_stops_nobody_needs_root`, `needs_root_a_full_disk_drops_counts_and_marks_when_space_returns`, `a_full_disk_makes_a_component_wait_that_asked_for_it` |
 //! | 29 | log folder removed, read-only, replaced, rotated | `a_log_folder_that_is_removed_or_no_folder_costs_output_and_nothing_else`, `a_log_folder_that_is_read_only_costs_output_until_it_isnt_needs_root`, `a_log_that_is_renamed_or_deleted_is_opened_anew_by_its_name`, `links_and_folders_in_place_of_a_log_are_never_written_and_the_component_runs_on` |
@@ -80,6 +80,7 @@ mod many_clients;
 mod many_deaths;
 mod no_processes;
 mod notices;
+mod overdue;
 mod permissions;
 mod pid_reuse;
 mod port_taken;

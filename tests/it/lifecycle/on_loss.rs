@@ -1,5 +1,6 @@
 //! What becomes of those that rely on a component when it is lost.
 
+use s7supervisord::failpoint::VARIABLE;
 use s7tests::daemon::Daemon;
 use s7tests::eventually::{SOON, eventually, when};
 use s7tests::processes::send;
@@ -110,5 +111,38 @@ fn who_was_stopped_for_a_loss_stays_stopped_under_every_next_daemon_until_somebo
     daemon.kill();
     let daemon = sandbox.start();
     daemon.wait_for("app", "RUNNING");
+    daemon.stop();
+}
+
+#[test]
+fn no_daemon_knows_what_came_of_a_loss_and_not_that_somebody_was_stopped_for_it() {
+    let sandbox = Sandbox::with(&[
+        Server::new("base", "record base.starts wait"),
+        Server::new("app", "record app.starts wait").with("<dependsOn ref=\"base\" onLoss=\"stop\"/>"),
+        Server::new("later", "record later.starts wait").tier(9),
+    ]);
+    // Who is to write what is wished never comes to it; everybody else who writes goes on.
+    let mut command = sandbox.daemon_command();
+    command.env(VARIABLE, "record.wish=hang");
+    let daemon = Daemon::spawn(&sandbox, command);
+    daemon.wait_until_it_answers();
+    daemon.wait_for("later", "RUNNING");
+    let base = daemon.pid_of("base");
+    send(base, Signal::KILL);
+    eventually("its next run is recorded", SOON, || {
+        let record = sandbox.read("run/journal");
+        when(record.contains("\nstart base 2 "), || record.clone())
+    });
+    let record = sandbox.read("run/journal");
+    let at = |words: &str| record.find(words).unwrap_or(usize::MAX);
+    let wished = at("\nwish app down supervisor ");
+    assert!(
+        wished < at("\nstart base 2 ") && wished < at("\nasked app 1 "),
+        "{record}"
+    );
+    daemon.kill();
+    let daemon = sandbox.start();
+    app_stays_stopped(&sandbox, &daemon, 1);
+    assert_eq!(daemon.wait_for("base", "RUNNING")["run"], 2);
     daemon.stop();
 }

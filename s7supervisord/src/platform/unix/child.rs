@@ -4,6 +4,7 @@
 //! stands still meanwhile. So everything is prepared before, and what goes wrong is written straight into [`Plan`]. It
 //! shares the daemon's descriptors as well (CLONE_FILES), until it takes a copy of those that it needs.
 
+use super::door::Doorway;
 use super::inherited::Inherited;
 use crate::failpoint::{self, Point};
 use crate::state::known::{DIGITS, Holes};
@@ -36,6 +37,8 @@ pub struct Plan<'a> {
     pub recorded: &'a AtomicBool,
     /// The descriptor of the new process, which the kernel puts down here before it begins.
     pub pidfd: &'a AtomicI32,
+    /// Where it announces itself, and finds out whether it may execute.
+    pub door: Doorway<'a>,
     /// The inode of that descriptor tells who it is.
     pub has_identity: bool,
     pub limits: &'a [(c_int, libc::rlimit64)],
@@ -74,6 +77,8 @@ const STAGES: [SpawnStage; 8] = [
     SpawnStage::ConnectingOutput,
 ];
 
+/// The position of the last one, that of the program itself.
+const EXECUTING: usize = 6;
 /// The position of that which is about the descriptor where a component tells that it is ready.
 const NOTIFYING: usize = 7;
 
@@ -161,6 +166,8 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
     // SAFETY: plain system calls on values that the plan owns. `libc::syscall` is used where glibc's own function would
     // speak to the other threads of the daemon (setuid and its kin).
     unsafe {
+        fail_point(Point::ChildBegins);
+        plan.door.announce(libc::getpid());
         if libc::setsid() < 0 {
             return 0;
         }
@@ -236,8 +243,13 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
         }
         libc::sigprocmask(libc::SIG_SETMASK, plan.inherited.mask(), std::ptr::null_mut());
         fail_point(Point::ChildBeforeExec);
+        // Last of all: the daemon may have ended meanwhile, and then nobody would look after it.
+        if !plan.door.is_open() {
+            *libc::__errno_location() = libc::ECANCELED;
+            return EXECUTING;
+        }
         libc::execve(plan.program, plan.argv, plan.envp);
-        6
+        EXECUTING
     }
 }
 
@@ -277,11 +289,22 @@ unsafe fn keep_open(plan: &Plan<'_>) -> bool {
     }
 }
 
-/// Where a test has the daemon die: this process goes on, as it would if somebody else had killed its parent.
+/// Where a test has the daemon die: this process goes on, as it would if somebody else had killed its parent. Or it hangs as
+/// long as the daemon lives.
 fn fail_point(point: Point) {
-    if failpoint::is_due(point) {
-        // SAFETY: plain system calls; the parent stands still, so its number is its own.
-        unsafe { libc::kill(libc::getppid(), libc::SIGKILL) };
+    if !failpoint::is_due(point) {
+        return;
+    }
+    // SAFETY: plain system calls; the parent stands still, so its number is its own.
+    unsafe {
+        let parent = libc::getppid();
+        if !failpoint::hangs() {
+            libc::kill(parent, libc::SIGKILL);
+            return;
+        }
+        while libc::getppid() == parent {
+            libc::poll(std::ptr::null_mut(), 0, 10);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub(super) use errand::kill as kill_errand;
 use super::cgroup::{self, Tree};
 use super::child::{Failure, Plan};
 use super::clone::clone_vfork;
+use super::door::{Door, Passage};
 pub(super) use super::fault::io_failure;
 use super::identity::{self, Identity};
 use super::inherited::Inherited;
@@ -50,6 +51,8 @@ pub struct Creator {
     pub instance: String,
     /// Who the daemon is itself, once it was looked up.
     pub own: OnceLock<Identity>,
+    /// What every new process passes; closed when the daemon ends.
+    pub door: Arc<Door>,
     /// Runs that are to end as soon as they are there, so that nothing is waited for on the way.
     pub hastened: Mutex<HashSet<RunId>>,
     /// Who listens where.
@@ -92,6 +95,8 @@ pub struct Created {
     pub cgroup: Option<Tree>,
     /// Where it tells of itself, if it does.
     pub channel: Option<Channel>,
+    /// Kept until the core loop looks after the process.
+    pub passage: Passage,
 }
 
 impl Creator {
@@ -120,6 +125,7 @@ impl Creator {
             runtime_dir: runtime_dir.to_owned(),
             instance,
             own: OnceLock::new(),
+            door: Arc::default(),
             hastened: Mutex::default(),
             ports,
             javas: Javas::default(),
@@ -133,6 +139,9 @@ impl Creator {
         plan: Arc<ComponentPlan>,
         tally: Tally,
     ) -> Result<Prepared, SpawnFailure> {
+        if self.door.is_closed() {
+            return Err(too_late(&plan));
+        }
         failpoint::reach(Point::SpawnPrepare);
         let id = plan.id.clone();
         let prepared = self.try_to_prepare((run, ordered), plan, tally.clone());
@@ -266,17 +275,8 @@ impl Creator {
         run: RunId,
         plan: &ComponentPlan,
         stack: &mut Stack,
-    ) -> Result<(u32, OwnedFd), SpawnFailure> {
-        let identity = self.identity(plan)?;
-        let start = (run.run, plan.run.arguments.as_slice());
-        let launch = Launch::new(
-            plan,
-            start,
-            &identity,
-            &self.instance,
-            &Tally::default(),
-            (None, None),
-        )?;
+    ) -> Result<Created, SpawnFailure> {
+        let (launch, identity) = self.launch_of_command(run, plan)?;
         let place = Place::with(None, None, None)
             .map_err(|error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), &error))?;
         let created = self.clone_child(
@@ -288,8 +288,20 @@ impl Creator {
             None,
         );
         place.give_back();
-        let Created { pid, pidfd, .. } = created?;
-        Ok((pid, pidfd))
+        created
+    }
+
+    /// What a command of a run is made of, which `plan` has in place of the program: nothing is carried on with it, and its
+    /// output is no file.
+    fn launch_of_command(
+        &self,
+        run: RunId,
+        plan: &ComponentPlan,
+    ) -> Result<(Launch, Identity), SpawnFailure> {
+        let identity = self.identity(plan)?;
+        let (start, tally) = ((run.run, plan.run.arguments.as_slice()), Tally::default());
+        let launch = Launch::new(plan, start, &identity, &self.instance, &tally, (None, None))?;
+        Ok((launch, identity))
     }
 
     fn clone_child(
@@ -307,6 +319,7 @@ impl Creator {
         // What is no run has no record.
         let lent = journal.map(|journal| journal.lend(launch.record.len()));
         let nobody = AtomicBool::new(false);
+        let passage = self.door.enter().ok_or_else(|| too_late(component))?;
         let mut plan = Plan {
             program: launch.program.as_ptr(),
             argv: argv.as_ptr(),
@@ -322,6 +335,7 @@ impl Creator {
             record: &launch.record,
             recorded: lent.as_ref().map_or(&nobody, |lent| &*lent.written),
             pidfd: &pidfd,
+            door: passage.doorway(),
             has_identity: super::pidfd::has_identity(),
             limits: &launch.limits,
             identity: identity
@@ -356,9 +370,11 @@ impl Creator {
                 unrecorded,
                 cgroup: cgroup.filter(|_| outside.is_none()),
                 channel: None,
+                passage,
             });
         };
-        // The child has ended or is about to; nobody else may be left with its remains.
+        // The child has ended or is about to; nobody else may be left with its remains, nor signal a number that is then free.
+        drop(passage);
         while let Err(rustix::io::Errno::INTR) = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
         }
         let subject = match failure.is_about_notifying() {
@@ -385,6 +401,12 @@ impl Creator {
         let number = descriptor_of(component);
         format!("descriptor {number} of <notify> (its limit `nofile` is {limit})")
     }
+}
+
+/// The daemon ends, and nothing comes into being any more.
+fn too_late(component: &ComponentPlan) -> SpawnFailure {
+    let error = io::Error::from_raw_os_error(libc::ECANCELED);
+    io_failure(SpawnStage::CreatingProcess, component.id.to_string(), &error)
 }
 
 fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String {

@@ -47,6 +47,7 @@ use tokio::sync::mpsc;
 mod adoption;
 mod asking;
 mod beside;
+mod ending;
 mod hearing;
 mod memory;
 mod results;

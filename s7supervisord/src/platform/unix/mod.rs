@@ -14,6 +14,7 @@ mod child;
 mod clone;
 mod command_mark;
 mod create;
+mod door;
 mod fault;
 mod fifo;
 mod free_name;

@@ -1,7 +1,8 @@
 //! What is done on the threads that create processes, and what comes of it.
 
 use super::cgroup::Tree;
-pub use super::create::Made;
+pub use super::create::{Created, Made};
+use super::door::Passage;
 use super::notices::{Channel, Name};
 use crate::machine::input::RunId;
 use crate::registry::plan::ComponentPlan;
@@ -90,13 +91,15 @@ pub enum Spawned {
         cgroup: Option<Tree>,
         /// Where it tells of itself, if it does.
         channel: Option<Channel>,
+        /// Dropped when it is known.
+        passage: Passage,
     },
     /// The command that asks a run to stop runs, or why it doesn't.
     Asking {
         /// Which run is to stop.
         run: RunId,
         /// The command's process.
-        command: Result<(u32, OwnedFd), SpawnFailure>,
+        command: Result<Created, SpawnFailure>,
     },
     /// A command beside a run runs, or why it doesn't.
     Errand {

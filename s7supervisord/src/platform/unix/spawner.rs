@@ -2,6 +2,7 @@
 //! that waits for it.
 
 use super::create::{Creator, Prepared, Stack};
+use super::door::Door;
 use super::order::{Gone, Order, Spawned};
 use super::turns::{Job, Turns, Way};
 use crate::failpoint::{self, Point};
@@ -122,6 +123,12 @@ impl Spawner {
     /// The order about `run` was carried out and told.
     pub fn is_over(&self, run: RunId) {
         self.shared.creator.hastened().remove(&run);
+    }
+
+    /// Nothing comes into being any more. Gives those that were about to.
+    pub fn close(&self) -> Arc<Door> {
+        self.shared.creator.door.close();
+        Arc::clone(&self.shared.creator.door)
     }
 
     fn add_thread(&mut self) {
@@ -306,6 +313,7 @@ impl Shared {
                 unrecorded: created.unrecorded,
                 cgroup: created.cgroup,
                 channel: created.channel,
+                passage: created.passage,
             },
             Err(failure) => Spawned::No { run, failure },
         }

@@ -278,6 +278,11 @@ impl Host {
         std::iter::empty()
     }
 
+    /// Nothing comes into being any more.
+    pub async fn end_what_comes(&mut self) {
+        match self.0 {}
+    }
+
     /// Waits for something to happen.
     pub async fn next(&mut self) -> Vec<(RunId, Event)> {
         match self.0 {}

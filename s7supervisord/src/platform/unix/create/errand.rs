@@ -1,15 +1,13 @@
 //! A command beside a run, in the run's surroundings: it has neither lock nor record, and what it says is heard.
 
-use super::{Created, Creator, Stack};
+use super::{Created, Creator, Passage, Stack};
 use crate::machine::input::RunId;
 use crate::platform::os::census;
 use crate::platform::os::cgroup::Tree;
 use crate::platform::os::fault::io_failure;
-use crate::platform::os::launch::Launch;
 use crate::platform::os::pidfd;
 use crate::platform::os::places::Place;
 use crate::registry::plan::ComponentPlan;
-use crate::state::known::Tally;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal};
 use s7proto::status::{SpawnFailure, SpawnStage};
@@ -24,6 +22,8 @@ pub struct Made {
     pub output: OwnedFd,
     /// The cgroup that it lives in, if it has one of its own.
     pub cgroup: Option<Tree>,
+    /// Kept until the core loop looks after the process.
+    pub passage: Passage,
 }
 
 impl Creator {
@@ -36,16 +36,7 @@ impl Creator {
         stack: &mut Stack,
     ) -> Result<Made, SpawnFailure> {
         let failed = |error: &io::Error| io_failure(SpawnStage::ConnectingOutput, plan.id.to_string(), error);
-        let identity = self.identity(plan)?;
-        let start = (run.run, plan.run.arguments.as_slice());
-        let launch = Launch::new(
-            plan,
-            start,
-            &identity,
-            &self.instance,
-            &Tally::default(),
-            (None, None),
-        )?;
+        let (launch, identity) = self.launch_of_command(run, plan)?;
         let (output, input) =
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(&error.into()))?;
         // The run may just be ending, and its cgroup with it; the command ends then too.
@@ -62,13 +53,18 @@ impl Creator {
         );
         place.give_back();
         let Created {
-            pid, pidfd, cgroup, ..
+            pid,
+            pidfd,
+            cgroup,
+            passage,
+            ..
         } = created?;
         Ok(Made {
             pid,
             pidfd,
             output,
             cgroup,
+            passage,
         })
     }
 }

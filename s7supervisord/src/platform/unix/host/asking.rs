@@ -6,7 +6,7 @@ use crate::machine::input::{Event, RunId};
 use crate::platform::os::census;
 use crate::platform::os::command_mark::{CommandMark, Kind};
 use crate::platform::os::held::Command;
-use crate::platform::os::order::Order;
+use crate::platform::os::order::{Created, Order};
 use crate::platform::os::words::{exit_of, unix_signal};
 use crate::registry::plan::{ComponentPlan, StopPlan};
 use crate::state::known::{asked_words, ready_words};
@@ -14,7 +14,7 @@ use crate::state::line::sealed;
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 use s7proto::reply::DumpOutcome;
 use s7proto::status::SpawnFailure;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 impl Host {
@@ -98,13 +98,9 @@ impl Host {
     }
 
     /// The command that asks a run to stop has begun, or has not.
-    pub(super) fn asking(
-        &mut self,
-        run: RunId,
-        command: Result<(u32, OwnedFd), SpawnFailure>,
-    ) -> Option<Event> {
+    pub(super) fn asking(&mut self, run: RunId, command: Result<Created, SpawnFailure>) -> Option<Event> {
         let (pid, pidfd) = match command {
-            Ok(command) => command,
+            Ok(Created { pid, pidfd, .. }) => (pid, pidfd),
             Err(failure) => {
                 log::warn!("the stop command: {failure}");
                 return Some(Event::CannotAsk);

@@ -183,6 +183,7 @@ impl Host {
             cgroup: made.cgroup,
             ended: false,
         });
+        drop(made.passage);
         let is_heard = began.is_some_and(|began| began.send(Ok(now)).is_ok());
         if !is_heard || held.given_up {
             self.kill_errand(number);

@@ -20,6 +20,7 @@ impl Host {
                     unrecorded,
                     cgroup,
                     channel,
+                    passage,
                 }) => {
                     if let Some(why) = unrecorded {
                         self.recording.has_missed(run, &component, &why);
@@ -27,6 +28,7 @@ impl Host {
                     self.coming.remove(&run.slot);
                     self.spawner.is_over(run);
                     self.add(run, component, (pid, Some(pidfd)), Origin::Own, (record, cgroup));
+                    drop(passage);
                     if let Some(channel) = channel {
                         self.listen(run, channel);
                     }
