@@ -1,6 +1,7 @@
 //! Creating one process: what its child needs is prepared first, and then there is one call.
 
 mod errand;
+mod failed;
 
 pub use errand::Made;
 pub(super) use errand::kill as kill_errand;
@@ -18,10 +19,9 @@ use super::notices::{Channel, NewChannel, descriptor_of};
 use super::output::{Capture, ChildOutput};
 use super::places::Place;
 use super::ports::Ports;
-use super::unexecutable;
 use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
-use crate::registry::plan::{ComponentPlan, Resource};
+use crate::registry::plan::ComponentPlan;
 use crate::state::journal::{Journal, Lent};
 use crate::state::known::Tally;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -377,29 +377,7 @@ impl Creator {
         drop(passage);
         while let Err(rustix::io::Errno::INTR) = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
         }
-        let subject = match failure.is_about_notifying() {
-            true => self.notify_subject(component),
-            false => subject(stage, limit, component),
-        };
-        let mut told = io_failure(stage, subject, &io::Error::from_raw_os_error(errno));
-        if stage == SpawnStage::Executing
-            && let Some(cause) = unexecutable::cause(&component.run.program, errno)
-        {
-            told.cause = format!("{}: {cause}", told.cause);
-        }
-        Err(told)
-    }
-}
-
-impl Creator {
-    /// What a component could not be given, and what keeps it from that: nothing else does.
-    fn notify_subject(&self, component: &ComponentPlan) -> String {
-        let mut set = component.run.limits.iter();
-        let set = set.rfind(|limit| limit.resource == Resource::Nofile);
-        let limit = set.map_or_else(|| self.inherited.most_descriptors(), |limit| limit.soft);
-        let limit = limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
-        let number = descriptor_of(component);
-        format!("descriptor {number} of <notify> (its limit `nofile` is {limit})")
+        Err(self.failed((stage, errno, limit), failure.is_about_notifying(), component))
     }
 }
 
@@ -407,25 +385,6 @@ impl Creator {
 fn too_late(component: &ComponentPlan) -> SpawnFailure {
     let error = io::Error::from_raw_os_error(libc::ECANCELED);
     io_failure(SpawnStage::CreatingProcess, component.id.to_string(), &error)
-}
-
-fn subject(stage: SpawnStage, limit: usize, component: &ComponentPlan) -> String {
-    let run = &component.run;
-    match stage {
-        SpawnStage::Executing => run.program.display().to_string(),
-        SpawnStage::ChangingDirectory => run.working_directory.display().to_string(),
-        SpawnStage::SettingUser => run.user.clone().unwrap_or_default(),
-        SpawnStage::SettingGroup => run
-            .group
-            .as_ref()
-            .or(run.user.as_ref())
-            .cloned()
-            .unwrap_or_default(),
-        SpawnStage::SettingLimits => run.limits.get(limit).map_or_else(String::new, |limit| {
-            format!("{:?}", limit.resource).to_lowercase()
-        }),
-        _ => component.id.to_string(),
-    }
 }
 
 /// Creates the child in its cgroup: it is born there, or else goes there itself before it executes.
