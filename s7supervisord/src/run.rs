@@ -18,8 +18,10 @@ use crate::platform::signals::{self, Signals};
 use crate::platform::{HandedOver, Inherited, Socket, binary, leftovers, process};
 use crate::registry::plan::Plan;
 use crate::registry::{self, LoadOptions, Os, places};
+use crate::state::history;
 use crate::state::journal::Journal;
 use crate::state::known::Known;
+use crate::state::past::Kept as KeptHistory;
 use crate::state::record::Left;
 use crate::{Failure, exit, lock, panics, service};
 use s7proto::endpoint::Endpoint;
@@ -232,6 +234,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         refresh,
         looked: looked.1,
         journal: Arc::clone(&journal),
+        kept: read_history(&runtime_dir, &boot_id),
         wishes: (left.wishes, all_down),
         endpoint: endpoint.to_string(),
         log: log.clone(),
@@ -248,14 +251,15 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         Err(failure) => driver.is_stale(failure),
     }
     let mut outcome = driver.run().await;
-    let (end, record, alive, successor) = loop {
+    let (end, record, alive, written, successor) = loop {
         match outcome {
             Outcome::Over {
                 end,
                 record,
                 alive,
+                history,
                 successor,
-            } => break (end, record, alive, successor),
+            } => break (end, record, alive, history, successor),
             Outcome::HandOver(driver) => {
                 (outcome, reception) =
                     handover::hand_over(driver, reception, inherited, &mut lock, &log).await;
@@ -266,6 +270,9 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
     let finished = tokio::task::spawn_blocking(move || journal.finish(&record)).await;
     if let Ok(Err(error)) = finished {
         log::warn!("writing the record for the last time: {error}");
+    }
+    if let Some(written) = written {
+        let _ = tokio::time::timeout(LAST_WORDS, written).await;
     }
     let (mut reception, mut handed) = match end {
         End::Stopped => (Some(reception), None),
@@ -320,6 +327,18 @@ fn read_state(runtime_dir: &Path, boot_id: &str) -> Result<Left, Failure> {
             Ok(Left::default())
         }
     }
+}
+
+/// What has happened under an earlier daemon. Where it can't be read, it is begun anew: nobody depends on it.
+fn read_history(runtime_dir: &Path, boot_id: &str) -> KeptHistory {
+    history::read(runtime_dir, boot_id).unwrap_or_else(|error| {
+        let path = history::path(runtime_dir);
+        log::warn!(
+            "reading {}: {error}; what has happened before isn't known",
+            path.display()
+        );
+        KeptHistory::default()
+    })
 }
 
 /// What an earlier daemon left running still writes: its output is kept until it has ended.

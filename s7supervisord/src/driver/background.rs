@@ -1,6 +1,7 @@
 //! What takes time and must not hold the loop: one piece of work of each kind at a time, on a thread of the runtime.
 
 use super::dumps::Dumped;
+use super::history_writer::Wanted;
 use super::memory::Sampled;
 use super::reload::Loads;
 use super::upgrade::Examined;
@@ -18,11 +19,15 @@ use tokio::sync::mpsc;
 pub enum Found {
     /// The registry was read.
     Loaded(Box<Result<(Plan, Sources), LoadFailure>>),
-    /// Whether somebody has removed the record of runs, and the registry that was kept.
+    /// What becomes of writing down what happens.
+    History(Wanted),
+    /// Whether somebody has removed the record of runs, and what else is kept beside it.
     Missing {
         /// The record.
         journal: bool,
-        /// The registry.
+        /// What has happened.
+        history: bool,
+        /// The registry that was kept.
         registry: bool,
     },
     /// Runs of this supervisor that live and aren't recorded; `None` where looking for them has taken too long.

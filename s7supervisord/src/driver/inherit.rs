@@ -30,15 +30,18 @@ pub struct Inheritance {
     pub adopted: HashSet<RunId>,
     /// That it was so, for the status.
     pub took_over: Option<SupervisorFact>,
-    /// When this daemon began, as wall time in milliseconds since 1970.
-    began_ms: i64,
+    /// What runs said that they are at when the image before this one has handed over, by component and run.
+    said: HashMap<(ComponentName, u64), String>,
     instance: String,
 }
 
 impl Inheritance {
-    /// When this daemon began, of a component that has run before: what became of those runs isn't known.
-    pub(super) fn began_anew(&self, component: &ComponentName) -> Option<i64> {
-        self.recorded.contains_key(component).then_some(self.began_ms)
+    /// Nothing but what runs `said` that they are at.
+    pub(super) fn of(said: HashMap<(ComponentName, u64), String>) -> Self {
+        Self {
+            said,
+            ..Self::default()
+        }
     }
 }
 
@@ -55,7 +58,6 @@ impl Driver {
         replaced: Option<String>,
     ) -> io::Result<()> {
         self.inheritance.instance = instance;
-        self.inheritance.began_ms = self.clock.stamp().wall_ms;
         for (component, known) in known {
             self.inheritance.recorded.insert(component.clone(), known.run);
             match self.roster.slot(&component) {
@@ -108,6 +110,11 @@ impl Driver {
                     self.adopted(run, component, pid);
                     if let Some(by) = told.by {
                         hearing = self.host.listen_again(run, by);
+                        // A run that could have told the image before something else since hasn't been heard.
+                        let said = self.inheritance.said.remove(&(component.clone(), run.run));
+                        if let Some(status) = said.filter(|_| hearing == Hearing::Unbroken) {
+                            self.host.recall(run, status);
+                        }
                     }
                     Fate::Lives {
                         pid,
@@ -162,7 +169,7 @@ impl Driver {
         log::info!(target: "lifecycle", "{component}: run {} goes on, pid {pid}", run.run);
         self.inheritance.adopted.insert(run);
         failpoint::reach(Point::AdoptEach);
-        let about = Some((run.slot, component.clone()));
+        let about = Some(component.clone());
         let adopted = Happening::Adopted { run: run.run, pid };
         self.history.note(self.clock.stamp().wall_ms, about, adopted);
     }
@@ -201,6 +208,7 @@ impl Driver {
 
     /// Looks for runs that aren't in the record; the boot comes after it.
     pub(super) fn begin(&mut self) {
+        self.begin_history();
         let recorded = self.inheritance.recorded.clone();
         let instance = self.inheritance.instance.clone();
         let before = self.host.first_command();

@@ -11,6 +11,7 @@ mod concern;
 mod dumps;
 mod explain;
 mod history;
+mod history_writer;
 mod hooks;
 mod inherit;
 mod logs;
@@ -48,6 +49,7 @@ use crate::registry::plan::{Plan, SupervisorPlan};
 use crate::registry::{LoadFailure, LoadOptions, Sources};
 use crate::state;
 use crate::state::journal::Journal;
+use crate::state::past::Kept;
 use crate::until::until;
 use background::{Background, Found};
 use checks::Checker;
@@ -66,7 +68,7 @@ use s7proto::status::Actor;
 use statistics::Statistics;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use upgrade::Upgrade;
 use waits::Waits;
 use wishes::Wishes;
@@ -157,6 +159,8 @@ pub enum Outcome {
         record: Vec<u8>,
         /// Tells those who follow output.
         alive: watch::Sender<Turn>,
+        /// Hears when everything that has happened is written down.
+        history: Option<oneshot::Receiver<()>>,
         /// The binary that begins anew.
         successor: Option<Binary>,
     },
@@ -186,6 +190,8 @@ pub struct Parts {
     pub looked: watch::Receiver<Option<String>>,
     /// The record of runs and wishes.
     pub journal: Arc<Journal>,
+    /// What has happened under the daemon before.
+    pub kept: Kept,
     /// What people have wished by name, and of everything, as the daemon before has noted it.
     pub wishes: (state::wishes::Wishes, Option<(Actor, i64)>),
     /// Where clients connect, to be shown.
@@ -199,7 +205,7 @@ pub struct Parts {
 impl Driver {
     /// Sets everything up; nothing is started yet.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(mut parts: Parts) -> Self {
         let slots: HashMap<ComponentName, Slot> = parts
             .plan
             .components
@@ -221,6 +227,7 @@ impl Driver {
         let config = parts.plan.supervisor.clone();
         let background = Background::new(parts.plan);
         let wishes = Wishes::new(parts.wishes, Arc::clone(&parts.journal), background.teller());
+        let inheritance = Inheritance::of(std::mem::take(&mut parts.kept.said));
         let mut host = parts.host;
         if let Some(fault) = parts.state_fault {
             host.record_is_lost(fault);
@@ -239,8 +246,8 @@ impl Driver {
             hooks: Hooks::default(),
             memory: Memory::default(),
             dumps: Dumps::default(),
-            history: History::default(),
-            inheritance: Inheritance::default(),
+            history: History::going_on(parts.kept, clock.stamp().wall_ms, |name| slots.contains_key(name)),
+            inheritance,
             stale: None,
             keeping: stale::Keeping::default(),
             sources: None,
@@ -334,6 +341,7 @@ impl Driver {
                 return Outcome::Over {
                     end,
                     record: self.last_record(),
+                    history: self.close_history(),
                     alive: self.alive,
                     successor: self.successor,
                 };
@@ -382,7 +390,12 @@ impl Driver {
     fn found(&mut self, found: Found) {
         match found {
             Found::RegistryKept => self.registry_kept(),
-            Found::Missing { journal, registry } => self.missing(journal, registry),
+            Found::History(wanted) => self.history_wants(wanted),
+            Found::Missing {
+                journal,
+                history,
+                registry,
+            } => self.missing(journal, history, registry),
             Found::Unrecorded(found) => self.found_unrecorded(found),
             Found::TakenUp => self.taken_up(),
             Found::WishesNoted(fault) => self.wishes_noted(fault),

@@ -123,6 +123,14 @@ impl Notices {
         self.last.remove(&slot);
     }
 
+    /// What a run that is listened to has said before that it is at.
+    pub fn recall(&mut self, run: RunId, status: String) {
+        let key = self.keys.get(&run);
+        if let Some(listener) = key.and_then(|key| self.listeners.get_mut(key)) {
+            listener.said.status = status;
+        }
+    }
+
     /// What the latest run of a component has said; `None` where it isn't listened to.
     pub fn said(&self, run: RunId) -> Option<&SaidSoFar> {
         let present = self.keys.get(&run).and_then(|key| self.listeners.get(key));
