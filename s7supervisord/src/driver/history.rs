@@ -312,6 +312,49 @@ mod tests {
     }
 
     #[test]
+    fn what_has_happened_goes_on_behind_a_number_and_under_the_next_daemon() {
+        let name = |text| ComponentName::parse(text).unwrap();
+        let mut history = History::going_on(Kept::default(), 5, |_| true);
+        for run in 1..=1500 {
+            history.note(7, Some(name("ps")), ended(run));
+            history.note(7, Some(name("is")), ended(run));
+        }
+        let numbers = |(missed, events): (u64, Vec<Event>)| {
+            let numbers = events.iter().map(|event| event.sequence);
+            (missed, numbers.collect::<Vec<_>>())
+        };
+        let of_ps = |event: &Event| event.component == Some(name("ps"));
+        let after = |history: &History, number| numbers(history.after(number, of_ps));
+        assert_eq!(after(&history, 2996), (0, vec![2997, 2999]));
+        assert_eq!(after(&history, 3000), (0, vec![]));
+        let (missed, later) = after(&history, 10);
+        assert_eq!((missed, later.len(), later[0]), (1990, 500, 2001));
+        assert_eq!(
+            after(&history, 3001).1.len(),
+            500,
+            "that isn't one of this history"
+        );
+
+        let text = history.whole().text("b1");
+        let kept = past::read(text.as_bytes(), "b1");
+        let mut next = History::going_on(kept, 99, |component| *component == name("ps"));
+        assert_eq!((next.since_ms(), next.last()), (5, 3000 + LEFT_OUT));
+        let runs = |history: &History, of| history.of(&name(of)).map(|past| past.runs.len());
+        assert_eq!((runs(&next, "ps"), runs(&next, "is")), (Some(5), None));
+        for run in 0..1000 {
+            next.note(7, Some(name("ps")), ended(run));
+        }
+        let first = 3001 + LEFT_OUT;
+        assert_eq!(
+            after(&next, 2990).0,
+            10,
+            "numbers that nobody has had aren't missed"
+        );
+        assert_eq!(after(&next, 3000).0, 0);
+        assert_eq!(after(&next, 2990).1[0], first);
+    }
+
+    #[test]
     fn what_is_forgotten_takes_its_past_along() {
         let mut history = History::default();
         let name = ComponentName::parse("ps").unwrap();
