@@ -21,7 +21,6 @@ use crate::registry::{self, LoadOptions, Os, places};
 use crate::state::history;
 use crate::state::journal::Journal;
 use crate::state::known::Known;
-use crate::state::past::Kept as KeptHistory;
 use crate::state::record::Left;
 use crate::{Failure, exit, lock, panics, service};
 use s7proto::endpoint::Endpoint;
@@ -162,6 +161,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
     let capture = Capture::start(&runtime_dir)
         .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
     let boot_id = leftovers::boot_id();
+    let remembered = history::read_beside(runtime_dir.clone(), boot_id.clone());
     let instance = runtime_dir.display().to_string();
     let mut left = read_state(&runtime_dir, &boot_id)?;
     let (known, all_down) = (std::mem::take(&mut left.known), left.all_down.clone());
@@ -234,7 +234,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         refresh,
         looked: looked.1,
         journal: Arc::clone(&journal),
-        kept: read_history(&runtime_dir, &boot_id),
+        remembered,
         wishes: (left.wishes, all_down),
         endpoint: endpoint.to_string(),
         log: log.clone(),
@@ -327,18 +327,6 @@ fn read_state(runtime_dir: &Path, boot_id: &str) -> Result<Left, Failure> {
             Ok(Left::default())
         }
     }
-}
-
-/// What has happened under an earlier daemon. Where it can't be read, it is begun anew: nobody depends on it.
-fn read_history(runtime_dir: &Path, boot_id: &str) -> KeptHistory {
-    history::read(runtime_dir, boot_id).unwrap_or_else(|error| {
-        let path = history::path(runtime_dir);
-        log::warn!(
-            "reading {}: {error}; what has happened before isn't known",
-            path.display()
-        );
-        KeptHistory::default()
-    })
 }
 
 /// What an earlier daemon left running still writes: its output is kept until it has ended.

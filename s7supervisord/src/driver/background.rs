@@ -10,6 +10,7 @@ use crate::platform::host::Usage;
 use crate::registry::plan::Plan;
 use crate::registry::{LoadFailure, Sources};
 use crate::state::known::Unrecorded;
+use crate::state::past::Kept;
 use s7proto::event::Remains;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,8 +33,8 @@ pub enum Found {
     },
     /// Runs of this supervisor that live and aren't recorded; `None` where looking for them has taken too long.
     Unrecorded(Option<Vec<Unrecorded>>),
-    /// The output of everybody who lives is taken up, and that of nobody else is kept.
-    TakenUp,
+    /// The output of everybody who lives is taken up, that of nobody else is kept, and what has happened before is read.
+    TakenUp(Kept),
     /// What people have wished could not be noted, for this reason, or can be noted again.
     WishesNoted(Option<String>),
     /// A binary that is to take this one's place was looked at.

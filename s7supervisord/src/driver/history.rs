@@ -27,6 +27,15 @@ pub struct History {
     writer: Option<Writer>,
     /// It could not be written down at last, and is tried again.
     lacking: bool,
+    /// What has happened before it was known what had happened before that; `None` once it is. Nobody asks until then.
+    early: Option<Vec<Early>>,
+}
+
+/// Something that has no number yet.
+struct Early {
+    at_ms: i64,
+    component: Option<ComponentName>,
+    what: Happening,
 }
 
 /// What a listener holds.
@@ -64,18 +73,35 @@ pub struct Past {
 }
 
 impl History {
-    /// Goes on with what an earlier daemon has left, at `now_ms`. A component that `has` says no to has no past.
+    /// One that waits for what an earlier daemon has left.
     #[must_use]
-    pub fn going_on(kept: Kept, now_ms: i64, has: impl Fn(&ComponentName) -> bool) -> Self {
-        let runs = kept.runs.into_iter().filter(|(name, _)| has(name));
-        let since_ms = None;
+    pub fn waiting() -> Self {
         Self {
-            gap: kept.left_out_after,
-            events: kept.events,
-            sequence: kept.sequence,
-            components: runs.map(|(name, runs)| (name, Past { since_ms, runs })).collect(),
-            since_ms: kept.since_ms.unwrap_or(now_ms),
+            early: Some(Vec::new()),
             ..Self::default()
+        }
+    }
+
+    /// Goes on with what an earlier daemon has left, at `now_ms`. A component that `has` says no to has no past.
+    pub fn go_on(&mut self, kept: Kept, now_ms: i64, has: impl Fn(&ComponentName) -> bool) {
+        let since_ms = None;
+        let runs = kept.runs.into_iter().filter(|(name, _)| has(name));
+        let past = runs.map(|(name, runs)| (name, Past { since_ms, runs }));
+        self.components = past.collect();
+        self.gap = kept.left_out_after;
+        self.events = kept.events;
+        self.sequence = kept.sequence;
+        self.since_ms = kept.since_ms.unwrap_or(now_ms);
+        for early in self.early.take().into_iter().flatten() {
+            let Early {
+                at_ms,
+                component,
+                what,
+            } = early;
+            if let Some(name) = component.as_ref().filter(|name| has(name)) {
+                self.remember(name, at_ms, &what);
+            }
+            self.tell(at_ms, component, what);
         }
     }
 
@@ -134,7 +160,7 @@ impl History {
 
     /// Something has happened, to a component of the registry or to the daemon.
     pub fn note(&mut self, at_ms: i64, component: Option<ComponentName>, what: Happening) {
-        if let Some(name) = &component {
+        if let Some(name) = component.as_ref().filter(|_| self.early.is_none()) {
             self.remember(name, at_ms, &what);
         }
         self.tell(at_ms, component, what);
@@ -146,6 +172,14 @@ impl History {
     }
 
     fn tell(&mut self, at_ms: i64, component: Option<ComponentName>, what: Happening) {
+        if let Some(early) = &mut self.early {
+            early.push(Early {
+                at_ms,
+                component,
+                what,
+            });
+            return;
+        }
         self.sequence += 1;
         let event = Arc::new(Event {
             sequence: self.sequence,
@@ -314,7 +348,8 @@ mod tests {
     #[test]
     fn what_has_happened_goes_on_behind_a_number_and_under_the_next_daemon() {
         let name = |text| ComponentName::parse(text).unwrap();
-        let mut history = History::going_on(Kept::default(), 5, |_| true);
+        let mut history = History::default();
+        history.go_on(Kept::default(), 5, |_| true);
         for run in 1..=1500 {
             history.note(7, Some(name("ps")), ended(run));
             history.note(7, Some(name("is")), ended(run));
@@ -337,11 +372,18 @@ mod tests {
 
         let text = history.whole().text("b1");
         let kept = past::read(text.as_bytes(), "b1");
-        let mut next = History::going_on(kept, 99, |component| *component == name("ps"));
-        assert_eq!((next.since_ms(), next.last()), (5, 3000 + LEFT_OUT));
+        let mut next = History::waiting();
+        next.note(8, Some(name("ps")), ended(1501));
+        next.note_of(8, name("is"), Happening::LeftOver { run: 7, gone: true });
+        next.go_on(kept, 99, |component| *component == name("ps"));
+        assert_eq!(
+            (next.since_ms(), next.last()),
+            (5, 3002 + LEFT_OUT),
+            "what came early comes after it"
+        );
         let runs = |history: &History, of| history.of(&name(of)).map(|past| past.runs.len());
         assert_eq!((runs(&next, "ps"), runs(&next, "is")), (Some(5), None));
-        for run in 0..1000 {
+        for run in 2..1000 {
             next.note(7, Some(name("ps")), ended(run));
         }
         let first = 3001 + LEFT_OUT;

@@ -11,6 +11,7 @@ use crate::platform::leftovers;
 use crate::registry::fingerprint;
 use crate::state::known::{Known, StartedRun, Stays, Tally, Unrecorded, end_of_leftover_words};
 use crate::state::line;
+use crate::state::past::Kept;
 use s7proto::event::Happening;
 use s7proto::name::ComponentName;
 use s7proto::overview::SupervisorFact;
@@ -18,7 +19,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::time::Duration;
 
-/// How long the look at all processes of the machine may take: it may hang with one of them.
+/// How long the look at all processes of the machine may take: it may hang with one of them. Also how long it may take to read what
+/// has happened.
 const LOOKING: Duration = Duration::from_secs(5);
 
 /// What came from an earlier daemon.
@@ -30,19 +32,9 @@ pub struct Inheritance {
     pub adopted: HashSet<RunId>,
     /// That it was so, for the status.
     pub took_over: Option<SupervisorFact>,
-    /// What runs said that they are at when the image before this one has handed over, by component and run.
-    said: HashMap<(ComponentName, u64), String>,
+    /// Runs that were listened to all the while: what they have told the image before holds.
+    unbroken: Vec<(ComponentName, RunId)>,
     instance: String,
-}
-
-impl Inheritance {
-    /// Nothing but what runs `said` that they are at.
-    pub(super) fn of(said: HashMap<(ComponentName, u64), String>) -> Self {
-        Self {
-            said,
-            ..Self::default()
-        }
-    }
 }
 
 impl Driver {
@@ -110,10 +102,8 @@ impl Driver {
                     self.adopted(run, component, pid);
                     if let Some(by) = told.by {
                         hearing = self.host.listen_again(run, by);
-                        // A run that could have told the image before something else since hasn't been heard.
-                        let said = self.inheritance.said.remove(&(component.clone(), run.run));
-                        if let Some(status) = said.filter(|_| hearing == Hearing::Unbroken) {
-                            self.host.recall(run, status);
+                        if hearing == Hearing::Unbroken {
+                            self.inheritance.unbroken.push((component.clone(), run));
                         }
                     }
                     Fate::Lives {
@@ -208,7 +198,6 @@ impl Driver {
 
     /// Looks for runs that aren't in the record; the boot comes after it.
     pub(super) fn begin(&mut self) {
-        self.begin_history();
         let recorded = self.inheritance.recorded.clone();
         let instance = self.inheritance.instance.clone();
         let before = self.host.first_command();
@@ -239,6 +228,7 @@ impl Driver {
         }
         let capture = self.capture.clone();
         let remove_unheard = self.host.unheard();
+        let remembered = self.remembered.take();
         // Their logs are on a disk. Nothing begins meanwhile, so no new pipe is taken for one that nobody knows.
         self.background.run(
             move || {
@@ -253,15 +243,22 @@ impl Driver {
                     log::warn!("{error}");
                 }
                 remove_unheard();
-                Found::TakenUp
+                let kept = remembered.and_then(|remembered| remembered.recv_timeout(LOOKING).ok());
+                Found::TakenUp(kept.unwrap_or_default())
             },
-            Found::TakenUp,
+            Found::TakenUp(Kept::default()),
         );
     }
 
     /// Then everything else begins.
-    pub(super) fn taken_up(&mut self) {
+    pub(super) fn taken_up(&mut self, mut kept: Kept) {
         self.host.all_are_known();
+        for (component, run) in std::mem::take(&mut self.inheritance.unbroken) {
+            if let Some(status) = kept.said.remove(&(component, run.run)) {
+                self.host.recall(run, status);
+            }
+        }
+        self.begin_history(kept);
         failpoint::reach(Point::BootBefore);
         self.boot();
     }

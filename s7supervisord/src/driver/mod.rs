@@ -68,6 +68,7 @@ use s7proto::status::Actor;
 use statistics::Statistics;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use upgrade::Upgrade;
 use waits::Waits;
@@ -89,6 +90,8 @@ pub struct Driver {
     memory: Memory,
     dumps: Dumps,
     history: History,
+    /// What it goes on with comes from there, before anybody is heard.
+    remembered: Option<Receiver<Kept>>,
     inheritance: Inheritance,
     /// Why the registry can't be loaded, while the last one that could is in force.
     stale: Option<LoadFailure>,
@@ -190,8 +193,8 @@ pub struct Parts {
     pub looked: watch::Receiver<Option<String>>,
     /// The record of runs and wishes.
     pub journal: Arc<Journal>,
-    /// What has happened under the daemon before.
-    pub kept: Kept,
+    /// What has happened under the daemon before, once it is read.
+    pub remembered: Receiver<Kept>,
     /// What people have wished by name, and of everything, as the daemon before has noted it.
     pub wishes: (state::wishes::Wishes, Option<(Actor, i64)>),
     /// Where clients connect, to be shown.
@@ -205,7 +208,7 @@ pub struct Parts {
 impl Driver {
     /// Sets everything up; nothing is started yet.
     #[must_use]
-    pub fn new(mut parts: Parts) -> Self {
+    pub fn new(parts: Parts) -> Self {
         let slots: HashMap<ComponentName, Slot> = parts
             .plan
             .components
@@ -227,7 +230,6 @@ impl Driver {
         let config = parts.plan.supervisor.clone();
         let background = Background::new(parts.plan);
         let wishes = Wishes::new(parts.wishes, Arc::clone(&parts.journal), background.teller());
-        let inheritance = Inheritance::of(std::mem::take(&mut parts.kept.said));
         let mut host = parts.host;
         if let Some(fault) = parts.state_fault {
             host.record_is_lost(fault);
@@ -246,8 +248,9 @@ impl Driver {
             hooks: Hooks::default(),
             memory: Memory::default(),
             dumps: Dumps::default(),
-            history: History::going_on(parts.kept, clock.stamp().wall_ms, |name| slots.contains_key(name)),
-            inheritance,
+            history: History::waiting(),
+            remembered: Some(parts.remembered),
+            inheritance: Inheritance::default(),
             stale: None,
             keeping: stale::Keeping::default(),
             sources: None,
@@ -397,7 +400,7 @@ impl Driver {
                 registry,
             } => self.missing(journal, history, registry),
             Found::Unrecorded(found) => self.found_unrecorded(found),
-            Found::TakenUp => self.taken_up(),
+            Found::TakenUp(kept) => self.taken_up(kept),
             Found::WishesNoted(fault) => self.wishes_noted(fault),
             Found::Loaded(loaded) => self.loaded(*loaded),
             Found::Memory(sampled) => self.memory_sampled(&sampled),

@@ -7,7 +7,7 @@ use crate::machine::input::RunId;
 use crate::platform::leftovers;
 use crate::registry::kept;
 use crate::state::known::end_words;
-use crate::state::past::Said;
+use crate::state::past::{Kept, Said};
 use crate::state::{history, line};
 use std::path::Path;
 use std::sync::Arc;
@@ -130,8 +130,12 @@ impl Driver {
         }
     }
 
-    /// Has what happens written down from now on, with all that is remembered.
-    pub(super) fn begin_history(&mut self) {
+    /// What has happened before is known. Has all of it written down from now on, with what happens.
+    pub(super) fn begin_history(&mut self, kept: Kept) {
+        let roster = &self.roster;
+        self.history.go_on(kept, self.clock.stamp().wall_ms, |name| {
+            roster.slot(name).is_some()
+        });
         let dir = self.journal.path().parent().unwrap_or(Path::new("")).to_owned();
         match Writer::start(dir, leftovers::boot_id(), self.background.teller()) {
             Ok(writer) => self.history.write_with(writer),

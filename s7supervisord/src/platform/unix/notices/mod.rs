@@ -126,7 +126,9 @@ impl Notices {
     /// What a run that is listened to has said before that it is at.
     pub fn recall(&mut self, run: RunId, status: String) {
         let key = self.keys.get(&run);
-        if let Some(listener) = key.and_then(|key| self.listeners.get_mut(key)) {
+        let listener = key.and_then(|key| self.listeners.get_mut(key));
+        // What it has said to this daemon is later.
+        if let Some(listener) = listener.filter(|listener| listener.said.status.is_empty()) {
             listener.said.status = status;
         }
     }
