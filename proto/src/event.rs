@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 /// One thing that has happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// Counted from 1 over the daemon's life; one number is never given twice, and none is left out.
+    /// Counted from 1 over the life of the runtime folder, from one daemon to the next; one number is never given twice, and none
+    /// is left out, but where a daemon was killed: the next one can't know how many it had not written down any more.
     pub sequence: u64,
     /// When, as wall time in milliseconds since 1970 (UTC).
     pub at_ms: i64,

@@ -108,8 +108,8 @@ pub enum ComponentFact {
         /// It waits until that is over, as soon as its pipe is full; else what it writes is dropped and counted.
         waits: bool,
     },
-    /// What its earlier runs came to isn't known, because the supervisor began anew then: wall time in milliseconds since 1970
-    /// (UTC).
+    /// What its earlier runs came to isn't known, because what has happened is only remembered since then: wall time in
+    /// milliseconds since 1970 (UTC).
     RunsKnownSince(i64),
 }
 

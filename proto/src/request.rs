@@ -60,7 +60,8 @@ impl Request {
             | Self::Upgrade { .. }
             | Self::FollowFrom(_)
             | Self::Story(_)
-            | Self::Dump(_) => 2,
+            | Self::Dump(_)
+            | Self::EventsFrom { .. } => 2,
         }
     }
 }
@@ -161,6 +162,16 @@ pub enum Request {
     Story(Selection),
     /// Ask the components for a dump of themselves (a JVM's threads), which they write into their output. Since 1.2.
     Dump(Selection),
+    /// What has happened after an event that was heard before, and what happens from now on, as `Events` with `follow`: where a
+    /// stream was broken off and goes on, also with the next daemon. Events that are no longer remembered come as one
+    /// `Notice::Missed`, before all others. Since 1.2.
+    EventsFrom {
+        /// About whom; as in `Events`.
+        which: Selection,
+        /// The number of the last one that was heard. One that is still to come belongs to another history: then everything
+        /// is told that is remembered.
+        after: u64,
+    },
 }
 
 /// A point in a component's output.

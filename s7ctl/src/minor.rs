@@ -32,6 +32,7 @@ fn added(request: &Request) -> Option<&'static str> {
         Request::Upgrade { .. } => Some("upgrade"),
         Request::Dump(_) => Some("dump"),
         Request::FollowFrom(_) => Some("going on with logs -f"),
+        Request::EventsFrom { .. } => Some("going on with events -f"),
         Request::Status(which)
         | Request::Start(which)
         | Request::Stop(which)

@@ -30,7 +30,12 @@ pub async fn hand_over(
         *lock = present;
     }
     if let Some(candidate) = driver.hand_over() {
+        let written = driver.close_history();
         handed.farewell(FAREWELL).await;
+        if let Some(written) = written {
+            // A disk that hangs must not hold the next image up.
+            let _ = tokio::time::timeout(FAREWELL, written).await;
+        }
         let error = execute(&candidate, &handed, inherited, lock, &driver.sockets(), log);
         let path = candidate.binary.path().display();
         driver.carry_on(&format!("executing {path} in place of this supervisor: {error}"));

@@ -18,6 +18,7 @@ use crate::platform::signals::{self, Signals};
 use crate::platform::{HandedOver, Inherited, Socket, binary, leftovers, process};
 use crate::registry::plan::Plan;
 use crate::registry::{self, LoadOptions, Os, places};
+use crate::state::history;
 use crate::state::journal::Journal;
 use crate::state::known::Known;
 use crate::state::record::Left;
@@ -160,6 +161,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
     let capture = Capture::start(&runtime_dir)
         .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
     let boot_id = leftovers::boot_id();
+    let remembered = history::read_beside(runtime_dir.clone(), boot_id.clone());
     let instance = runtime_dir.display().to_string();
     let mut left = read_state(&runtime_dir, &boot_id)?;
     let (known, all_down) = (std::mem::take(&mut left.known), left.all_down.clone());
@@ -232,6 +234,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         refresh,
         looked: looked.1,
         journal: Arc::clone(&journal),
+        remembered,
         wishes: (left.wishes, all_down),
         endpoint: endpoint.to_string(),
         log: log.clone(),
@@ -248,14 +251,15 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         Err(failure) => driver.is_stale(failure),
     }
     let mut outcome = driver.run().await;
-    let (end, record, alive, successor) = loop {
+    let (end, record, alive, written, successor) = loop {
         match outcome {
             Outcome::Over {
                 end,
                 record,
                 alive,
+                history,
                 successor,
-            } => break (end, record, alive, successor),
+            } => break (end, record, alive, history, successor),
             Outcome::HandOver(driver) => {
                 (outcome, reception) =
                     handover::hand_over(driver, reception, inherited, &mut lock, &log).await;
@@ -266,6 +270,9 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
     let finished = tokio::task::spawn_blocking(move || journal.finish(&record)).await;
     if let Ok(Err(error)) = finished {
         log::warn!("writing the record for the last time: {error}");
+    }
+    if let Some(written) = written {
+        let _ = tokio::time::timeout(LAST_WORDS, written).await;
     }
     let (mut reception, mut handed) = match end {
         End::Stopped => (Some(reception), None),

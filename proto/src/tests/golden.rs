@@ -103,7 +103,8 @@ variants!(request, Request,
     Request::Signal { .. } => "Signal", Request::Wait { .. } => "Wait", Request::Follow { .. } => "Follow",
     Request::Why(_) => "Why", Request::Events { .. } => "Events", Request::Info(_) => "Info",
     Request::Overview(_) => "Overview", Request::LogsFrom { .. } => "LogsFrom", Request::Upgrade { .. } => "Upgrade",
-    Request::FollowFrom(_) => "FollowFrom", Request::Story(_) => "Story", Request::Dump(_) => "Dump");
+    Request::FollowFrom(_) => "FollowFrom", Request::Story(_) => "Story", Request::Dump(_) => "Dump",
+    Request::EventsFrom { .. } => "EventsFrom");
 variants!(until, Until, Until::Up => "Up", Until::Down => "Down");
 variants!(signal, Signal,
     Signal::Hup => "Hup", Signal::Int => "Int", Signal::Quit => "Quit", Signal::Abrt => "Abrt", Signal::Kill => "Kill",
@@ -230,6 +231,7 @@ fn seen() -> BTreeSet<&'static str> {
             | Request::Follow { which, .. }
             | Request::Why(which)
             | Request::Events { which, .. }
+            | Request::EventsFrom { which, .. }
             | Request::Info(which)
             | Request::Overview(which)
             | Request::Story(which)

@@ -30,6 +30,7 @@ pub fn request() -> impl Strategy<Value = Request> {
         of(text()).prop_map(|binary| Request::Upgrade { binary }),
         vec(position(), 0..3).prop_map(Request::FollowFrom),
         selection().prop_map(Request::Dump),
+        (selection(), any::<u64>()).prop_map(|(which, after)| Request::EventsFrom { which, after }),
     ]
 }
 

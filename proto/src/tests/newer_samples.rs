@@ -22,7 +22,12 @@ pub fn requests() -> Vec<(String, Request)> {
     let given = Request::Upgrade {
         binary: Some("/opt/s7/bin/s7supervisord".to_owned()),
     };
+    let events_from = Request::EventsFrom {
+        which: Selection::All,
+        after: 1 << 40,
+    };
     [
+        ("events-from", events_from),
         ("overview", Request::Overview(Selection::All)),
         ("story", Request::Story(Selection::All)),
         ("follow-from", Request::FollowFrom(positions())),

@@ -153,7 +153,7 @@ fn earlier(story: &Story, page: &Page) -> Option<String> {
         ComponentFact::RunsKnownSince(at_ms) => {
             let at = page.clock.in_words(*at_ms);
             Some(format!(
-                "earlier ones are not known: the supervisor began anew at {at}"
+                "earlier ones are not known: what happened is remembered since {at}"
             ))
         }
         _ => None,

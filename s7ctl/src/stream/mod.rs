@@ -14,10 +14,10 @@ use crate::launch;
 use crate::minor;
 use crate::render::quantity::seconds;
 use reached::Reached;
+use s7proto::NO_REQUEST;
 use s7proto::channel::ChannelError;
 use s7proto::reply::{Done, Notice, Response};
 use s7proto::request::{LogPosition, Request};
-use s7proto::{LIMITS, NO_REQUEST};
 use std::convert::Infallible;
 use std::io::{self, Write};
 
@@ -66,29 +66,26 @@ async fn hear_on(
 ) -> Result<Infallible, End> {
     let mut request = request.clone();
     loop {
-        let mut reached = match &request {
-            Request::FollowFrom(positions) => Reached::of(positions),
-            _ => Reached::default(),
-        };
+        let mut reached = Reached::of(&request);
         match hear(daemon, &request, deadline, listener, &mut reached).await? {
             HandedOver::NotBegun => {}
             HandedOver::CutOff(end) => {
                 // Whoever reads our output was too slow for the word of farewell. Where the next supervisor is there it goes on;
                 // one that was killed is not.
-                let points = reached.points();
-                let further = !points.is_empty() && request != Request::FollowFrom(points.clone());
+                let Some(rest) = reached.rest_of(&request) else {
+                    return Err(end);
+                };
                 let place = [daemon.endpoint.clone()];
                 match connect::open(&place, deadline).await {
-                    Ok(next) if further => *daemon = next,
-                    _ => return Err(end),
+                    Ok(next) => *daemon = next,
+                    Err(_) => return Err(end),
                 }
-                request = Request::FollowFrom(points);
+                request = rest;
                 continue;
             }
             HandedOver::Events => {
-                if let Request::Events { last, .. } = &mut request {
-                    // Everything that the next one can tell: it begins with its own first event.
-                    *last = LIMITS.events;
+                if let Some(rest) = reached.rest_when_handed_over(&request) {
+                    request = rest;
                 }
             }
             HandedOver::Output(positions) => request = Request::FollowFrom(positions),
@@ -101,7 +98,7 @@ async fn hear_on(
 enum HandedOver {
     /// It had not begun.
     NotBegun,
-    /// With what has happened there.
+    /// With what has happened since.
     Events,
     /// From these points on.
     Output(Vec<LogPosition>),

@@ -2,6 +2,7 @@
 
 use super::*;
 use s7proto::NO_REQUEST;
+use s7proto::event::{Event, Happening};
 use s7proto::overview::{Overview, SupervisorFact};
 use s7proto::request::{LogPosition, Until};
 
@@ -123,6 +124,46 @@ async fn who_follows_output_goes_on_from_where_it_was_handed_over() {
         (3, "one\ntwo\nthree\n"),
         "{said:?}"
     );
+}
+
+#[tokio::test]
+async fn who_follows_events_goes_on_behind_the_last_one_also_where_nobody_has_said_a_word() {
+    let happened = |sequence| {
+        Response::Notice(Notice::Happened(Event {
+            sequence,
+            at_ms: 1_795_343_465_250,
+            component: Some(name("is")),
+            what: Happening::Health(true),
+        }))
+    };
+    let place = Place::new();
+    let said = with(&place, &["events", "-f", "is", "--json"], async |listener| {
+        let (mut channel, id, request) = asked(&listener).await;
+        assert!(matches!(request, Request::Events { last: 20, .. }), "{request:?}");
+        channel.send(id, &happened(300), SOON).await.unwrap();
+        hand_over(channel, id, Done::HandedOver).await;
+        for after in [300, 310] {
+            let (mut channel, id, request) = asked(&listener).await;
+            let which = named("is");
+            assert_eq!(request, Request::EventsFrom { which, after });
+            channel.send(id, &happened(after + 10), SOON).await.unwrap();
+        }
+        // And nothing came since.
+        let (channel, _, request) = asked(&listener).await;
+        assert!(
+            matches!(request, Request::EventsFrom { after: 320, .. }),
+            "{request:?}"
+        );
+        drop(channel);
+    })
+    .await;
+    assert_eq!(said.exit, 3, "{said:?}");
+    let numbers: Vec<_> = said
+        .lines()
+        .iter()
+        .filter_map(|line| line["sequence"].as_u64())
+        .collect();
+    assert_eq!(numbers, [300, 310, 320]);
 }
 
 /// What `s7ctl upgrade` says where the supervisor that answers afterwards has been there for so long.

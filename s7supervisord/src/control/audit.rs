@@ -36,6 +36,7 @@ pub fn changes(request: &Request) -> bool {
         | Request::Overview(_)
         | Request::LogsFrom { .. }
         | Request::FollowFrom(_)
+        | Request::EventsFrom { .. }
         | Request::Logs { .. }
         | Request::Check { .. }
         | Request::Version
@@ -161,7 +162,8 @@ fn words(request: &Request) -> String {
         | Request::Status(which)
         | Request::Overview(which)
         | Request::LogsFrom { which, .. }
-        | Request::Events { which, .. } => Some(which),
+        | Request::Events { which, .. }
+        | Request::EventsFrom { which, .. } => Some(which),
         Request::Upgrade { binary } => {
             if let Some(binary) = binary {
                 let _ = write!(text, " to {binary:?}");

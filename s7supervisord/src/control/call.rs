@@ -154,9 +154,11 @@ pub fn room(request: &Request) -> usize {
 #[must_use]
 pub fn permission(request: &Request) -> Permission {
     match request {
-        Request::Status(_) | Request::Overview(_) | Request::Version | Request::Events { .. } => {
-            Permission::Observe
-        }
+        Request::Status(_)
+        | Request::Overview(_)
+        | Request::Version
+        | Request::Events { .. }
+        | Request::EventsFrom { .. } => Permission::Observe,
         Request::Upgrade { .. } => Permission::Own,
         Request::Start(_)
         | Request::Stop(_)
@@ -197,7 +199,7 @@ pub fn verb(request: &Request) -> &'static str {
         Request::Wait { .. } => "wait",
         Request::Follow { .. } => "logs -f",
         Request::Why(_) | Request::Story(_) => "why",
-        Request::Events { .. } => "events",
+        Request::Events { .. } | Request::EventsFrom { .. } => "events",
         Request::Info(_) => "info",
         Request::Overview(_) => "status",
         Request::LogsFrom { .. } => "logs --since",

@@ -78,6 +78,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let patience = match &request {
             Request::Follow { .. }
             | Request::FollowFrom(_)
+            | Request::EventsFrom { .. }
             | Request::LogsFrom { follow: true, .. }
             | Request::Events { follow: true, .. } => READING,
             _ => WRITE,
@@ -144,6 +145,7 @@ fn endless(request: &Request) -> bool {
         Request::Wait { .. }
             | Request::Follow { .. }
             | Request::FollowFrom(_)
+            | Request::EventsFrom { .. }
             | Request::LogsFrom { follow: true, .. }
             | Request::Events { follow: true, .. }
     )

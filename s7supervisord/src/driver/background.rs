@@ -1,6 +1,7 @@
 //! What takes time and must not hold the loop: one piece of work of each kind at a time, on a thread of the runtime.
 
 use super::dumps::Dumped;
+use super::history_writer::Wanted;
 use super::memory::Sampled;
 use super::reload::Loads;
 use super::upgrade::Examined;
@@ -9,6 +10,7 @@ use crate::platform::host::Usage;
 use crate::registry::plan::Plan;
 use crate::registry::{LoadFailure, Sources};
 use crate::state::known::Unrecorded;
+use crate::state::past::Kept;
 use s7proto::event::Remains;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,17 +20,21 @@ use tokio::sync::mpsc;
 pub enum Found {
     /// The registry was read.
     Loaded(Box<Result<(Plan, Sources), LoadFailure>>),
-    /// Whether somebody has removed the record of runs, and the registry that was kept.
+    /// What becomes of writing down what happens.
+    History(Wanted),
+    /// Whether somebody has removed the record of runs, and what else is kept beside it.
     Missing {
         /// The record.
         journal: bool,
-        /// The registry.
+        /// What has happened.
+        history: bool,
+        /// The registry that was kept.
         registry: bool,
     },
     /// Runs of this supervisor that live and aren't recorded; `None` where looking for them has taken too long.
     Unrecorded(Option<Vec<Unrecorded>>),
-    /// The output of everybody who lives is taken up, and that of nobody else is kept.
-    TakenUp,
+    /// The output of everybody who lives is taken up, that of nobody else is kept, and what has happened before is read.
+    TakenUp(Kept),
     /// What people have wished could not be noted, for this reason, or can be noted again.
     WishesNoted(Option<String>),
     /// A binary that is to take this one's place was looked at.

@@ -96,6 +96,9 @@ impl Driver {
                     driver.events(&which, &slots, last, follow, answer);
                 })
             }
+            Request::EventsFrom { which, after } => self.select(&which, answer, |driver, slots, answer| {
+                driver.events_after(&which, &slots, after, answer);
+            }),
             Request::Info(which) => self.select(&which, answer, |driver, slots, answer| {
                 driver.info(&slots, answer);
             }),
@@ -164,8 +167,7 @@ impl Driver {
                         who: who.clone(),
                         run,
                     };
-                    self.history
-                        .note(stamp.wall_ms, Some((*slot, component.clone())), what);
+                    self.history.note(stamp.wall_ms, Some(component.clone()), what);
                     Outcome::Signalled(RunInfo { run, pid })
                 }
                 None | Some((_, Ok(false))) => Outcome::NotRunning,

@@ -3,7 +3,6 @@
 use super::Driver;
 use super::checks::words;
 use super::concern::Concern;
-use super::history::PAST_RUNS;
 use crate::control::call::Answer;
 use crate::daemon_log::audit_file;
 use crate::machine::input::{RunId, Slot};
@@ -13,6 +12,7 @@ use crate::platform::output::Capture;
 use crate::platform::{host, process};
 use crate::registry::check::{argv, notify_text, stop_text};
 use crate::registry::plan::ComponentPlan;
+use crate::state::past::PAST_RUNS;
 use s7proto::event::{Event, Happening, PastEnd, PastRun};
 use s7proto::explain::{ComponentInfo, Explanation, InfoReport, LastWords, Neighbour, Story, SupervisorInfo};
 use s7proto::name::ComponentName;
@@ -124,12 +124,8 @@ impl Driver {
 
     fn facts_of_story(&self, one: &Explained) -> Vec<ComponentFact> {
         let mut facts = self.facts(one.slot).unwrap_or_default();
-        let explanation = &one.explanation;
-        // As many as are remembered are all that would be told.
-        if explanation.past.len() < PAST_RUNS {
-            let began = self.inheritance.began_anew(&explanation.status.id);
-            facts.extend(began.map(ComponentFact::RunsKnownSince));
-        }
+        let lacks_some = lacks_earlier_runs(&one.explanation);
+        facts.extend(lacks_some.then(|| ComponentFact::RunsKnownSince(self.history.since_ms())));
         facts
     }
 
@@ -140,7 +136,7 @@ impl Driver {
             slot,
             run: status.run,
         };
-        let entered = self.history.of(slot).and_then(|past| past.since_ms);
+        let entered = self.history.of(&status.id).and_then(|past| past.since_ms);
         match status.uptime_us {
             Some(uptime) if status.state == State::Running && self.inheritance.adopted.contains(&run) => {
                 let uptime_ms = i64::try_from(uptime / 1000).unwrap_or(i64::MAX);
@@ -219,7 +215,7 @@ impl Driver {
             .filter_map(|dependency| neighbour(self.roster.slot(&dependency.on)?))
             .collect();
         let dependants = dependants.get(&plan.id).into_iter().flatten();
-        let past = self.history.of(slot);
+        let past = self.history.of(&plan.id);
         let concern = self.concern(&[slot]);
         let explanation = Explanation {
             since_ms: self.since_ms(slot, &status),
@@ -331,6 +327,20 @@ fn component_info(plan: &ComponentPlan) -> ComponentInfo {
         log_file: text(&plan.log.file),
         pids: Vec::new(),
     }
+}
+
+/// Whether there have been runs that are neither remembered nor forgotten for the sake of later ones: they were before the time
+/// that something is remembered since.
+fn lacks_earlier_runs(explanation: &Explanation) -> bool {
+    let status = &explanation.status;
+    // Elsewhere the present one may still be on its way, and hasn't ended.
+    let is_over = matches!(
+        status.state,
+        State::Stopped | State::Waiting | State::Exited | State::Fatal
+    );
+    let present = status.run.saturating_add(u64::from(is_over));
+    let first = explanation.past.first().map_or(present, |past| past.run);
+    explanation.past.len() < PAST_RUNS && first > 1
 }
 
 /// The name as it is on the disk, but for the day.

@@ -11,6 +11,7 @@ use crate::platform::leftovers;
 use crate::registry::fingerprint;
 use crate::state::known::{Known, StartedRun, Stays, Tally, Unrecorded, end_of_leftover_words};
 use crate::state::line;
+use crate::state::past::Kept;
 use s7proto::event::Happening;
 use s7proto::name::ComponentName;
 use s7proto::overview::SupervisorFact;
@@ -18,7 +19,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::time::Duration;
 
-/// How long the look at all processes of the machine may take: it may hang with one of them.
+/// How long the look at all processes of the machine may take: it may hang with one of them. Also how long it may take to read what
+/// has happened.
 const LOOKING: Duration = Duration::from_secs(5);
 
 /// What came from an earlier daemon.
@@ -30,16 +32,9 @@ pub struct Inheritance {
     pub adopted: HashSet<RunId>,
     /// That it was so, for the status.
     pub took_over: Option<SupervisorFact>,
-    /// When this daemon began, as wall time in milliseconds since 1970.
-    began_ms: i64,
+    /// Runs that were listened to all the while: what they have told the image before holds.
+    unbroken: Vec<(ComponentName, RunId)>,
     instance: String,
-}
-
-impl Inheritance {
-    /// When this daemon began, of a component that has run before: what became of those runs isn't known.
-    pub(super) fn began_anew(&self, component: &ComponentName) -> Option<i64> {
-        self.recorded.contains_key(component).then_some(self.began_ms)
-    }
 }
 
 impl Driver {
@@ -55,7 +50,6 @@ impl Driver {
         replaced: Option<String>,
     ) -> io::Result<()> {
         self.inheritance.instance = instance;
-        self.inheritance.began_ms = self.clock.stamp().wall_ms;
         for (component, known) in known {
             self.inheritance.recorded.insert(component.clone(), known.run);
             match self.roster.slot(&component) {
@@ -108,6 +102,9 @@ impl Driver {
                     self.adopted(run, component, pid);
                     if let Some(by) = told.by {
                         hearing = self.host.listen_again(run, by);
+                        if hearing == Hearing::Unbroken {
+                            self.inheritance.unbroken.push((component.clone(), run));
+                        }
                     }
                     Fate::Lives {
                         pid,
@@ -162,7 +159,7 @@ impl Driver {
         log::info!(target: "lifecycle", "{component}: run {} goes on, pid {pid}", run.run);
         self.inheritance.adopted.insert(run);
         failpoint::reach(Point::AdoptEach);
-        let about = Some((run.slot, component.clone()));
+        let about = Some(component.clone());
         let adopted = Happening::Adopted { run: run.run, pid };
         self.history.note(self.clock.stamp().wall_ms, about, adopted);
     }
@@ -231,6 +228,7 @@ impl Driver {
         }
         let capture = self.capture.clone();
         let remove_unheard = self.host.unheard();
+        let remembered = self.remembered.take();
         // Their logs are on a disk. Nothing begins meanwhile, so no new pipe is taken for one that nobody knows.
         self.background.run(
             move || {
@@ -245,15 +243,22 @@ impl Driver {
                     log::warn!("{error}");
                 }
                 remove_unheard();
-                Found::TakenUp
+                let kept = remembered.and_then(|remembered| remembered.recv_timeout(LOOKING).ok());
+                Found::TakenUp(kept.unwrap_or_default())
             },
-            Found::TakenUp,
+            Found::TakenUp(Kept::default()),
         );
     }
 
     /// Then everything else begins.
-    pub(super) fn taken_up(&mut self) {
+    pub(super) fn taken_up(&mut self, mut kept: Kept) {
         self.host.all_are_known();
+        for (component, run) in std::mem::take(&mut self.inheritance.unbroken) {
+            if let Some(status) = kept.said.remove(&(component, run.run)) {
+                self.host.recall(run, status);
+            }
+        }
+        self.begin_history(kept);
         failpoint::reach(Point::BootBefore);
         self.boot();
     }

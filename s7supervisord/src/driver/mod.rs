@@ -11,6 +11,7 @@ mod concern;
 mod dumps;
 mod explain;
 mod history;
+mod history_writer;
 mod hooks;
 mod inherit;
 mod logs;
@@ -48,6 +49,7 @@ use crate::registry::plan::{Plan, SupervisorPlan};
 use crate::registry::{LoadFailure, LoadOptions, Sources};
 use crate::state;
 use crate::state::journal::Journal;
+use crate::state::past::Kept;
 use crate::until::until;
 use background::{Background, Found};
 use checks::Checker;
@@ -66,7 +68,8 @@ use s7proto::status::Actor;
 use statistics::Statistics;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::{Notify, mpsc, watch};
+use std::sync::mpsc::Receiver;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use upgrade::Upgrade;
 use waits::Waits;
 use wishes::Wishes;
@@ -87,6 +90,8 @@ pub struct Driver {
     memory: Memory,
     dumps: Dumps,
     history: History,
+    /// What it goes on with comes from there, before anybody is heard.
+    remembered: Option<Receiver<Kept>>,
     inheritance: Inheritance,
     /// Why the registry can't be loaded, while the last one that could is in force.
     stale: Option<LoadFailure>,
@@ -157,6 +162,8 @@ pub enum Outcome {
         record: Vec<u8>,
         /// Tells those who follow output.
         alive: watch::Sender<Turn>,
+        /// Hears when everything that has happened is written down.
+        history: Option<oneshot::Receiver<()>>,
         /// The binary that begins anew.
         successor: Option<Binary>,
     },
@@ -186,6 +193,8 @@ pub struct Parts {
     pub looked: watch::Receiver<Option<String>>,
     /// The record of runs and wishes.
     pub journal: Arc<Journal>,
+    /// What has happened under the daemon before, once it is read.
+    pub remembered: Receiver<Kept>,
     /// What people have wished by name, and of everything, as the daemon before has noted it.
     pub wishes: (state::wishes::Wishes, Option<(Actor, i64)>),
     /// Where clients connect, to be shown.
@@ -239,7 +248,8 @@ impl Driver {
             hooks: Hooks::default(),
             memory: Memory::default(),
             dumps: Dumps::default(),
-            history: History::default(),
+            history: History::waiting(),
+            remembered: Some(parts.remembered),
             inheritance: Inheritance::default(),
             stale: None,
             keeping: stale::Keeping::default(),
@@ -335,6 +345,7 @@ impl Driver {
                 return Outcome::Over {
                     end,
                     record: self.last_record(),
+                    history: self.close_history(),
                     alive: self.alive,
                     successor: self.successor,
                 };
@@ -383,9 +394,14 @@ impl Driver {
     fn found(&mut self, found: Found) {
         match found {
             Found::RegistryKept => self.registry_kept(),
-            Found::Missing { journal, registry } => self.missing(journal, registry),
+            Found::History(wanted) => self.history_wants(wanted),
+            Found::Missing {
+                journal,
+                history,
+                registry,
+            } => self.missing(journal, history, registry),
             Found::Unrecorded(found) => self.found_unrecorded(found),
-            Found::TakenUp => self.taken_up(),
+            Found::TakenUp(kept) => self.taken_up(kept),
             Found::WishesNoted(fault) => self.wishes_noted(fault),
             Found::Loaded(loaded) => self.loaded(*loaded),
             Found::Memory(sampled) => self.memory_sampled(&sampled),

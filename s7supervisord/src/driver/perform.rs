@@ -156,7 +156,7 @@ impl Driver {
     pub(super) fn happened(&mut self, slot: Slot, what: Happening) {
         if let Some(component) = self.roster.name(slot).cloned() {
             let at_ms = self.clock.stamp().wall_ms;
-            self.history.note(at_ms, Some((slot, component)), what);
+            self.history.note(at_ms, Some(component), what);
         }
     }
 

@@ -2,12 +2,17 @@
 
 use super::Driver;
 use super::background::Found;
+use super::history_writer::{Wanted, Writer};
+use crate::machine::input::RunId;
+use crate::platform::leftovers;
 use crate::registry::kept;
 use crate::state::known::end_words;
-use crate::state::line;
+use crate::state::past::{Kept, Said};
+use crate::state::{history, line};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// From one try to record what could not be recorded, or to name again what has lost its name, to the next.
 const RECORD_RETRY: Duration = Duration::from_secs(10);
@@ -26,7 +31,7 @@ impl Driver {
             self.refresh.notify_one();
         }
         let whole = self.host.record_fault().is_none() && self.wish_fault.is_none();
-        if whole && !self.host.lacks_names() {
+        if whole && !self.host.lacks_names() && !self.history.is_lacking() {
             self.record_at = None;
         } else if self.record_at.is_none() {
             self.record_at = Some(self.clock.now() + RECORD_RETRY);
@@ -41,6 +46,9 @@ impl Driver {
         }
         if self.host.record_fault().is_some() || self.wish_fault.is_some() {
             self.record_again();
+        }
+        if self.history.is_lacking() {
+            self.history_again();
         }
     }
 
@@ -95,25 +103,87 @@ impl Driver {
         let dir = journal.path().parent().unwrap_or(Path::new("")).to_owned();
         let nothing = Found::Missing {
             journal: false,
+            history: false,
             registry: false,
         };
         let look = move || Found::Missing {
             journal: !journal.is_kept(),
+            history: !history::is_kept(&dir),
             registry: !kept::is_kept(&dir),
         };
         self.background.run(look, nothing);
     }
 
     /// Writes anew what is missing.
-    pub(super) fn missing(&mut self, journal: bool, registry: bool) {
+    pub(super) fn missing(&mut self, journal: bool, history: bool, registry: bool) {
         if journal {
             let fault = format!("{} was removed", self.journal.path().display());
             log::error!("{fault}: it is written anew");
             self.host.record_is_lost(fault);
             self.record_again();
         }
+        if history {
+            self.history_again();
+        }
         if registry {
             self.keep_registry_again();
         }
+    }
+
+    /// What has happened before is known. Has all of it written down from now on, with what happens.
+    pub(super) fn begin_history(&mut self, kept: Kept) {
+        let roster = &self.roster;
+        self.history.go_on(kept, self.clock.stamp().wall_ms, |name| {
+            roster.slot(name).is_some()
+        });
+        let dir = self.journal.path().parent().unwrap_or(Path::new("")).to_owned();
+        match Writer::start(dir, leftovers::boot_id(), self.background.teller()) {
+            Ok(writer) => self.history.write_with(writer),
+            Err(error) => {
+                log::error!("beginning to write down what happens: {error}: a next supervisor won't know it");
+            }
+        }
+    }
+
+    /// What becomes of writing down what happens.
+    pub(super) fn history_wants(&mut self, wanted: Wanted) {
+        match wanted {
+            Wanted::Anew => self.history_again(),
+            Wanted::AnewLater => self.history.is_not_written(true),
+            Wanted::Look => self.refresh.notify_one(),
+            Wanted::Nothing => self.history.is_not_written(false),
+        }
+    }
+
+    fn history_again(&self) {
+        // Else whoever has the lock now has a history of his own there.
+        if self.place_fault.is_none() {
+            self.history.write_anew();
+        }
+    }
+
+    /// Has the end of this daemon's turn written down for the next one. What comes back hears when it is.
+    #[must_use]
+    pub fn close_history(&self) -> Option<oneshot::Receiver<()>> {
+        if self.place_fault.is_some() {
+            return None;
+        }
+        let said = self.roster.order().iter().filter_map(|slot| {
+            let view = self.fleet.view(*slot, self.clock.now())?;
+            view.pid?;
+            let (slot, run) = (*slot, view.run);
+            let status = &self.host.said(RunId { slot, run })?.status;
+            let component = self.roster.name(slot)?.clone();
+            let status = status.clone();
+            (!status.is_empty()).then_some(Said {
+                component,
+                run,
+                status,
+            })
+        });
+        if self.history.is_lacking() {
+            self.history.write_anew();
+        }
+        self.history.close(said.collect())
     }
 }

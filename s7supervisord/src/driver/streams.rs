@@ -23,24 +23,48 @@ impl Driver {
         follow: bool,
         answer: Answer,
     ) {
-        let wanted = match which {
-            Selection::All => Concern::Everything,
-            Selection::Named(_) | Selection::Matching(_) => self.concern(slots),
-        };
+        let wanted = self.wanted(which, slots);
         let count = last.min(LIMITS.events) as usize;
         let past = self.history.latest(count, |event| wanted.includes(event));
         if !follow {
             return answer.reply(Ok(Done::Events(past)));
         }
+        self.follow_events(slots, wanted, (0, past), answer);
+    }
+
+    /// Goes on behind an event that was heard before.
+    pub(super) fn events_after(&mut self, which: &Selection, slots: &[Slot], after: u64, answer: Answer) {
+        let wanted = self.wanted(which, slots);
+        let past = self.history.after(after, |event| wanted.includes(event));
+        self.follow_events(slots, wanted, past, answer);
+    }
+
+    fn wanted(&self, which: &Selection, slots: &[Slot]) -> Concern {
+        match which {
+            Selection::All => Concern::Everything,
+            Selection::Named(_) | Selection::Matching(_) => self.concern(slots),
+        }
+    }
+
+    /// Tells what is, then what is `past`, of which so many are missed before it, and then what happens.
+    fn follow_events(
+        &mut self,
+        slots: &[Slot],
+        wanted: Concern,
+        (missed, past): (u64, Vec<Event>),
+        answer: Answer,
+    ) {
         // One step of the loop: nothing happens between the snapshot and the subscription.
         let snapshot = Notice::Snapshot {
             sequence: self.history.last(),
             report: self.report(slots),
         };
+        let missed = (missed > 0).then_some(Notice::Missed { events: missed });
+        let first = std::iter::once(snapshot).chain(missed);
+        let first = first.chain(past.into_iter().map(Notice::Happened)).collect();
         tokio::spawn(stream_events(
             answer,
-            snapshot,
-            past,
+            first,
             wanted,
             self.history.listen(),
             self.alive.subscribe(),
@@ -60,14 +84,12 @@ impl Driver {
 
 async fn stream_events(
     answer: Answer,
-    snapshot: Notice,
-    past: Vec<Event>,
+    first: Vec<Notice>,
     wanted: Concern,
     mut listening: Listening,
     alive: watch::Receiver<Turn>,
 ) {
-    let past = past.into_iter().map(Notice::Happened);
-    for notice in std::iter::once(snapshot).chain(past) {
+    for notice in first {
         if !answer.stream(notice).await {
             return;
         }

@@ -95,8 +95,34 @@ fn a_full_runtime_folder_stops_no_supervision_and_is_said_until_there_is_room_ne
         });
         daemon.wait_for("one", "RUNNING");
     }
+    let history = || std::fs::read_to_string(inside.join("history")).unwrap_or_default();
+    let last = |written: &str| {
+        let info = sandbox.ctl(&["info", "--json"]).exits(0).json();
+        let last = &info["data"]["supervisor"]["last_event"];
+        when(written.contains(&format!("\"sequence\":{last},")), || {
+            format!("{last} is not in {written}")
+        })
+    };
+    let not_written = sandbox
+        .supervisor_log()
+        .matches("/history: No space left")
+        .count();
+    assert_eq!(
+        not_written, 1,
+        "it is said once that what happens can't be written"
+    );
+    assert!(last(&history()).is_err());
     std::fs::remove_file(fill).expect("it was written");
     sandbox.ctl(&["restart", "all"]).exits(0);
+    eventually(
+        "what has happened is written down, also what was not",
+        SOON,
+        || {
+            let written = history();
+            let whole = written.matches("{\"event\":").count();
+            last(&written).and_then(|()| when(whole > 60, || format!("{whole} events")))
+        },
+    );
     eventually("the record is whole again", SOON, || {
         let now = record(&daemon);
         when(now == Value::Null, || now.to_string())

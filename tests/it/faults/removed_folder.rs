@@ -31,6 +31,14 @@ fn everything_is_there_again(sandbox: &Sandbox, daemon: &Daemon<'_>, run: u64) {
             || format!("{status} {record}"),
         )
     });
+    eventually(
+        "what has happened is there again, from the beginning",
+        SOON,
+        || {
+            let history = sandbox.read("run/history");
+            when(history.contains("\"sequence\":1,"), || history.clone())
+        },
+    );
     let mut rival = sandbox.spawn_with(&[]);
     assert_eq!(rival.wait().code(), Some(69), "the lock is back too");
 }

@@ -5,6 +5,7 @@ mod backoff;
 mod environment;
 mod exit_policy;
 mod grace_period;
+mod history;
 mod left_over;
 mod notify;
 mod on_loss;

@@ -55,6 +55,13 @@ fn who_depends_on_a_component_waits_until_it_says_that_it_is_ready() {
     wait_until_it_says(&daemon, "base", "Serving");
     assert_eq!(sandbox.starts("base").len(), 1);
     assert_eq!(daemon.component("base")["said"]["ignored"], 0);
+    // It has nobody to say it to again.
+    sandbox.ctl(&["upgrade"]).exits(0);
+    assert_eq!(daemon.component("base")["said"]["status"], "Serving");
+    daemon.kill();
+    let daemon = sandbox.start();
+    let said = daemon.component("base")["said"]["status"].clone();
+    assert_ne!(said, "Serving", "it may be at something else by now");
 }
 
 #[test]

@@ -110,7 +110,9 @@ fn output_that_can_not_be_written_and_runs_that_are_not_known_are_told() {
         "{shown}"
     );
     assert!(
-        shown.contains("  runs        earlier ones are not known: the supervisor began anew at 10:31:05\n"),
+        shown.contains(
+            "  runs        earlier ones are not known: what happened is remembered since 10:31:05\n"
+        ),
         "{shown}"
     );
     let shown = text(told(false), None);

@@ -20,6 +20,8 @@ mod fifo;
 mod free_name;
 mod handed;
 mod held;
+#[cfg(test)]
+mod history_tests;
 mod identity;
 mod inherited;
 mod java;

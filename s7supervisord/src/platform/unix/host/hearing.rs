@@ -159,6 +159,11 @@ impl Host {
         }
     }
 
+    /// What an adopted run has told the image before this one that it is at.
+    pub fn recall(&mut self, run: RunId, status: String) {
+        self.notices.recall(run, status);
+    }
+
     /// What this run has said of itself, or the one before.
     #[must_use]
     pub fn said(&self, run: RunId) -> Option<&SaidSoFar> {

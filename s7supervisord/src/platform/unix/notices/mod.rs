@@ -123,6 +123,16 @@ impl Notices {
         self.last.remove(&slot);
     }
 
+    /// What a run that is listened to has said before that it is at.
+    pub fn recall(&mut self, run: RunId, status: String) {
+        let key = self.keys.get(&run);
+        let listener = key.and_then(|key| self.listeners.get_mut(key));
+        // What it has said to this daemon is later.
+        if let Some(listener) = listener.filter(|listener| listener.said.status.is_empty()) {
+            listener.said.status = status;
+        }
+    }
+
     /// What the latest run of a component has said; `None` where it isn't listened to.
     pub fn said(&self, run: RunId) -> Option<&SaidSoFar> {
         let present = self.keys.get(&run).and_then(|key| self.listeners.get(key));
