@@ -173,7 +173,7 @@ pub struct ExitReport {
 }
 
 /// `exited with code 3`, `missed its watchdog and was stopped: was ended by SIGTERM`: how it ended, and what the supervisor has
-/// stopped it for where it has given it up. The same words for the daemon's commands and in what the client says.
+/// stopped it for where it has given it up, or that memory was wanting. The same words for the daemon's commands and in what the client says.
 impl std::fmt::Display for ExitReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.cause {
@@ -183,12 +183,19 @@ impl std::fmt::Display for ExitReport {
             | EndCause::InTrouble
             | EndCause::OutputMatched
             | EndCause::TooMuchMemory => write!(f, "{} and was stopped: {}", self.cause, self.exit),
+            // Nobody has seen how it ended, or one of it was killed and it went itself.
+            EndCause::OutOfMemory => match &self.exit {
+                Exit::Unknown => f.write_str("ended (most likely by the kernel for want of memory)"),
+                Exit::Code(_) => write!(f, "{} (most likely for want of memory)", self.exit),
+                Exit::Signal { .. } => {
+                    write!(f, "{} (most likely by the kernel for want of memory)", self.exit)
+                }
+            },
             EndCause::Finished
             | EndCause::Crashed
             | EndCause::Requested
             | EndCause::KilledAfterTimeout
             | EndCause::Unseen
-            | EndCause::OutOfMemory
             | EndCause::DependencyLost => self.exit.fmt(f),
         }
     }

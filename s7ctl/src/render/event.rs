@@ -141,14 +141,14 @@ fn ended(report: &ExitReport) -> String {
         EndCause::Requested => format!("stopped as asked: {how}"),
         EndCause::KilledAfterTimeout => format!("did not stop in time and was killed: {how}"),
         EndCause::Unseen => format!("ended while no supervisor was there: {how}"),
-        EndCause::OutOfMemory => format!("killed, most likely by the kernel for want of memory: {how}"),
         // That says why.
         EndCause::Hung
         | EndCause::NotReady
         | EndCause::WatchdogMissed
         | EndCause::InTrouble
         | EndCause::OutputMatched
-        | EndCause::TooMuchMemory => how,
+        | EndCause::TooMuchMemory
+        | EndCause::OutOfMemory => how,
         EndCause::DependencyLost => format!("stopped with what it depends on: {how}"),
     }
 }

@@ -215,7 +215,7 @@ fn end(run: &PastRun) -> String {
             EndCause::Requested => format!("{} as asked", report.exit),
             EndCause::KilledAfterTimeout => format!("did not stop in time, {}", report.exit),
             EndCause::Unseen => format!("{} while no supervisor was there", report.exit),
-            EndCause::OutOfMemory => format!("{}, most likely by the kernel for want of memory", report.exit),
+            EndCause::OutOfMemory => report.to_string(),
             cause @ (EndCause::Hung
             | EndCause::NotReady
             | EndCause::WatchdogMissed

@@ -8,7 +8,7 @@ use crate::machine::moment::Moment;
 use crate::platform::host::{MemoryLimit, Meter};
 use s7proto::overview::ComponentFact;
 use s7proto::signal::Signal;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct Memory {
     next: Option<Moment>,
     /// Limits may have changed, which those who live are to be given.
     changed: bool,
+    /// Somebody may have begun whose hard limit isn't known to be the system's yet.
+    begun: bool,
     under_way: bool,
     meter: Arc<Mutex<Meter>>,
     above: Above,
@@ -42,6 +44,7 @@ impl Default for Memory {
             next: None,
             // The runs of an earlier daemon have the limits that its registry gave them.
             changed: true,
+            begun: false,
             under_way: false,
             meter: Arc::default(),
             above: Above::default(),
@@ -76,20 +79,26 @@ impl Driver {
         if self.memory.under_way || self.is_settling() {
             return;
         }
+        let begun = std::mem::take(&mut self.memory.begun);
         if std::mem::take(&mut self.memory.changed) {
-            self.apply_memory_limits();
+            self.apply_memory_limits(|_, _| true);
+        } else if begun {
+            self.apply_memory_limits(|hard, known| hard.is_some() && !known);
         } else if self.memory.next.is_some_and(|next| next <= self.clock.now()) {
             self.measure_memory();
         }
     }
 
-    /// Gives each run that lives the hard limit that the registry says now.
-    fn apply_memory_limits(&mut self) {
+    /// Gives each run that lives the hard limit that the registry says now; of those only that are `wanted`, by their limit and
+    /// whether it is known who sees to it.
+    fn apply_memory_limits(&mut self, wanted: impl Fn(Option<u64>, bool) -> bool) {
         let mut living: Vec<(RunId, Option<u64>, bool, MemoryLimit)> = Vec::new();
         for (run, _) in self.host.pids() {
             let hard = self.roster.plan(run.slot).and_then(|plan| plan.memory.hard);
-            let is_ours = self.memory.by_system.get(&run).copied().unwrap_or(false);
-            living.push((run, hard, is_ours, self.host.memory_limit(run)));
+            let known = self.memory.by_system.get(&run).copied();
+            if wanted(hard, known.is_some()) {
+                living.push((run, hard, known.unwrap_or(false), self.host.memory_limit(run)));
+            }
         }
         if living.is_empty() {
             return;
@@ -118,9 +127,9 @@ impl Driver {
     pub(super) fn memory_limits_applied(&mut self, applied: Vec<(RunId, bool)>) {
         self.memory.under_way = false;
         // Nothing comes of work that has failed, and then all is as it was.
-        if !applied.is_empty() {
-            self.memory.by_system = applied.into_iter().collect();
-        }
+        self.memory.by_system.extend(applied);
+        let living: HashSet<RunId> = self.host.pids().map(|(run, _)| run).collect();
+        self.memory.by_system.retain(|run, _| living.contains(run));
     }
 
     fn measure_memory(&mut self) {
@@ -133,7 +142,7 @@ impl Driver {
         if wanted.is_empty() {
             self.memory.next = None;
             self.memory.by_system.clear();
-            self.memory.above.keep(&std::collections::HashSet::new());
+            self.memory.above.keep(&HashSet::new());
             return;
         }
         self.memory.under_way = true;
@@ -212,7 +221,11 @@ impl Driver {
 
     /// A run may have begun.
     pub(super) fn watch_memory(&mut self, slot: Slot) {
-        if self.memory.next.is_none() && self.limits_of(slot).is_some() {
+        let Some(limits) = self.limits_of(slot) else {
+            return;
+        };
+        self.memory.begun |= limits.hard.is_some();
+        if self.memory.next.is_none() {
             self.memory.next = Some(self.clock.now() + EVERY);
         }
     }

@@ -15,6 +15,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The variable in which systemd says how the daemon ended (systemd.exec(5)).
 const RESULT_VARIABLE: &str = "SERVICE_RESULT";
+/// The variable in which systemd says with what status the daemon ended, and the status of one that it could not put into the
+/// service's control group (systemd.exec(5)).
+const STATUS_VARIABLE: &str = "EXIT_STATUS";
+const NOT_LET_IN: &str = "219";
 
 /// `service reap`: run by the service manager when the daemon has ended.
 ///
@@ -29,6 +33,19 @@ pub fn reap(runtime_dir: &Path) -> Result<u8, Failure> {
             format!("acting as the owner of {folder}: {error}"),
         )
     })?;
+    if std::env::var(STATUS_VARIABLE).is_ok_and(|status| status == NOT_LET_IN) {
+        // Whoever has enabled controllers there: without a daemon nobody looks after the components, so that goes first.
+        match service_manager::let_daemons_in() {
+            Ok(enabled) if enabled.is_empty() => {}
+            Ok(enabled) => eprintln!(
+                "s7supervisord: the controllers {enabled} of the service's control group kept the supervisor out of it, and are \
+                 disabled"
+            ),
+            Err(error) => {
+                eprintln!("s7supervisord: letting the supervisor into its control group again: {error}")
+            }
+        }
+    }
     let result = std::env::var(RESULT_VARIABLE).ok();
     if !was_requested(mark::is_set(runtime_dir), result.as_deref()) {
         return Ok(exit::OK);

@@ -109,3 +109,50 @@ fn an_operation_says_what_a_run_was_given_up_for() {
         assert_eq!(as_text(&view), format!("ps: stopped; it {said} (0.31 s)\n"));
     }
 }
+
+#[test]
+fn wherever_an_end_is_told_it_says_that_memory_was_wanting() {
+    for (exit, said) in [
+        (
+            signal("SIGKILL", false),
+            "was ended by SIGKILL (most likely by the kernel for want of memory)",
+        ),
+        // A process of an earlier daemon's.
+        (
+            Exit::Unknown,
+            "ended (most likely by the kernel for want of memory)",
+        ),
+        // Another one of its tree was killed.
+        (
+            Exit::Code(3),
+            "exited with code 3 (most likely for want of memory)",
+        ),
+    ] {
+        let report = ended(exit, EndCause::OutOfMemory);
+        let again = ComponentStatus {
+            last_exit: Some(report.clone()),
+            reason: Some(Reason::Crashed {
+                in_a_row: 1,
+                crash_loop: false,
+            }),
+            ..running("ps")
+        };
+        let text = as_text(&status(vec![again], true));
+        assert!(
+            text.contains(&format!("- {said} at 10:31:05 after 0.20 s")),
+            "{text}"
+        );
+        let mut one = explained(running("ps"));
+        one.past = vec![past(2, PastEnd::Exited(report.clone()))];
+        let text = as_text(&why(vec![one], 0));
+        assert!(
+            text.contains(&format!("  runs        {said} after 0.20 s")),
+            "{text}"
+        );
+        let happened = event::event(Happening::Ended { run: 2, report });
+        assert_eq!(
+            words(&happened, &page(None).clock),
+            format!("run 2 {said} after 0.20 s")
+        );
+    }
+}

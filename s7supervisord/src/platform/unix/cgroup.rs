@@ -1,9 +1,11 @@
 //! A cgroup (v2) for each run: what is in it can't leave it, is killed at once, and says when nothing is left.
 //!
 //! Only where the daemon was given a cgroup to divide: systemd says so by an extended attribute (`Delegate=yes`). The daemon
-//! lives in the leaf [`LEAF`] below it and each run beside that, in `<component>.<run>`. `cgroup.subtree_control` is never
-//! written: with it a next daemon could not be started in the delegated cgroup while runs of this one live beside it (the
+//! lives in the leaf [`LEAF`] below it and each run beside that, in `<component>.<run>`. `cgroup.subtree_control` is written
+//! only where the daemon was begun in that leaf (`memory`): with it nothing can be begun in the delegated cgroup itself (the
 //! kernel's rule of no internal processes; DESIGN 10, `reliability.md` E5).
+
+mod memory;
 
 use super::cgroup_place as place;
 use super::pidfd;
@@ -11,6 +13,7 @@ use rustix::fs::{CWD, FlockOperation, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use s7proto::name::ComponentName;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -22,8 +25,6 @@ use std::time::{Duration, Instant};
 pub const LEAF: &str = "daemon";
 /// Says which supervisor has made a cgroup: its instance.
 const MAKER: &str = "user.s7supervisord";
-/// Says that the supervisor has set its hard limit of memory, so that a next daemon knows whose it is.
-const LIMITED: &str = "user.s7supervisord.memory";
 /// Longer than any path, which is what an instance is.
 const LONGEST_MAKER: usize = 4096;
 /// The cgroup below a run's own where commands beside it live.
@@ -55,12 +56,12 @@ pub struct Tree {
 
 static HOME: OnceLock<Option<Home>> = OnceLock::new();
 
-/// Where runs get cgroups; `None` where they don't. The first call moves the daemon into its leaf, so that it comes before
-/// the first run.
-pub fn home() -> Option<&'static Home> {
+/// Moves the daemon into its leaf, before the first run. `is_first` where no other image of it was in this process before, so
+/// that it is where whoever begins daemons here begins them.
+pub fn settle(is_first: bool) {
     HOME.get_or_init(|| {
         let folder = place::delegated()?;
-        match Home::settle(&folder) {
+        match Home::settle(&folder, is_first) {
             Ok(home) => {
                 log::info!("each run has a cgroup of its own in {}", folder.display());
                 Some(home)
@@ -70,8 +71,12 @@ pub fn home() -> Option<&'static Home> {
                 None
             }
         }
-    })
-    .as_ref()
+    });
+}
+
+/// Where runs get cgroups; `None` where they don't. After [`settle`].
+pub fn home() -> Option<&'static Home> {
+    HOME.get()?.as_ref()
 }
 
 /// The runs of `instance` in whose cgroups somebody lives.
@@ -120,7 +125,7 @@ fn enter(folder: &Path) -> io::Result<()> {
 
 impl Home {
     /// Takes `folder` for this daemon and moves into the leaf, if it isn't there already.
-    fn settle(folder: &Path) -> io::Result<Self> {
+    fn settle(folder: &Path, is_first: bool) -> io::Result<Self> {
         let told = |what: &str, error: io::Error| {
             let why = format!("{what} the delegated cgroup {}: {error}", folder.display());
             io::Error::new(error.kind(), why)
@@ -133,11 +138,15 @@ impl Home {
             }
             _ => {}
         }
+        let was_in_leaf = place::own().is_some_and(|own| own == leaf);
         // Also where it is there already: so it is seen whether it can move anything here.
         enter(&leaf).map_err(|error| told("moving into a leaf of", error))?;
         let own = place::path_of("self").and_then(|own| Some(own.parent()?.to_owned()));
         home.path = own.ok_or_else(|| told("finding the way from", io::ErrorKind::NotFound.into()))?;
         home.tidy();
+        if is_first && was_in_leaf {
+            home.count_memory();
+        }
         Ok(home)
     }
 
@@ -192,12 +201,18 @@ impl Home {
 
     /// Removes the cgroups of runs in which nobody lives.
     fn tidy(&self) {
-        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_str().and_then(place::run_in_name).is_some() {
-                // Somebody lives in it: it is looked at by whoever takes that run over.
-                let _ = remove_below(&entry.path());
-            }
+        for folder in self.runs() {
+            // Somebody lives in it: it is looked at by whoever takes that run over.
+            let _ = remove_below(&folder);
         }
+    }
+
+    /// The cgroups that runs have.
+    fn runs(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let of_runs = |name: &OsStr| name.to_str().and_then(place::run_in_name).is_some();
+        let runs = entries.filter(|entry| of_runs(&entry.file_name()));
+        runs.map(|entry| entry.path()).collect()
     }
 }
 
@@ -350,49 +365,6 @@ impl Tree {
                 error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
             }
         }
-    }
-
-    /// How many of its processes the kernel has killed because there was no memory left; 0 where it doesn't say (the memory
-    /// controller isn't enabled for it).
-    #[must_use]
-    pub fn oom_kills(&self) -> u64 {
-        let events = fs::read_to_string(self.folder.join("memory.events")).unwrap_or_default();
-        place::counter(&events, "oom_kill").unwrap_or(0)
-    }
-
-    /// Has the kernel give the whole of it no more than `bytes` of memory, and end all of it where that isn't enough. `false`
-    /// where it can't: the memory controller isn't enabled for it, or somebody else has a say in that.
-    pub fn limit_memory(&self, bytes: u64) -> bool {
-        // The kernel counts in pages and rounds down.
-        let whole = bytes - bytes % rustix::param::page_size() as u64;
-        let file = self.folder.join("memory.max");
-        let now = fs::read_to_string(&file);
-        if now.is_ok_and(|now| now.trim().parse() == Ok(whole)) {
-            return true;
-        }
-        // A half of a component that goes on without the other is worse than none (Linux 4.19).
-        let _ = fs::write(self.folder.join("memory.oom.group"), "1");
-        // Before the limit: who is killed in between leaves none that nobody takes away.
-        let _ = rustix::fs::setxattr(&self.folder, LIMITED, b"1", XattrFlags::empty());
-        fs::write(file, whole.to_string()).is_ok()
-    }
-
-    /// Takes that limit away again. One that somebody else has set stays: `is_ours` where this daemon knows that it was set by
-    /// [`Tree::limit_memory`]; else the mark tells, where cgroups have such (Linux 5.7).
-    ///
-    /// # Errors
-    /// The limit is still in force.
-    pub fn unlimit_memory(&self, is_ours: bool) -> io::Result<()> {
-        let is_marked = || rustix::fs::getxattr(&self.folder, LIMITED, &mut [0_u8; 8]).is_ok();
-        if !is_ours && !is_marked() {
-            return Ok(());
-        }
-        let file = self.folder.join("memory.max");
-        fs::write(&file, "max")
-            .map_err(|error| io::Error::new(error.kind(), format!("writing {}: {error}", file.display())))?;
-        let _ = fs::write(self.folder.join("memory.oom.group"), "0");
-        let _ = rustix::fs::removexattr(&self.folder, LIMITED);
-        Ok(())
     }
 
     /// The run is over: removes it. Whoever still lives in it was no descendant of the run, or that would not be over, and has

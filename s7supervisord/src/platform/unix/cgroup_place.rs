@@ -8,13 +8,18 @@ use super::cgroup::LEAF;
 
 /// The cgroup that was delegated to this daemon, if any: its own, or that around the leaf in which it lives already.
 pub fn delegated() -> Option<PathBuf> {
-    let own = folder_of(&path_of("self")?, &mounts()?)?;
+    let own = own()?;
     let around = own.parent().filter(|_| own.ends_with(LEAF));
     around
         .into_iter()
         .chain([own.as_path()])
         .find(|folder| is_delegated(folder))
         .map(Path::to_owned)
+}
+
+/// The cgroup that this process lives in.
+pub fn own() -> Option<PathBuf> {
+    folder_of(&path_of("self")?, &mounts()?)
 }
 
 /// Whether systemd (or whoever stands in its place) says so: `trusted.delegate` in older versions, which only root can read.

@@ -112,7 +112,7 @@ impl Host {
         inherited: Inherited,
     ) -> io::Result<Self> {
         // Before the first thread and the first run: it moves all of this process.
-        cgroup::home();
+        cgroup::settle(inherited.first_image_ns().is_none());
         rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1))?;
         let children = signal(SignalKind::child())?;
         let (tell, told) = mpsc::unbounded_channel();

@@ -56,6 +56,28 @@ pub fn end_group(group: &str, patience: Duration) -> io::Result<usize> {
     end(patience, || members(&folder))
 }
 
+/// Has the service's control group let a daemon in again, which it doesn't as long as controllers are enabled for those below it
+/// (the kernel's rule of no internal processes). Gives the names of those that were.
+///
+/// # Errors
+/// They can't be taken away.
+pub fn let_daemons_in() -> io::Result<String> {
+    group_of_this_service().map_or(Ok(String::new()), |group| without_controllers(&group))
+}
+
+fn without_controllers(group: &Path) -> io::Result<String> {
+    let file = group.join("cgroup.subtree_control");
+    let enabled = fs::read_to_string(&file)?.trim().to_owned();
+    let less: Vec<String> = enabled
+        .split_whitespace()
+        .map(|name| format!("-{name}"))
+        .collect();
+    if !less.is_empty() {
+        fs::write(&file, less.join(" "))?;
+    }
+    Ok(enabled)
+}
+
 fn end(patience: Duration, look: impl Fn() -> HashSet<u32>) -> io::Result<usize> {
     let began = Instant::now();
     let mut asked = HashSet::new();
@@ -123,6 +145,19 @@ mod tests {
         assert_eq!(of("/system.slice/ImageServing.service"), service);
         assert_eq!(of("/user.slice/session-1.scope"), None);
         assert_eq!(of("/"), None);
+    }
+
+    #[test]
+    fn all_controllers_are_taken_away_that_keep_a_daemon_out() {
+        let group = tempfile::tempdir().unwrap();
+        let file = group.path().join("cgroup.subtree_control");
+        for (enabled, written) in [("memory pids\n", "-memory -pids"), ("\n", "\n")] {
+            fs::write(&file, enabled).unwrap();
+            assert_eq!(without_controllers(group.path()).unwrap(), enabled.trim());
+            assert_eq!(fs::read_to_string(&file).unwrap(), written);
+        }
+        fs::remove_file(&file).unwrap();
+        assert!(without_controllers(group.path()).is_err());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Telling a kill for want of memory from any other SIGKILL: the kernel counts those kills, and its log says whom they met.
 //!
-//! A run's own cgroup counts them only where somebody has enabled the memory controller for it, which the daemon never does
-//! ([`super::cgroup`]). So it is asked here, and only when something was killed and nothing else tells why: one small read as
-//! long as nobody ran out of memory.
+//! A run's own cgroup counts them only where the memory controller is enabled for it, which the daemon can do only where it was
+//! begun in a leaf ([`super::cgroup`]). So it is asked here, and only when something was killed and nothing else tells why: one
+//! small read as long as nobody ran out of memory.
 //!
 //! A count says nothing about when. A run may survive that one of its processes is killed, and end for another reason days
 //! later: so only a count that has risen shortly before tells why a run has ended, and a rise is known as closely as looks at
@@ -83,7 +83,7 @@ pub struct MemoryKills {
 }
 
 impl MemoryKills {
-    /// Begins to count. After [`cgroup::home`] was asked for first.
+    /// Begins to count. After [`cgroup::settle`].
     #[must_use]
     pub fn begin() -> Self {
         let file = cgroup::home().map(|home| home.file("memory.events"));

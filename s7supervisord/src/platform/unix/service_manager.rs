@@ -7,7 +7,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-pub use super::leftovers_of_service::{end_group, end_leftovers};
+pub use super::leftovers_of_service::{end_group, end_leftovers, let_daemons_in};
 
 /// The variable that names the socket of the service manager (sd_notify(3)).
 const SOCKET_VARIABLE: &str = "NOTIFY_SOCKET";

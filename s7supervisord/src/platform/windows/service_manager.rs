@@ -117,6 +117,14 @@ pub fn end_leftovers(_runtime_dir: &Path, _in_service: bool, _patience: Duration
     Err(unsupported("ending what a supervisor has left"))
 }
 
+/// Has the service's control group let a daemon in again.
+///
+/// # Errors
+/// Always, so far.
+pub fn let_daemons_in() -> io::Result<String> {
+    Err(unsupported("letting a supervisor into its control group"))
+}
+
 /// Ends what is left in a control group.
 ///
 /// # Errors

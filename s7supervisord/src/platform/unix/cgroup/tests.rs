@@ -2,7 +2,7 @@ use super::*;
 use std::process::{Child, Command, Stdio};
 
 /// A folder with the files that the kernel would have in a cgroup.
-fn made_up(files: &[(&str, &str)]) -> (tempfile::TempDir, Tree) {
+pub(super) fn made_up(files: &[(&str, &str)]) -> (tempfile::TempDir, Tree) {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = folder.path().join(name);
@@ -15,49 +15,8 @@ fn made_up(files: &[(&str, &str)]) -> (tempfile::TempDir, Tree) {
     (folder, tree)
 }
 
-fn home_in(folder: &Path) -> Home {
+pub(super) fn home_in(folder: &Path) -> Home {
     Home::take(folder).unwrap()
-}
-
-#[test]
-fn only_a_kill_for_want_of_memory_counts_as_one() {
-    let (folder, tree) = made_up(&[("memory.events", "low 0\nhigh 9\nmax 4\noom 2\noom_kill 1\n")]);
-    assert_eq!(tree.oom_kills(), 1);
-    // As where the controller isn't enabled.
-    drop(folder);
-    assert_eq!(tree.oom_kills(), 0);
-    let (_folder, tree) = made_up(&[("memory.events", "oom 2\noom_kill 0\noom_group_kill 3\n")]);
-    assert_eq!(tree.oom_kills(), 0);
-}
-
-#[test]
-fn a_hard_limit_of_memory_is_set_changed_and_taken_away_again_but_not_that_of_somebody_else() {
-    let (folder, tree) = made_up(&[("memory.max", "max\n"), ("memory.oom.group", "0\n")]);
-    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
-    assert!(tree.limit_memory(1_000_000_000));
-    let page = rustix::param::page_size() as u64;
-    assert_eq!(read("memory.max").parse(), Ok(1_000_000_000 / page * page));
-    assert_eq!(read("memory.oom.group"), "1");
-    assert!(tree.limit_memory(page * 9));
-    assert_eq!(read("memory.max").parse(), Ok(page * 9));
-    tree.unlimit_memory(true).unwrap();
-    assert_eq!(
-        (read("memory.max"), read("memory.oom.group")),
-        ("max".into(), "0".into())
-    );
-    fs::write(folder.path().join("memory.max"), "4096\n").unwrap();
-    tree.unlimit_memory(false).unwrap();
-    assert_eq!(read("memory.max"), "4096\n", "somebody else's");
-    // By whom it was set is known to a next daemon too, where the file system has such attributes.
-    assert!(tree.limit_memory(page * 9));
-    if rustix::fs::setxattr(&tree.folder, "user.s7test", b"1", XattrFlags::empty()).is_ok() {
-        tree.unlimit_memory(false).unwrap();
-        assert_eq!(read("memory.max"), "max");
-    }
-    drop(folder);
-    assert!(!tree.limit_memory(page));
-    assert!(tree.unlimit_memory(true).is_err());
-    assert!(tree.unlimit_memory(false).is_ok(), "there is none");
 }
 
 #[test]
