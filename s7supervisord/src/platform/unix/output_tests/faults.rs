@@ -79,8 +79,18 @@ fn dropping_starts_only_after_a_second_and_is_marked_when_the_log_is_back() {
         "dropped after {:?}",
         start.elapsed()
     );
-    fs::remove_dir(stage.log("is")).unwrap();
-    fs::write(stage.log("is"), "before").unwrap();
+    // At once: in between, the log would be made anew, and what is then in it be cut.
+    let file = stage.log("there-before");
+    fs::write(&file, "before").unwrap();
+    let here = rustix::fs::CWD;
+    rustix::fs::renameat_with(
+        here,
+        &file,
+        here,
+        stage.log("is"),
+        rustix::fs::RenameFlags::EXCHANGE,
+    )
+    .unwrap();
     eventually("lines arrive again", || {
         out.write_all(b".\n").unwrap();
         fs::read(stage.log("is")).is_ok_and(|bytes| bytes.ends_with(b".\n"))
