@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_has_grown_is_written_anew_once_and_one_that_was_removed_after_a_look() {
+    async fn a_file_that_has_grown_is_written_anew_once() {
         let mut room = room();
         room.writer.anew(whole(1..=1));
         room.close(1).await;
@@ -376,12 +376,6 @@ mod tests {
         room.writer.anew(whole(last - 2..=last));
         room.close(last).await;
         assert_eq!(room.numbers(), [last - 2, last - 1, last]);
-        std::fs::remove_file(history::path(room.dir.path())).unwrap();
-        room.writer.happened(&event(last + 1));
-        assert_eq!(room.wanted().await, Wanted::Look);
-        room.writer.anew(whole(last..=last + 1));
-        room.close(last + 1).await;
-        assert_eq!(room.numbers(), [last, last + 1]);
     }
 
     #[tokio::test]

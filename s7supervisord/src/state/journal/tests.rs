@@ -96,6 +96,9 @@ fn what_is_owed_and_could_not_be_written_is_written_by_the_next_until_who_owes_i
     let dir = tempfile::tempdir().unwrap();
     let gone = dir.path().join("gone");
     let (journal, _) = Journal::begin(&gone, "b1", &Left::default());
+    journal.owe(&["end svg 1".to_owned()]);
+    assert!(journal.settle().is_err());
+    assert!(journal.settle().is_ok(), "it is owed no longer");
     journal.owe(&["end is 1".to_owned()]);
     assert!(journal.note(&["end ps 1".to_owned()]).is_err());
     std::fs::create_dir(&gone).unwrap();
@@ -103,10 +106,7 @@ fn what_is_owed_and_could_not_be_written_is_written_by_the_next_until_who_owes_i
     journal.note(&["end ps 2".to_owned()]).unwrap();
     let known = Journal::read(&gone, "b1").unwrap().known;
     assert_eq!((known[&name("is")].run, known[&name("ps")].run), (1, 2));
-    std::fs::remove_dir_all(&gone).unwrap();
-    journal.owe(&["end is 2".to_owned()]);
-    assert!(journal.settle().is_err());
-    assert!(journal.settle().is_ok(), "it is owed no longer");
+    assert_eq!(known.len(), 2);
 }
 
 #[test]
