@@ -78,10 +78,10 @@ pub fn take(runtime_dir: &Path) -> Result<File, Failure> {
     let began = Instant::now();
     let mut locked = file.try_lock();
     // A process that a supervisor was just creating when it was killed holds its lock until it has written its record: so
-    // nobody reads a record that somebody is still to write to.
+    // nobody reads a record that somebody is still to write to. One that names nobody ends, or begins and is named in a moment.
     while matches!(locked, Err(std::fs::TryLockError::WouldBlock))
         && began.elapsed() < LAST_CHILD
-        && is_of_a_dead_supervisor(&path)
+        && holder(&path) != Holder::Lives
     {
         std::thread::sleep(LOOK_AGAIN);
         locked = file.try_lock();
@@ -89,16 +89,28 @@ pub fn take(runtime_dir: &Path) -> Result<File, Failure> {
     match locked {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {
-            let holder = std::fs::read_to_string(&path).unwrap_or_default();
-            let who = match holder.trim() {
-                // It has the lock and has not written its number yet, or has taken it away.
-                "" => "another supervisor begins or ends".to_owned(),
-                pid => format!("another supervisor (pid {pid}) runs"),
-            };
-            return Err(Failure::new(
-                exit::TAKEN,
-                format!("{who} in {}; ask it with: s7ctl status", runtime_dir.display()),
-            ));
+            let (holder, folder) = (holder(&path), runtime_dir.display());
+            let pid = std::fs::read_to_string(&path).unwrap_or_default();
+            let pid = pid.trim();
+            return Err(match holder {
+                Holder::Nobody => Failure::new(
+                    exit::TAKEN,
+                    format!("another supervisor begins or ends in {folder}; ask it with: s7ctl status"),
+                ),
+                Holder::Lives => Failure::new(
+                    exit::TAKEN,
+                    format!("another supervisor (pid {pid}) runs in {folder}; ask it with: s7ctl status"),
+                ),
+                // Whoever begins supervisors is to try again: that process ends or goes on by itself.
+                Holder::Dead => Failure::new(
+                    exit::CANNOT_CREATE,
+                    format!(
+                        "the supervisor before this one (pid {pid}) is dead, and a process that it was creating still holds \
+                         the lock {}; try again in a moment",
+                        path.display()
+                    ),
+                ),
+            });
         }
         Err(std::fs::TryLockError::Error(error)) => return Err(cannot(&error)),
     }
@@ -123,14 +135,25 @@ pub fn name_nobody(lock: &File) -> std::io::Result<()> {
     lock.set_len(0)
 }
 
-/// Whether the supervisor that has written its process id into the lock is no longer there. Its number may be somebody
-/// else's by now, and this process's own: the first of a container always has the same.
-fn is_of_a_dead_supervisor(lock: &Path) -> bool {
+/// Whom a lock names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    /// It has no number yet, or no more.
+    Nobody,
+    /// A supervisor that may be there.
+    Lives,
+    /// One that isn't there any more. Its number may be somebody else's by now, and this process's own: the first of a container
+    /// always has the same.
+    Dead,
+}
+
+fn holder(lock: &Path) -> Holder {
     let holder = std::fs::read_to_string(lock).unwrap_or_default();
-    holder
-        .trim()
-        .parse()
-        .is_ok_and(|pid: u32| !process::may_hold(pid, lock))
+    match holder.trim().parse() {
+        Err(_) => Holder::Nobody,
+        Ok(pid) if process::may_hold(pid, lock) => Holder::Lives,
+        Ok(_) => Holder::Dead,
+    }
 }
 
 #[cfg(test)]
@@ -144,12 +167,12 @@ mod tests {
         let path = folder.path().join(LOCK);
         for (number, who) in [
             ("", "another supervisor begins or ends in "),
-            ("1\n", "another supervisor (pid 1) runs in "),
+            ("1\n", "the supervisor before this one (pid 1) is dead"),
         ] {
             std::fs::write(&path, number).unwrap();
             let said = take(folder.path()).unwrap_err();
             assert!(
-                said.code == exit::TAKEN && said.message.starts_with(who),
+                (said.code == exit::TAKEN) == number.is_empty() && said.message.starts_with(who),
                 "{said:?}"
             );
         }
@@ -160,12 +183,12 @@ mod tests {
     fn a_lock_with_the_own_number_is_of_a_dead_supervisor() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(LOCK);
-        assert!(!is_of_a_dead_supervisor(&path));
+        assert_eq!(holder(&path), Holder::Nobody);
         let lock = take(folder.path()).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.trim(), std::process::id().to_string());
-        assert!(is_of_a_dead_supervisor(&path));
+        assert_eq!(holder(&path), Holder::Dead);
         name_nobody(&lock).unwrap();
-        assert!(!is_of_a_dead_supervisor(&path));
+        assert_eq!(holder(&path), Holder::Nobody);
     }
 }

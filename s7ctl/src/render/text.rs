@@ -93,7 +93,7 @@ fn status(report: &StatusReport, told: &Facts, page: &Page) -> String {
     for fact in &told.supervisor {
         match fact {
             SupervisorFact::StaleRegistry { file, diagnostics } => text.push_str(&format!(
-                "warning: the registry {} cannot be loaded ({}); the last one that could is in force; see: s7ctl check\n",
+                "warning: the registry {} could not be loaded when it was last tried ({}); the one before is in force; see: s7ctl check\n",
                 visible(file),
                 sentence::findings(diagnostics)
             )),

@@ -176,13 +176,13 @@ fn runs(story: &Story, page: &Page) -> Vec<String> {
     let said = groups.into_iter().filter_map(|group| {
         let last = group.last()?;
         let at = page.clock.in_words(last.at_ms);
-        let how = match &last.end {
-            PastEnd::Exited(report) => format!("{} after {}", end(last), micros(report.lasted_us)),
-            PastEnd::NotSpawned(_) => end(last),
+        let (how, lasted) = match &last.end {
+            PastEnd::Exited(report) => (end(last), format!(" after {}", micros(report.lasted_us))),
+            PastEnd::NotSpawned(_) => (end(last), String::new()),
         };
         let said = match group.len() {
-            1 => format!("{how}, at {at}"),
-            several => format!("{several} \u{d7} {how}, the last at {at}"),
+            1 => format!("{how}{lasted}, at {at}"),
+            several => format!("{several} \u{d7} {how}, the last{lasted}, at {at}"),
         };
         Some(std::iter::once(said).chain(quoted(story, last, most, page)))
     });

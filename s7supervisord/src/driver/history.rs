@@ -24,6 +24,8 @@ pub struct History {
     since_ms: i64,
     /// The number after which [`LEFT_OUT`] ones may have been, because the daemon before was killed.
     gap: Option<u64>,
+    /// The number of the last event of an earlier daemon.
+    inherited: u64,
     writer: Option<Writer>,
     /// It could not be written down at last, and is tried again.
     lacking: bool,
@@ -89,6 +91,7 @@ impl History {
         let past = runs.map(|(name, runs)| (name, Past { since_ms, runs }));
         self.components = past.collect();
         self.gap = kept.left_out_after;
+        self.inherited = kept.sequence;
         self.events = kept.events;
         self.sequence = kept.sequence;
         self.since_ms = kept.since_ms.unwrap_or(now_ms);
@@ -235,12 +238,14 @@ impl History {
         events
     }
 
-    /// The events behind the number `after` that `wanted` says yes to, and how many of any kind are no longer remembered. All of
-    /// them where that number is still to come: it belongs to another history.
+    /// The events behind the number `after` that `wanted` says yes to, and how many of any kind are no longer remembered. Those of
+    /// this daemon where that number is still to come: it belongs to another history, or to a part of this one that could not be
+    /// written down.
     #[must_use]
     pub fn after(&self, after: u64, wanted: impl Fn(&Event) -> bool) -> (u64, Vec<Event>) {
         if after > self.sequence {
-            return (0, self.latest(usize::MAX, wanted));
+            let own = |event: &Event| event.sequence > self.inherited && wanted(event);
+            return (0, self.latest(usize::MAX, own));
         }
         let oldest = self
             .events

@@ -311,10 +311,17 @@ impl Driver {
                 events = self.host.next() => {
                     let stamp = self.clock.stamp();
                     for (run, event) in events {
-                        if let Event::SpawnFailed(failure) = &event {
+                        let failed = match &event {
+                            Event::SpawnFailed(failure) => Some(failure.clone()),
+                            _ => None,
+                        };
+                        if let Some(failure) = &failed {
                             self.tell_of_start(run, failure);
                         }
                         self.fleet.event(stamp, run, event, &mut self.effects);
+                        if let Some(failure) = failed {
+                            self.tell_if_tried_at_once(run, failure);
+                        }
                     }
                     self.leftovers_gone();
                 }

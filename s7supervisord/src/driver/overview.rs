@@ -41,7 +41,14 @@ impl Driver {
         let names = order.filter_map(|slot| self.roster.name(*slot));
         let pipes = names.filter_map(|name| self.capture.pipe_bytes(name)).sum();
         let pipes = SupervisorFact::PipeBytes(pipes);
-        let unwritten = [self.log.fault(), self.folder_fault.clone()]
+        let history = self.history.is_lacking().then(|| {
+            let folder = self.journal.path().parent().unwrap_or(std::path::Path::new(""));
+            format!(
+                "what happens can't be written to {}, so a next supervisor won't know of it; it is tried again",
+                crate::state::history::path(folder).display()
+            )
+        });
+        let unwritten = [self.log.fault(), self.folder_fault.clone(), history]
             .into_iter()
             .flatten();
         self.stale_fact()

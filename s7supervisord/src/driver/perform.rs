@@ -10,7 +10,7 @@ use s7proto::event::Happening;
 use s7proto::name::ComponentName;
 use s7proto::refusal::Refusal;
 use s7proto::reply::{Notice, Outcome, Part};
-use s7proto::status::{EndCause, ExitReport, State};
+use s7proto::status::{EndCause, ExitReport, Reason, SpawnFailure, State};
 
 impl Driver {
     /// Carries out all effects that have come up.
@@ -178,6 +178,7 @@ impl Driver {
         // counted when its tree is gone, and that is an event of its own.
         let reason = match (state, &view.why) {
             (State::Backoff, Why::SpawnFailed(_))
+            | (State::Stopping, Why::GivenUpRun(_))
             | (State::Stopped | State::Exited | State::Fatal | State::Stuck, _) => self.roster.reason(&view),
             _ => None,
         };
@@ -198,6 +199,33 @@ impl Driver {
         };
         self.happened(slot, entered);
         self.look(&[slot]);
+    }
+
+    /// A start has failed and the next one has begun without a pause: the machine enters no other state then, and it is told all
+    /// the same.
+    pub(super) fn tell_if_tried_at_once(&mut self, failed: RunId, failure: SpawnFailure) {
+        let slot = failed.slot;
+        let view = self.fleet.view(slot, self.clock.now());
+        let next = view.filter(|view| view.state == State::Starting && view.run > failed.run);
+        let (Some(next), Some(component)) = (next, self.roster.name(slot)) else {
+            return;
+        };
+        log::warn!("{component}: cannot start: {failure}; tried again at once");
+        for (state, run, reason) in [
+            (State::Backoff, failed.run, Some(Reason::SpawnFailed(failure))),
+            (State::Starting, next.run, None),
+        ] {
+            let pid = None;
+            self.happened(
+                slot,
+                Happening::Entered {
+                    state,
+                    run,
+                    pid,
+                    reason,
+                },
+            );
+        }
     }
 
     fn tell_entered(&self, slot: Slot, state: State) {

@@ -71,6 +71,11 @@ impl Driver {
             Some(fault)
         } else if self.upgrade.is_some() {
             Some("another upgrade is under way".to_owned())
+        } else if self.history.is_lacking() {
+            Some(
+                "what has happened can't be written down, and would be forgotten; the log says why"
+                    .to_owned(),
+            )
         } else {
             self.stop_in_order()
         };

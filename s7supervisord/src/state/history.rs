@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 const FILE: &str = "history";
-/// Bytes that are appended before it is written anew: some two thousand events.
+/// Bytes that are appended before it is written anew, at least: some two thousand events. As many as there were then, so that each
+/// line is written twice on the average.
 const GROWN: u64 = 256 * 1024;
-/// The longest file that is read, in bytes: what five runs of each of ten thousand components come to, and more.
-const LONGEST: u64 = 16 * 1024 * 1024;
+/// The longest file that is read, in bytes: what is written anew has half of that at most, and grows to twice its length.
+const LONGEST: u64 = 4 * past::LONGEST as u64;
 
 /// The file, written by one daemon.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct HistoryFile {
     file: Option<File>,
     /// Bytes appended since it was written anew.
     grown: u64,
+    /// Bytes that it had then.
+    began: u64,
 }
 
 /// Reads what an earlier daemon has left in `dir` since the boot `boot_id`.
@@ -61,6 +64,12 @@ pub fn read_beside(dir: PathBuf, boot_id: String) -> Receiver<Kept> {
             );
             Kept::default()
         });
+        if kept.damaged {
+            log::warn!(
+                "{}: some of it can't be understood; what has happened before isn't known, or not all of it",
+                path(&dir).display()
+            );
+        }
         let _ = tell.send(kept);
     };
     // Where there is no thread left, whoever waits hears that nobody will tell.
@@ -86,8 +95,13 @@ impl HistoryFile {
     /// The one in `dir`, which isn't touched before it is written anew.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
-        let (file, grown) = (None, 0);
-        Self { dir, file, grown }
+        let (file, grown, began) = (None, 0, 0);
+        Self {
+            dir,
+            file,
+            grown,
+            began,
+        }
     }
 
     /// Where it lies.
@@ -105,7 +119,7 @@ impl HistoryFile {
     /// Whether it is long enough to be written anew.
     #[must_use]
     pub fn has_grown(&self) -> bool {
-        self.grown >= GROWN
+        self.grown >= GROWN.max(self.began)
     }
 
     /// Writes `text` in its place, whole or not at all.
@@ -124,7 +138,7 @@ impl HistoryFile {
         });
         match written {
             Ok(file) => {
-                (self.file, self.grown) = (Some(file), 0);
+                (self.file, self.grown, self.began) = (Some(file), 0, text.len() as u64);
                 Ok(())
             }
             Err(error) => {

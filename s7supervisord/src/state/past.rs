@@ -22,6 +22,9 @@ pub const PAST_RUNS: usize = 5;
 /// Numbers that are left out after a daemon that was killed: it may have told as many events that it had not written down, one
 /// batch on its way to the disk and one that waits, and no number is to mean two things.
 pub const LEFT_OUT: u64 = 2 * QUEUE as u64;
+/// As much is written at once, in bytes, and the events beyond it; some 200 for each run and event, but what could not be started is
+/// named by its path. The runs of the components that are last are left out for it.
+pub const LONGEST: usize = 16 * 1024 * 1024;
 /// Events that may wait for the disk: as many as are remembered, because of more the first are forgotten.
 pub const QUEUE: usize = REMEMBERED;
 
@@ -90,6 +93,9 @@ impl Whole {
         };
         first.add_to(&mut text);
         for (component, run) in &self.runs {
+            if text.len() > LONGEST {
+                break;
+            }
             let (component, run) = (Cow::Borrowed(component), Cow::Borrowed(run));
             Line::Past { component, run }.add_to(&mut text);
         }
@@ -144,6 +150,8 @@ pub struct Kept {
     pub runs: BTreeMap<ComponentName, VecDeque<PastRun>>,
     /// What runs say that they are at, by component and run, where it was handed over.
     pub said: HashMap<(ComponentName, u64), String>,
+    /// Some of it isn't what was written.
+    pub damaged: bool,
 }
 
 /// Reads what was written since the boot `boot_id`. Whatever can't be understood is passed over.
@@ -153,9 +161,15 @@ pub fn read(text: &[u8], boot_id: &str) -> Kept {
     // As of which event the past runs are that stand there by themselves.
     let mut whole_at = 0;
     let mut ended = false;
+    let mut last_number = 0;
     for line in text.split(|byte| *byte == b'\n') {
-        let Read::Sealed(words) = line::read(line) else {
-            continue;
+        let words = match line::read(line) {
+            Read::Sealed(words) => words,
+            Read::Nothing => continue,
+            Read::Plain(_) | Read::Damaged => {
+                kept.damaged = true;
+                continue;
+            }
         };
         let Ok(line) = serde_json::from_str::<Line<'_>>(words) else {
             continue;
@@ -163,6 +177,10 @@ pub fn read(text: &[u8], boot_id: &str) -> Kept {
         let is_first = matches!(line, Line::History { .. });
         if is_first == kept.since_ms.is_some() {
             // A second first line, or something before the first: this isn't what was written.
+            kept.damaged = true;
+            if let Line::Event(event) = &line {
+                last_number = event.sequence.max(last_number);
+            }
             continue;
         }
         ended = matches!(line, Line::End { .. });
@@ -207,6 +225,10 @@ pub fn read(text: &[u8], boot_id: &str) -> Kept {
             }
             Line::End { sequence } => kept.sequence = kept.sequence.max(sequence),
         }
+    }
+    if kept.since_ms.is_none() && last_number > 0 {
+        // Whatever boot it was of, no number is to mean two things.
+        kept.sequence = last_number.saturating_add(LEFT_OUT);
     }
     if kept.since_ms.is_some() && !ended {
         kept.left_out_after = Some(kept.sequence);

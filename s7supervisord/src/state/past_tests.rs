@@ -150,7 +150,16 @@ fn what_is_of_another_boot_or_format_or_has_no_beginning_is_nothing() {
     let text = file(&[asked(5)]);
     assert_eq!(read(text.as_bytes(), "b2"), Kept::default());
     let headless = text.trim_start().split_once('\n').unwrap().1;
-    assert_eq!(read(headless.as_bytes(), "b1"), Kept::default());
+    let without = Kept {
+        sequence: 5 + LEFT_OUT,
+        damaged: true,
+        ..Kept::default()
+    };
+    assert_eq!(
+        read(headless.as_bytes(), "b1"),
+        without,
+        "but that there was something"
+    );
     let foreign = r#"{"history":{"version":2,"boot":"b1","since_ms":1,"sequence":9}}"#;
     let foreign = line::sealed(foreign) + headless;
     assert_eq!(read(foreign.as_bytes(), "b1"), Kept::default());
@@ -202,4 +211,26 @@ fn a_run_whose_end_was_seen_is_not_told_again_as_one_that_nobody_saw() {
     });
     let causes: Vec<_> = causes.collect();
     assert_eq!(causes, [Some(EndCause::Crashed), Some(EndCause::Unseen)]);
+}
+
+#[test]
+fn of_a_history_without_its_head_nothing_is_told_and_no_number_comes_twice() {
+    let whole = Whole {
+        sequence: 7,
+        events: vec![Arc::new(asked(6)), Arc::new(asked(7))],
+        ..Whole::default()
+    };
+    let text = whole.text("b1");
+    assert!(!read(text.as_bytes(), "b1").damaged);
+    let cut = text.find("\n{\"event\"").unwrap();
+    let mut changed = text.clone().into_bytes();
+    changed[12] ^= 1;
+    for text in [&text.as_bytes()[cut..], &changed] {
+        let kept = read(text, "b1");
+        assert!(kept.damaged && kept.since_ms.is_none() && kept.events.is_empty());
+        assert_eq!(kept.sequence, 7 + LEFT_OUT);
+    }
+    let torn = read(&text.as_bytes()[..text.len() - 20], "b1");
+    assert!(torn.damaged, "{torn:?}");
+    assert_eq!(torn.events.len(), 1);
 }

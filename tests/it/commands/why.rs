@@ -20,7 +20,7 @@ fn why_tells_how_it_ended_what_it_said_and_what_to_do() {
     for text in [
         "broken is BACKOFF: ",
         "exited with code 9",
-        "3 \u{d7} exited with code 9 after ",
+        "3 \u{d7} exited with code 9, the last after ",
         "next        a try in ",
         "holds up    needs, which is WAITING",
         "    | no-such-database\n",

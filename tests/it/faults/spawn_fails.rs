@@ -91,6 +91,13 @@ fn a_start_that_fails_names_its_stage_and_cause() {
             case.says.iter().all(|word| reason.contains(&word.to_lowercase())),
             "reason of {id}: {reason}"
         );
+        // The first failure of a row, which is followed by the next try at once, is told as well.
+        let _ = sandbox
+            .ctl(&["events", id])
+            .exits(0)
+            .says("BACKOFF, run 1: cannot start: ");
+        let why = sandbox.ctl(&["why", "--json", id]).exits(0).json();
+        assert_eq!(why["data"]["components"][0]["past"][0]["run"], 1, "{why}");
         sandbox.ctl(&["stop", id]).exits(0);
         assert_eq!(daemon.component(id)["state"], "STOPPED");
     }

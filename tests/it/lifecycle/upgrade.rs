@@ -269,7 +269,7 @@ fn an_upgrade_with_a_broken_registry_goes_on_with_the_last_one_that_loaded() {
         "{status}"
     );
     assert_eq!(status["components"][0]["adopted"], true, "{status}");
-    sandbox.ctl(&["status"]).exits(0).says("cannot be loaded");
+    sandbox.ctl(&["status"]).exits(0).says("could not be loaded");
     assert_eq!(runs(&daemon, &["one"]), before);
     sandbox.write("conf/SupervisorRegistry.xml", &good);
     sandbox.ctl(&["reload"]).exits(0);

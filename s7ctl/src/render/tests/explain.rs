@@ -113,7 +113,7 @@ ps is BACKOFF: crash loop, 7 crashes in a row: exited with code 1 at 10:31:05 af
   next        a try in 12.0 s
   runs        was ended by SIGKILL after 0.20 s, at 10:31:05
               could not start: changing directory to /srv/ps: No such file or directory (os error 2), at 10:31:05
-              2 \u{d7} exited with code 1 after 0.20 s, the last at 10:31:05
+              2 \u{d7} exited with code 1, the last after 0.20 s, at 10:31:05
   needs       db, which is STOPPED, and nobody wants it to run
   holds up    web, which is WAITING
   lately      10:31:05 uid 0 asked for: start ps

@@ -82,8 +82,8 @@ fn what_a_younger_supervisor_tells_is_beside_what_every_one_tells() {
     let text = as_text(&view);
     assert!(
         text.ends_with(
-            "warning: the registry /r.xml cannot be loaded (1 error and 1 warning); the last one that could is in \
-             force; see: s7ctl check\n"
+            "warning: the registry /r.xml could not be loaded when it was last tried (1 error and 1 warning); the one before is \
+             in force; see: s7ctl check\n"
         ),
         "{text}"
     );

@@ -181,7 +181,7 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
         plan.recorded.store(true, Ordering::Release);
         // From here on the descriptors are its own, and only the low ones are copied (see `places`). What knows no
         // close_range(2) (before Linux 5.9, some sandboxes) copies all of them. Nothing that may hang comes before: a daemon
-        // that is killed meanwhile leaves its lock in the hands of this process until here, and no longer.
+        // that is killed meanwhile leaves its lock in the hands of this process until the others are closed, and no longer.
         if libc::syscall(
             libc::SYS_close_range,
             plan.end,
@@ -192,6 +192,7 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
         {
             return 5;
         }
+        close_others(plan);
         plan.inherited.restore_limits();
         plan.inherited.drop_protection();
         for (index, (resource, limit)) in plan.limits.iter().enumerate() {
@@ -250,6 +251,22 @@ unsafe fn become_component(plan: &Plan<'_>) -> usize {
         }
         libc::execve(plan.program, plan.argv, plan.envp);
         EXECUTING
+    }
+}
+
+/// Closes what has been copied with the places of the component and isn't one of them: the daemon's lock and sockets.
+///
+/// # Safety
+/// As for [`child_main`], in a process that has descriptors of its own.
+unsafe fn close_others(plan: &Plan<'_>) {
+    let mut kept = [2, plan.null, plan.output, plan.lock, plan.notify];
+    kept.sort_unstable();
+    for between in kept.windows(2) {
+        if between[0] >= 2 && between[1] > between[0] + 1 {
+            // SAFETY: a plain system call on descriptors of this process that nothing uses any more. Where there is none such,
+            // they are closed when it executes.
+            unsafe { libc::syscall(libc::SYS_close_range, between[0] + 1, between[1] - 1, 0) };
+        }
     }
 }
 

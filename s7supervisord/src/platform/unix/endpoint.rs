@@ -9,6 +9,7 @@ use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use interprocess::os::unix::uds_local_socket::tokio::Listener as UnixListener;
+use rustix::event::{PollFd, PollFlags};
 use s7proto::endpoint::Endpoint;
 use s7proto::refusal::Permission;
 use s7proto::status::Actor;
@@ -16,7 +17,12 @@ use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a supervisor that was killed may still be connected to; it takes microseconds, on a busy machine some milliseconds.
+const DYING: Duration = Duration::from_secs(1);
 
 /// Who may connect, beside root and the daemon's own user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -169,7 +175,7 @@ pub fn listen(endpoint: &Endpoint, groups: Groups) -> io::Result<Listener> {
             let why = "there is something that isn't a socket; it is left alone, choose another path";
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
         }
-        Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
+        Ok(_) if somebody_answers(path) => {
             let why = "another supervisor, with another runtime folder, answers there already";
             return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
         }
@@ -189,6 +195,23 @@ pub fn listen(endpoint: &Endpoint, groups: Groups) -> io::Result<Listener> {
     };
     std::fs::set_permissions(path, Permissions::from_mode(mode))?;
     Ok(Listener::new(listener, path))
+}
+
+/// Whether a supervisor listens at `path` that lives. One that was just killed is still connected to, until it has closed its
+/// descriptors one after the other; then whoever is connected is hung up on.
+fn somebody_answers(path: &Path) -> bool {
+    let until = Instant::now() + DYING;
+    while let Ok(stream) = UnixStream::connect(path) {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = rustix::event::Timespec::try_from(left).unwrap_or_default();
+        let mut asked = [PollFd::new(&stream, PollFlags::IN)];
+        let answered = rustix::event::poll(&mut asked, Some(&left));
+        let hung_up = asked[0].revents().contains(PollFlags::HUP);
+        if !hung_up && !matches!(answered, Err(rustix::io::Errno::INTR)) || Instant::now() >= until {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether nothing lies where clients connect, so that they can't.

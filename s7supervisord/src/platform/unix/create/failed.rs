@@ -21,7 +21,8 @@ impl Creator {
         };
         let mut told = io_failure(stage, subject, &io::Error::from_raw_os_error(errno));
         if stage == SpawnStage::Executing
-            && let Some(cause) = unexecutable::cause(&component.run.program, errno)
+            && let Some(cause) =
+                unexecutable::cause(&component.run.program, errno, component.run.user.as_deref())
         {
             told.cause = format!("{}: {cause}", told.cause);
         }
