@@ -136,6 +136,35 @@ fn a_daemon_killed_right_after_its_fork_leaves_one_copy_needs_strace() {
 }
 
 #[test]
+fn a_run_that_hangs_before_its_program_keeps_no_next_daemon_out_needs_strace() {
+    let test = "a_run_that_hangs_before_its_program_keeps_no_next_daemon_out_needs_strace";
+    let sandbox =
+        Sandbox::with(&[Server::new("one", "record starts wait").with("<autoStart>false</autoStart>")]);
+    let daemon = sandbox.start();
+    // As a working directory on a file system that doesn't answer.
+    let hang = ["-f", "-e", "trace=chdir", "-e", "inject=chdir:delay_enter=20s"];
+    let strace = match strace::attach(&sandbox, daemon.pid(), &hang) {
+        Ok(strace) => strace,
+        Err(why) => return s7tests::not_run(test, &why),
+    };
+    let mut client = s7tests::ctl::start(sandbox.ctl_command().args(["start", "one"]));
+    eventually("it is recorded, and hangs", SOON, || {
+        let calls = sandbox.read("strace.out");
+        let recorded = sandbox.read("run/journal").contains("start one 1 ");
+        when(recorded && calls.contains("chdir("), || calls)
+    });
+    daemon.kill();
+    client.wait().expect("the client is ours");
+    processes::forget(&client);
+    // It has the daemon's lock no longer, or the next one would be kept out of its folder.
+    let next = sandbox.start();
+    assert_eq!(sandbox.read("starts"), "", "it hangs as yet");
+    drop(strace);
+    next.wait_for("one", "RUNNING");
+    assert_eq!(living(&sandbox).len(), 1);
+}
+
+#[test]
 fn a_start_waits_for_what_an_earlier_daemon_left() {
     let stubborn = Server::new("one", "ignore TERM record starts wait").stop_timeout("1");
     let sandbox = Sandbox::with(&[stubborn, Server::new("other", "wait")]);
