@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 pub const LOCK: &str = "lock";
 /// How long a process that a dead supervisor was creating may take until it lets go of the lock; it takes microseconds.
 const LAST_CHILD: Duration = Duration::from_secs(5);
+/// How long a supervisor that was just killed may seem to live: it takes microseconds, on a busy machine some milliseconds.
+const DYING: Duration = Duration::from_secs(1);
 /// From one look at the lock to the next.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
@@ -79,10 +81,14 @@ pub fn take(runtime_dir: &Path) -> Result<File, Failure> {
     let mut locked = file.try_lock();
     // A process that a supervisor was just creating when it was killed holds its lock until it has written its record: so
     // nobody reads a record that somebody is still to write to. One that names nobody ends, or begins and is named in a moment.
-    while matches!(locked, Err(std::fs::TryLockError::WouldBlock))
-        && began.elapsed() < LAST_CHILD
-        && holder(&path) != Holder::Lives
-    {
+    while matches!(locked, Err(std::fs::TryLockError::WouldBlock)) {
+        let patience = match holder(&path) {
+            Holder::Lives => DYING,
+            Holder::Nobody | Holder::Dead => LAST_CHILD,
+        };
+        if began.elapsed() >= patience {
+            break;
+        }
         std::thread::sleep(LOOK_AGAIN);
         locked = file.try_lock();
     }

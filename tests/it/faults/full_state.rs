@@ -112,6 +112,12 @@ fn a_full_runtime_folder_stops_no_supervision_and_is_said_until_there_is_room_ne
         "it is said once that what happens can't be written"
     );
     assert!(last(&history()).is_err());
+    let told = || {
+        let why = daemon.status()["supervisor"]["cannot_write"].clone();
+        (why.to_string().contains("/history"), why)
+    };
+    assert!(told().0, "{}", told().1);
+    let _ = sandbox.ctl(&["upgrade"]).exits(1).says("nothing has changed");
     std::fs::remove_file(fill).expect("it was written");
     sandbox.ctl(&["restart", "all"]).exits(0);
     eventually(
@@ -123,6 +129,9 @@ fn a_full_runtime_folder_stops_no_supervision_and_is_said_until_there_is_room_ne
             last(&written).and_then(|()| when(whole > 60, || format!("{whole} events")))
         },
     );
+    eventually("the history is", SOON, || {
+        when(!told().0, || told().1.to_string())
+    });
     eventually("the record is whole again", SOON, || {
         let now = record(&daemon);
         when(now == Value::Null, || now.to_string())

@@ -275,3 +275,29 @@ fn who_follows_events_and_reads_nothing_for_a_while_goes_on_with_the_next_superv
     assert_eq!(heard, all.into_iter().collect::<Vec<_>>(), "each once, in order");
     drop(daemon);
 }
+
+#[test]
+fn no_upgrade_forgets_what_has_happened_because_it_could_not_be_written_down() {
+    let sandbox = Sandbox::with(&[Server::new("one", "wait"), Server::new("two", "wait")]);
+    let daemon = sandbox.start();
+    let (before, _) = some_history(&sandbox);
+    // It is written anew where it was removed, and something is in the way of that.
+    let in_the_way = sandbox.path("run/history.new");
+    std::fs::create_dir(&in_the_way).expect("the sandbox is ours");
+    std::fs::remove_file(sandbox.path("run/history")).expect("the sandbox is ours");
+    sandbox.ctl(&["restart", "one"]).exits(0);
+    let told = || daemon.status()["supervisor"]["cannot_write"].to_string();
+    eventually("it is said", SOON, || when(told().contains("/history"), told));
+    let _ = sandbox
+        .ctl(&["upgrade"])
+        .exits(1)
+        .says("what has happened can't be written down");
+    assert_eq!(events(&sandbox)[..before.len()], before);
+    std::fs::remove_dir(&in_the_way).expect("the sandbox is ours");
+    eventually("it is written again", SOON, || when(told() == "[]", told));
+    let last = events(&sandbox);
+    sandbox.ctl(&["upgrade"]).exits(0);
+    let after = events(&sandbox);
+    assert_eq!(after[..last.len()], last);
+    assert_eq!(number(&after[last.len()]), number(&last[last.len() - 1]) + 1);
+}
