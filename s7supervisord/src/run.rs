@@ -244,7 +244,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         .take_over(left.known, instance, replaced)
         .map_err(|error| cannot("looking after what an earlier supervisor left", error))?;
     if let Err(failure) = folders {
-        driver.lacks_a_folder(failure.message);
+        driver.lacks_a_folder(&failure.message);
     }
     match found {
         Ok(sources) => driver.keep_registry(sources),

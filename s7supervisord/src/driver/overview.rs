@@ -41,9 +41,7 @@ impl Driver {
         let names = order.filter_map(|slot| self.roster.name(*slot));
         let pipes = names.filter_map(|name| self.capture.pipe_bytes(name)).sum();
         let pipes = SupervisorFact::PipeBytes(pipes);
-        let unwritten = [self.log.fault(), self.folder_fault.clone()]
-            .into_iter()
-            .flatten();
+        let unwritten = [self.log.fault(), self.folders.fault()].into_iter().flatten();
         self.stale_fact()
             .into_iter()
             .chain(took_over)
@@ -51,11 +49,6 @@ impl Driver {
             .chain(self.upgrade_failed.clone())
             .chain(unwritten.map(|why| SupervisorFact::CannotWrite { why }))
             .collect()
-    }
-
-    /// The daemon has begun without a folder that it should have, which is why; a reload tries again.
-    pub fn lacks_a_folder(&mut self, why: String) {
-        self.folder_fault = Some(format!("{why}; mend that, then: s7ctl reload"));
     }
 
     fn component_facts(&self, slot: Slot) -> Option<ComponentFacts> {
