@@ -233,7 +233,14 @@ impl Sink {
     pub(super) fn follow(&mut self, plan: Arc<LogPlan>) {
         if self.plan.file != plan.file {
             self.file = None;
-            self.fault = None;
+            if self.owes_a_mark()
+                && let Some(fault) = &mut self.fault
+            {
+                // The new file tells of it.
+                fault.retry_at = Instant::now();
+            } else {
+                self.fault = None;
+            }
             self.unrotatable = None;
             self.points = Points::of(&plan.file);
             self.names = Names::default();

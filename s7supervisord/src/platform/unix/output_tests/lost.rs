@@ -87,6 +87,20 @@ fn what_a_killed_daemon_has_dropped_is_marked_once_as_of_an_unknown_number() {
 }
 
 #[test]
+fn what_was_dropped_is_marked_in_the_new_file_where_somebody_chooses_another_log() {
+    let stage = Stage::new();
+    let mut out = drop_some(&stage, 1000);
+    stage.capture.follow(&name("is"), &stage.plan("other"));
+    out.write_all(b"again\n").unwrap();
+    drop(out);
+    stage.drained();
+    assert_eq!(
+        fs::read_to_string(stage.log("other")).unwrap(),
+        "[s7supervisord: 1000 bytes of output dropped: it is a folder; remove it or choose another log]\nagain\n"
+    );
+}
+
+#[test]
 fn output_rests_while_another_image_is_executed_and_moves_again_where_none_comes() {
     let stage = Stage::new();
     let mut out = stage.attach("is", 1);
