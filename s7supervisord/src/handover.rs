@@ -36,7 +36,7 @@ pub async fn hand_over(
             // A disk that hangs must not hold the next image up.
             let _ = tokio::time::timeout(FAREWELL, written).await;
         }
-        let error = execute(&candidate, &handed, inherited, lock, &driver.sockets(), log);
+        let error = execute(&candidate, &handed, inherited, lock, &driver, log);
         let path = candidate.binary.path().display();
         driver.carry_on(&format!("executing {path} in place of this supervisor: {error}"));
     }
@@ -49,7 +49,7 @@ fn execute(
     handed: &Handed,
     inherited: Inherited,
     lock: &File,
-    notify: &[&Socket],
+    driver: &Driver,
     log: &DaemonLog,
 ) -> io::Error {
     let socket = match handed
@@ -70,12 +70,15 @@ fn execute(
         candidate.binary.path().display()
     );
     let _ = log.flush(FAREWELL);
+    // Last, because output rests from here on.
+    let lost = driver.lost_output();
     let Err(error) = process::begin_anew(
         inherited,
         &candidate.binary,
         lock,
         socket.as_ref(),
-        notify,
+        &driver.sockets(),
+        lost.as_ref(),
         Some(own),
     );
     error
@@ -111,8 +114,15 @@ impl Kept {
                 "beginning anew: there is no program to begin with",
             );
         };
-        let Err(error) =
-            process::begin_anew(inherited, binary, &self.lock, self.listener.as_ref(), &[], None);
+        let Err(error) = process::begin_anew(
+            inherited,
+            binary,
+            &self.lock,
+            self.listener.as_ref(),
+            &[],
+            None,
+            None,
+        );
         let path = binary.path().display();
         Failure::new(
             exit::INTERNAL,

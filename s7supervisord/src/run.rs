@@ -107,6 +107,7 @@ pub fn run(options: cli::Run, inherited: Inherited) -> Result<u8, Failure> {
         lock,
         listener: handed.listener,
         notify: handed.notify,
+        lost: handed.lost,
         replaced: handed.from,
         folders,
     };
@@ -135,6 +136,7 @@ struct Begin {
     lock: File,
     listener: Option<Socket>,
     notify: Vec<Socket>,
+    lost: Option<File>,
     replaced: Option<String>,
     folders: Result<(), Failure>,
 }
@@ -151,6 +153,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         mut lock,
         listener,
         notify,
+        lost,
         replaced,
         folders,
     } = begin;
@@ -160,6 +163,9 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
     let signals = Signals::listen().map_err(|error| cannot("listening to signals", error))?;
     let capture = Capture::start(&runtime_dir)
         .map_err(|error| cannot(&format!("preparing {}", runtime_dir.display()), error))?;
+    if let Some(lost) = lost {
+        capture.go_on_from(lost);
+    }
     let boot_id = leftovers::boot_id();
     let remembered = history::read_beside(runtime_dir.clone(), boot_id.clone());
     let instance = runtime_dir.display().to_string();
@@ -244,7 +250,7 @@ async fn supervise(begin: Begin) -> Result<(End, Kept), Failure> {
         .take_over(left.known, instance, replaced)
         .map_err(|error| cannot("looking after what an earlier supervisor left", error))?;
     if let Err(failure) = folders {
-        driver.lacks_a_folder(failure.message);
+        driver.lacks_a_folder(&failure.message);
     }
     match found {
         Ok(sources) => driver.keep_registry(sources),

@@ -31,6 +31,8 @@ pub enum Found {
         /// The registry that was kept.
         registry: bool,
     },
+    /// The folders that the daemon needs are made, or can't be, for this reason.
+    Folders(Result<(), String>),
     /// Runs of this supervisor that live and aren't recorded; `None` where looking for them has taken too long.
     Unrecorded(Option<Vec<Unrecorded>>),
     /// The output of everybody who lives is taken up, that of nobody else is kept, and what has happened before is read.

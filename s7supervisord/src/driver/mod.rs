@@ -10,6 +10,7 @@ pub mod clock;
 mod concern;
 mod dumps;
 mod explain;
+mod folders;
 mod history;
 mod history_writer;
 mod hooks;
@@ -55,6 +56,7 @@ use background::{Background, Found};
 use checks::Checker;
 use clock::Clock;
 use dumps::Dumps;
+use folders::Folders;
 use history::History;
 use hooks::Hooks;
 use inherit::Inheritance;
@@ -113,8 +115,7 @@ pub struct Driver {
     upgrade: Option<Upgrade>,
     /// The last try came to nothing at its last step, for the status: until the next image, or SIGHUP.
     upgrade_failed: Option<SupervisorFact>,
-    /// A folder that it had to begin without, for the status: until a reload has made it.
-    folder_fault: Option<String>,
+    folders: Folders,
     /// The binary that begins anew once everything is stopped.
     successor: Option<Binary>,
     signals: Signals,
@@ -263,7 +264,7 @@ impl Driver {
             alive: watch::Sender::new(Turn::Present),
             upgrade: None,
             upgrade_failed: None,
-            folder_fault: None,
+            folders: Folders::default(),
             successor: None,
             signals: parts.signals,
             service: service::Manager::from_environment(),
@@ -402,6 +403,7 @@ impl Driver {
         match found {
             Found::RegistryKept => self.registry_kept(),
             Found::History(wanted) => self.history_wants(wanted),
+            Found::Folders(made) => self.folders_made(made),
             Found::Missing {
                 journal,
                 history,

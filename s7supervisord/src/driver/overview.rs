@@ -48,7 +48,7 @@ impl Driver {
                 crate::state::history::path(folder).display()
             )
         });
-        let unwritten = [self.log.fault(), self.folder_fault.clone(), history]
+        let unwritten = [self.log.fault(), self.folders.fault(), history]
             .into_iter()
             .flatten();
         self.stale_fact()
@@ -58,11 +58,6 @@ impl Driver {
             .chain(self.upgrade_failed.clone())
             .chain(unwritten.map(|why| SupervisorFact::CannotWrite { why }))
             .collect()
-    }
-
-    /// The daemon has begun without a folder that it should have, which is why; a reload tries again.
-    pub fn lacks_a_folder(&mut self, why: String) {
-        self.folder_fault = Some(format!("{why}; mend that, then: s7ctl reload"));
     }
 
     fn component_facts(&self, slot: Slot) -> Option<ComponentFacts> {

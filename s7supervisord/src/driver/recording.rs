@@ -31,6 +31,7 @@ impl Driver {
             self.refresh.notify_one();
         }
         let whole = self.host.record_fault().is_none() && self.wish_fault.is_none();
+        let whole = whole && self.folders.fault().is_none();
         if whole && !self.host.lacks_names() && !self.history.is_lacking() {
             self.record_at = None;
         } else if self.record_at.is_none() {
@@ -50,6 +51,7 @@ impl Driver {
         if self.history.is_lacking() {
             self.history_again();
         }
+        self.make_folders();
     }
 
     /// Records everything anew.

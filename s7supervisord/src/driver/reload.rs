@@ -142,7 +142,7 @@ impl Driver {
                 failpoint::reach(Point::ReloadAfterApply);
                 if !dry_run {
                     // They were made before, or it would not have been loaded.
-                    self.folder_fault = None;
+                    self.folders.are_there();
                     self.keep_registry(sources);
                 }
             }

@@ -15,6 +15,7 @@ use s7proto::overview::SupervisorFact;
 use s7proto::refusal::{Refusal, UpgradeProblem};
 use s7proto::reply::Done;
 use s7proto::status::Actor;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -280,9 +281,16 @@ impl Driver {
         self.host.sockets()
     }
 
+    /// Brings the output to rest; what of it was dropped, to be left open for the next image.
+    #[must_use]
+    pub fn lost_output(&self) -> Option<File> {
+        self.capture.hand_over()
+    }
+
     /// The next image could not be executed: this one carries on after all.
     pub fn carry_on(&mut self, why: &str) {
         log::error!("{why}; this supervisor carries on");
+        self.capture.go_on();
         self.upgrade_failed = Some(SupervisorFact::UpgradeFailed {
             why: why.to_owned(),
             at_ms: self.clock.stamp().wall_ms,

@@ -9,6 +9,7 @@ pub mod failure;
 pub mod follow;
 pub mod joined;
 pub mod last_words;
+pub mod lost;
 pub mod mark;
 pub mod matcher;
 pub mod packed;

@@ -76,6 +76,7 @@ mod killed_daemon;
 mod killed_from_outside;
 mod killed_often;
 mod late_daemon;
+mod lost_output;
 mod many_clients;
 mod many_deaths;
 mod no_processes;

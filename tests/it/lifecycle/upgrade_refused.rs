@@ -100,6 +100,26 @@ fn a_program_that_others_can_replace_is_refused_and_one_behind_a_link_is_not() {
 }
 
 #[test]
+fn a_program_that_would_make_the_supervisor_another_user_or_group_is_refused() {
+    let sandbox = one();
+    let daemon = sandbox.start();
+    daemon.wait_for("one", "RUNNING");
+    sandbox.copy_program(&programs::path_of(programs::DAEMON), "bin/newer");
+    let at = sandbox.path("bin/newer").display().to_string();
+    for mode in [0o4755, 0o2755, 0o6755] {
+        chmod(&sandbox, "bin/newer", mode);
+        refused(
+            &sandbox,
+            "bin/newer",
+            &format!("it has the set-user-ID or the set-group-ID bit (mode {mode:o})"),
+        );
+        refused(&sandbox, "bin/newer", &format!("chmod ug-s {at}"));
+    }
+    chmod(&sandbox, "bin/newer", 0o755);
+    sandbox.ctl(&["upgrade", "--binary", &at]).exits(0);
+}
+
+#[test]
 fn a_program_that_does_not_say_that_it_can_carry_on_is_refused_with_what_it_said() {
     let sandbox = one();
     let daemon = sandbox.start();

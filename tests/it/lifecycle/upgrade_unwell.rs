@@ -116,6 +116,29 @@ fn who_takes_over_goes_on_without_a_log_that_cannot_be_written_says_so_and_tries
 }
 
 #[test]
+fn a_warning_of_a_folder_that_is_there_again_is_taken_back_without_a_reload() {
+    let sandbox = one();
+    let mut daemon = sandbox.start();
+    let pid = daemon.wait_for("one", "RUNNING")["pid"].clone();
+    for folder in ["logs", "temp"] {
+        daemon.kill();
+        fs::remove_dir_all(sandbox.path(folder)).expect("the sandbox is ours");
+        sandbox.write(folder, "no folder");
+        daemon = sandbox.start();
+        assert_eq!(daemon.wait_for("one", "RUNNING")["pid"], pid);
+        let cannot = || daemon.status()["supervisor"]["cannot_write"].to_string();
+        let said = cannot();
+        let called = format!("the {} folder", folder.trim_end_matches('s'));
+        assert!(said.contains(&called), "{said}");
+        fs::remove_file(sandbox.path(folder)).expect("the sandbox is ours");
+        eventually("nothing warns any more", 2 * SOON, || {
+            when(cannot() == "[]", cannot)
+        });
+        assert!(sandbox.path(folder).is_dir(), "{folder} is made");
+    }
+}
+
+#[test]
 fn an_image_that_was_handed_over_begins_where_a_new_supervisor_would_not() {
     let sandbox = one();
     let daemon = sandbox.start();

@@ -76,7 +76,8 @@ fn executed() -> io::Result<PathBuf> {
 }
 
 impl Binary {
-    /// Opens `path`, which nobody but root and the daemon's own user may be able to write or replace.
+    /// Opens `path`, which nobody but root and the daemon's own user may be able to write or replace, and which the daemon
+    /// executes as who it is.
     ///
     /// # Errors
     /// It isn't to be trusted, or isn't a program.
@@ -101,6 +102,14 @@ impl Binary {
             return Err(unusable(format!(
                 "it is not executable (mode {:04o})",
                 about.st_mode & 0o7777
+            )));
+        }
+        if about.st_mode & 0o6000 != 0 {
+            return Err(unusable(format!(
+                "it has the set-user-ID or the set-group-ID bit (mode {:04o}), so that the supervisor could go on as another user \
+                 or group; take it away: chmod ug-s {}",
+                about.st_mode & 0o7777,
+                place.path.display()
             )));
         }
         // The descriptor once more, to read: by its number, so that it is the same file whatever has the name now.

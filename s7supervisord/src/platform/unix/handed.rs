@@ -23,6 +23,8 @@ pub struct HandedOver {
     pub listener: Option<Socket>,
     /// Where runs tell of themselves: what they have said since is in there.
     pub notify: Vec<Socket>,
+    /// What was dropped of the output.
+    pub lost: Option<File>,
     /// The version before, where another binary was put in place of this one while components run.
     pub from: Option<String>,
 }
@@ -43,6 +45,7 @@ impl HandedOver {
                 "lock" => handed.lock = open(value, FileType::RegularFile).map(File::from),
                 "listen" => handed.listener = open(value, FileType::Socket),
                 "notify" => handed.notify.extend(open(value, FileType::Socket)),
+                "lost" => handed.lost = open(value, FileType::RegularFile).map(File::from),
                 "from" => handed.from = Some(value.to_owned()),
                 // A later version may hand over more; what it is about is closed with the next execution.
                 _ => {}

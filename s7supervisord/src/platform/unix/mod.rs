@@ -32,6 +32,7 @@ mod leftovers_of_service;
 mod line_end;
 mod locks;
 pub mod log_file;
+mod lost_note;
 mod measure;
 mod memory_kills;
 mod notices;

@@ -13,6 +13,7 @@ use crate::output::unwritten::Unwritten;
 use crate::registry::plan::{LogPlan, TriggerPlan};
 use crate::state::known::{Holder, OutputPipe};
 use s7proto::name::ComponentName;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -163,7 +164,29 @@ impl Capture {
         self.0.pumps.mark(component, mark)
     }
 
-    /// How many bytes of `component`'s output were dropped since it was first attached. Never waits for a disk.
+    /// Brings the output to rest, and writes down what was dropped of it for the image that comes after this one, in a file that is
+    /// nowhere. Waits half a second at most. `None` where there is no room for it, which is logged.
+    #[must_use]
+    pub fn hand_over(&self) -> Option<File> {
+        let handed = self.0.pumps.hand_over();
+        handed
+            .inspect_err(|why| log::warn!("handing over how much output was dropped: {why}"))
+            .ok()
+    }
+
+    /// No image has come after this one: output moves again.
+    pub fn go_on(&self) {
+        self.0.pumps.go_on();
+    }
+
+    /// Takes over what the image before has written down; to be called before anything is attached.
+    pub fn go_on_from(&self, handed: File) {
+        if let Err(why) = self.0.pumps.go_on_from(handed) {
+            log::warn!("reading how much output was dropped: {why}");
+        }
+    }
+
+    /// How many bytes of `component`'s output were dropped since it was first attached, by this image of the daemon or one before. Never waits for a disk.
     #[must_use]
     pub fn dropped_bytes(&self, component: &ComponentName) -> u64 {
         self.0.pumps.dropped_bytes(component)

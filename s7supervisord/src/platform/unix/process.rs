@@ -189,9 +189,11 @@ pub fn begin_anew(
     lock: &File,
     listener: Option<&Socket>,
     notify: &[&Socket],
+    lost: Option<&File>,
     from: Option<&str>,
 ) -> io::Result<Infallible> {
     let mut open = vec![("lock", lock.as_fd())];
+    open.extend(lost.map(|lost| ("lost", lost.as_fd())));
     open.extend(listener.map(|listener| ("listen", listener.as_fd())));
     let notify = notify.iter().take(NOTIFY_SOCKETS);
     open.extend(notify.map(|socket| ("notify", socket.as_fd())));

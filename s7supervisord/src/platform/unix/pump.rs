@@ -4,6 +4,7 @@
 //! happens, both threads sleep in epoll_wait without a timeout.
 
 mod due;
+mod lost;
 mod told;
 
 use super::appointments::{Appointments, Then};
@@ -11,11 +12,13 @@ use super::archive::Archive;
 use super::budget::Budget;
 use super::fifo;
 use super::line_end::Glass;
+use super::lost_note::LostNote;
 use super::pace::Pace;
 use super::sink::Tools;
 use super::stream::{Next, Pipe, Stream, fifo_name, lock};
 use crate::output::failure::doing;
 use crate::output::last_words::Written;
+use crate::output::lost::Lost;
 use crate::output::searcher::Searcher;
 use crate::registry::plan::LogPlan;
 use crate::state::known::Holder;
@@ -25,7 +28,7 @@ use rustix::event::{EventfdFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use s7proto::name::ComponentName;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
@@ -65,6 +68,10 @@ pub(super) struct Pumps {
     archive: Arc<Archive>,
     budget: Mutex<Budget>,
     pub(super) searcher: Arc<OnceLock<Searcher>>,
+    /// What the image before has handed over of components that are not taken up yet.
+    left: Mutex<BTreeMap<ComponentName, Lost>>,
+    /// Output is left where it is, because another image is being executed.
+    resting: AtomicBool,
 }
 
 impl Pumps {
@@ -97,6 +104,8 @@ impl Pumps {
             archive: Arc::default(),
             budget: Mutex::new(Budget::of_this_user()),
             searcher: Arc::default(),
+            left: Mutex::default(),
+            resting: AtomicBool::new(false),
         })
     }
 
@@ -179,13 +188,16 @@ impl Pumps {
     fn queue(&self, component: &ComponentName, run: u64, read: OwnedFd, capacity: usize, log: &LogPlan) {
         lock(&self.budget).take(capacity);
         let plan = Arc::new(log.clone());
+        let is_new = !lock(&self.components).contains_key(component);
+        let before = is_new.then(|| self.left_of(component));
         let key = self.next_key.fetch_add(1, Ordering::Relaxed);
         let (stream, pipe) = {
             let mut components = lock(&self.components);
             let stream = components.entry(component.clone()).or_insert_with(|| {
                 let name = component.clone();
                 let (archive, searcher) = (Arc::clone(&self.archive), Arc::clone(&self.searcher));
-                Arc::new(Stream::new(name, Arc::clone(&plan), archive, searcher))
+                let before = before.unwrap_or_else(|| (Lost::default(), LostNote::of(component, &self.path)));
+                Arc::new(Stream::new(name, Arc::clone(&plan), archive, searcher, before))
             });
             let stream = Arc::clone(stream);
             // Under both locks, so that a stream can't be forgotten between being found and being used.
@@ -267,8 +279,13 @@ impl Pumps {
     fn run(&self, glass: &Glass) {
         super::signals::keep_from_this_thread();
         let nowhere = self.nowhere.as_fd();
-        let zone = &self.zone;
-        let tools = Tools { nowhere, glass, zone };
+        let (zone, resting) = (&self.zone, &self.resting);
+        let tools = Tools {
+            nowhere,
+            glass,
+            zone,
+            resting,
+        };
         let mut held: Option<Arc<Pipe>> = None;
         loop {
             // With a pipe in hand whose quantum is used up, one look is taken at who else is ready.
@@ -381,7 +398,11 @@ impl Pumps {
         }
         self.advance(stream, |head| head.is_some_and(|head| head.key == pipe.key));
         if lock(&stream.queue).is_idle() {
-            lock(&stream.sink).close();
+            let mut sink = lock(&stream.sink);
+            if !self.resting.load(Ordering::SeqCst) {
+                sink.close();
+            }
+            drop(sink);
             // Nobody is kept waiting any more, and what was lost is counted.
             lock(&stream.unwritten).take();
         }

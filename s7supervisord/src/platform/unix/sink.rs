@@ -8,6 +8,7 @@ mod faults;
 
 use super::archive::{Archive, Names};
 use super::line_end::{Glass, REACH};
+use super::lost_note::LostNote;
 use super::stream::lock;
 use super::{fifo, log_file, own_line, rotate};
 use crate::failpoint;
@@ -15,7 +16,8 @@ use crate::output::chain::ms_since_1970;
 use crate::output::day::Day;
 use crate::output::failure::cause;
 use crate::output::last_words::Spot;
-use crate::output::mark::{Mark, OWN};
+use crate::output::lost::{self, Lost};
+use crate::output::mark::Mark;
 use crate::output::times::{Point, Points};
 use crate::registry::plan::{LogPlan, OnFull};
 use jiff::tz::TimeZone;
@@ -25,6 +27,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a fault must last before output is dropped (DESIGN 6): until then the pipe pushes back.
@@ -35,6 +38,9 @@ pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// How often it is checked whether the file is still the one of that name.
 const RECHECK: Duration = Duration::from_secs(1);
+
+/// How long a pipe is left alone while another image of the daemon is being executed, before it is asked again whether it was.
+const REST: Duration = Duration::from_millis(100);
 
 /// How much one system call moves. The kernel holds the pipe's lock while it copies, so that the component waits: with
 /// the whole pipe in one call the two took turns, with a quarter of it they work side by side (measured: 1224 against 983
@@ -55,6 +61,8 @@ pub(super) struct Tools<'a> {
     pub(super) glass: &'a Glass,
     /// Whose days are counted. Known from the start, because finding it takes more stack than the threads have.
     pub(super) zone: &'a TimeZone,
+    /// Nothing is moved or marked: what was dropped is being handed over.
+    pub(super) resting: &'a AtomicBool,
 }
 
 /// A component's log file and what is wrong with it.
@@ -72,6 +80,11 @@ pub(super) struct Sink {
     unrotatable: Option<Instant>,
     /// Bytes dropped that no line in the file tells of yet.
     unmarked: u64,
+    /// An earlier daemon has dropped others without being able to say how many.
+    uncounted: bool,
+    /// All bytes dropped, for whoever asks without waiting for a disk.
+    dropped: Arc<AtomicU64>,
+    note: LostNote,
     /// What is to be written before the next bytes.
     mark: Option<Arc<Mark>>,
 }
@@ -118,7 +131,14 @@ pub(super) enum Poured {
 }
 
 impl Sink {
-    pub(super) fn new(plan: Arc<LogPlan>, archive: Arc<Archive>) -> Self {
+    /// One that goes on from what was `lost` before; what it drops is added to `dropped`.
+    pub(super) fn new(
+        plan: Arc<LogPlan>,
+        archive: Arc<Archive>,
+        dropped: Arc<AtomicU64>,
+        (lost, note): (Lost, LostNote),
+    ) -> Self {
+        dropped.store(lost.dropped, Ordering::Relaxed);
         Self {
             points: Points::of(&plan.file),
             plan,
@@ -126,10 +146,13 @@ impl Sink {
             names: Names::default(),
             looked_back: false,
             file: None,
-            fault: None,
+            fault: Fault::left(&lost),
             day: Day::default(),
             unrotatable: None,
-            unmarked: 0,
+            unmarked: lost.unmarked,
+            uncounted: lost.uncounted,
+            dropped,
+            note,
             mark: None,
         }
     }
@@ -137,6 +160,9 @@ impl Sink {
     /// Moves what is in `pipe` on, by one system call that takes at most [`CHUNK`] bytes.
     pub(super) fn pour(&mut self, pipe: BorrowedFd<'_>, tools: &Tools<'_>, component: &str) -> Poured {
         let now = Instant::now();
+        if tools.resting.load(Ordering::SeqCst) {
+            return Poured::Wait(now + REST);
+        }
         if self.fault.as_ref().is_none_or(|fault| fault.retry_at <= now) {
             match self.pour_to_file(pipe, tools, now, component) {
                 Ok(poured) => {
@@ -158,10 +184,14 @@ impl Sink {
         if now < drop_from {
             return Poured::Wait(drop_from);
         }
+        if fifo::holds_bytes(pipe) {
+            self.note.make(self.lost());
+        }
         match splice(pipe, tools.nowhere, None, CHUNK) {
             Ok(0) => Poured::Ended,
             Ok(bytes) => {
                 self.unmarked += bytes as u64;
+                self.dropped.fetch_add(bytes as u64, Ordering::Relaxed);
                 Poured::Dropped(bytes)
             }
             Err(Errno::AGAIN) => Poured::Empty,
@@ -173,8 +203,11 @@ impl Sink {
     pub(super) fn prepare(&mut self, plan: Arc<LogPlan>, component: &str) {
         self.follow(plan);
         let now = Instant::now();
-        if let Err(why) = self.opened(now).map(|_| ()) {
-            self.failed(why, now, component);
+        match self.opened(now).map(|_| ()) {
+            // At once what an earlier daemon could not tell.
+            Ok(()) if self.owes_a_mark() => self.look_again(component),
+            Ok(()) => {}
+            Err(why) => self.failed(why, now, component),
         }
         if !std::mem::replace(&mut self.looked_back, true) && rotate::has_rotated(&self.plan.file) {
             self.archive.look_at(&self.plan, &self.names);
@@ -200,7 +233,14 @@ impl Sink {
     pub(super) fn follow(&mut self, plan: Arc<LogPlan>) {
         if self.plan.file != plan.file {
             self.file = None;
-            self.fault = None;
+            if self.owes_a_mark()
+                && let Some(fault) = &mut self.fault
+            {
+                // The new file tells of it.
+                fault.retry_at = Instant::now();
+            } else {
+                self.fault = None;
+            }
             self.unrotatable = None;
             self.points = Points::of(&plan.file);
             self.names = Names::default();
@@ -220,7 +260,7 @@ impl Sink {
 
     /// Closes the file when no pipe is left, after telling in it what is missing.
     pub(super) fn close(&mut self) {
-        if self.unmarked > 0 && self.opened(Instant::now()).is_ok() && self.mark().is_ok() {
+        if self.owes_a_mark() && self.opened(Instant::now()).is_ok() && self.mark().is_ok() {
             self.fault = None;
         }
         self.file = None;
@@ -234,7 +274,7 @@ impl Sink {
         component: &str,
     ) -> io::Result<Poured> {
         self.opened(now)?;
-        if self.unmarked > 0 {
+        if self.owes_a_mark() {
             self.mark()?;
         }
         if let Some(mark) = self.mark.clone()
@@ -374,9 +414,10 @@ impl Sink {
         let Some(fault) = &self.fault else {
             return Ok(());
         };
-        let (why, bytes) = (cause(&fault.why), self.unmarked);
-        self.write_line(&format!("{OWN}{bytes} bytes of output dropped: {why}]"))?;
+        self.write_line(&lost::mark(self.unmarked, self.uncounted, &cause(&fault.why)))?;
         self.unmarked = 0;
+        self.uncounted = false;
+        self.note.take_back();
         Ok(())
     }
 

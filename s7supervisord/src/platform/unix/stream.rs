@@ -1,9 +1,11 @@
 //! One component's output over all its runs: their pipes in a row, and the file that they end in.
 
 use super::archive::Archive;
+use super::lost_note::LostNote;
 use super::pace::Pace;
 use super::sink::{CHUNK, Poured, Sink, Tools};
 use crate::output::last_words::{Ends, Spot};
+use crate::output::lost::Lost;
 use crate::output::mark::Mark;
 use crate::output::searcher::{Searcher, Wanted};
 use crate::output::unwritten::Unwritten;
@@ -11,7 +13,7 @@ use crate::registry::plan::LogPlan;
 use s7proto::name::ComponentName;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -21,7 +23,8 @@ const QUANTUM: usize = 4 * 1024 * 1024;
 /// The output of one component, over all its runs.
 pub(super) struct Stream {
     pub(super) component: ComponentName,
-    pub(super) dropped: AtomicU64,
+    /// Bytes dropped, counted by the sink.
+    pub(super) dropped: Arc<AtomicU64>,
     /// That the file can't be written, and why. Held for moments only.
     pub(super) unwritten: Mutex<Option<Unwritten>>,
     /// Where the last runs have written. Held for moments only.
@@ -75,7 +78,9 @@ impl Stream {
         plan: Arc<LogPlan>,
         archive: Arc<Archive>,
         searcher: Arc<OnceLock<Searcher>>,
+        before: (Lost, LostNote),
     ) -> Self {
+        let dropped: Arc<AtomicU64> = Arc::default();
         let queue = Queue {
             plan: Arc::clone(&plan),
             head: None,
@@ -85,10 +90,10 @@ impl Stream {
         };
         Self {
             component,
-            dropped: AtomicU64::new(0),
+            dropped: Arc::clone(&dropped),
             unwritten: Mutex::default(),
             ends: Mutex::default(),
-            sink: Mutex::new(Sink::new(plan, archive)),
+            sink: Mutex::new(Sink::new(plan, archive, dropped, before)),
             queue: Mutex::new(queue),
             searcher,
         }
@@ -144,14 +149,10 @@ impl Pipe {
         while *moved < QUANTUM {
             let poured = sink.pour(self.read.as_fd(), tools, self.stream.component.as_str());
             let bytes = match poured {
-                Poured::Moved(bytes) => bytes,
+                Poured::Moved(bytes) | Poured::Dropped(bytes) => bytes,
                 Poured::Part(bytes) => {
                     *moved += bytes;
                     continue;
-                }
-                Poured::Dropped(bytes) => {
-                    self.stream.dropped.fetch_add(bytes as u64, Ordering::Relaxed);
-                    bytes
                 }
                 Poured::Empty => return Next::Rest(*moved),
                 Poured::Wait(until) => return Next::Later(until),

@@ -7,6 +7,7 @@ use crate::output::unwritten::Unwritten;
 use crate::registry::plan::{LogPlan, TriggerPlan};
 use crate::state::known::Holder;
 use s7proto::name::ComponentName;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -99,6 +100,22 @@ impl Capture {
     /// Never called: there is no [`Capture`].
     #[must_use]
     pub fn unwritten(&self, _component: &ComponentName) -> Option<Unwritten> {
+        match self.never {}
+    }
+
+    /// Never called: there is no [`Capture`].
+    #[must_use]
+    pub fn hand_over(&self) -> Option<File> {
+        match self.never {}
+    }
+
+    /// Never called: there is no [`Capture`].
+    pub fn go_on(&self) {
+        match self.never {}
+    }
+
+    /// Never called: there is no [`Capture`].
+    pub fn go_on_from(&self, _handed: File) {
         match self.never {}
     }
 

@@ -133,6 +133,7 @@ pub fn begin_anew(
     _lock: &File,
     _listener: Option<&Socket>,
     _notify: &[&Socket],
+    _lost: Option<&File>,
     _from: Option<&str>,
 ) -> io::Result<Infallible> {
     Err(unsupported("beginning anew in the same process"))
@@ -150,6 +151,8 @@ pub struct HandedOver {
     pub listener: Option<Socket>,
     /// Where runs tell of themselves.
     pub notify: Vec<Socket>,
+    /// What was dropped of the output.
+    pub lost: Option<File>,
     /// The version before.
     pub from: Option<String>,
 }

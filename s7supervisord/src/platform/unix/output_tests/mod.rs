@@ -14,6 +14,7 @@ mod alone;
 mod archived;
 mod faults;
 mod followed;
+mod lost;
 mod marked;
 mod rotation;
 mod settled;

@@ -24,6 +24,7 @@ impl Pumps {
         pipe.looks_again.store(false, Ordering::Relaxed);
         // Whoever is at the file tries it.
         if let Ok(mut sink) = pipe.stream.sink.try_lock()
+            && !self.resting.load(Ordering::SeqCst)
             && !fifo::holds_bytes(pipe.read.as_fd())
         {
             sink.look_again(pipe.stream.component.as_str());

@@ -20,9 +20,11 @@ impl Pumps {
 
     /// Bytes of a component that were dropped.
     pub(in super::super) fn dropped_bytes(&self, component: &ComponentName) -> u64 {
-        lock(&self.components)
-            .get(component)
-            .map_or(0, |stream| stream.dropped.load(Ordering::Relaxed))
+        let stream = lock(&self.components).get(component).cloned();
+        match stream {
+            Some(stream) => stream.dropped.load(Ordering::Relaxed),
+            None => lock(&self.left).get(component).map_or(0, |lost| lost.dropped),
+        }
     }
 
     /// Why a component's output can't be written, where it can't.

@@ -2,12 +2,54 @@
 
 use super::{Fault, RETRY, Sink, wall_ms};
 use crate::output::failure::cause;
+use crate::output::lost::Lost;
 use crate::output::unwritten::Unwritten;
 use crate::registry::plan::OnFull;
 use std::io;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+impl Fault {
+    /// The fault that an earlier daemon has left, where it has left one or what is to be told of it.
+    pub(super) fn left(lost: &Lost) -> Option<Self> {
+        if lost.since_ms.is_none() && !lost.is_unmarked() {
+            return None;
+        }
+        let (now, now_ms) = (Instant::now(), wall_ms());
+        let since_ms = lost.since_ms.unwrap_or(now_ms);
+        // By the wall clock, which may have been set meanwhile.
+        let lasted = Duration::from_millis(u64::try_from(now_ms.saturating_sub(since_ms)).unwrap_or(0));
+        let why = match lost.why.as_str() {
+            "" => "it could not be written under an earlier supervisor",
+            why => why,
+        };
+        Some(Self {
+            since: now.checked_sub(lasted).unwrap_or(now),
+            since_ms,
+            retry_at: now,
+            why: io::Error::other(why),
+        })
+    }
+}
 
 impl Sink {
+    /// What of the output isn't in the log, for the daemon that comes after this one.
+    pub(in super::super) fn lost(&self) -> Lost {
+        let fault = self.fault.as_ref();
+        Lost {
+            dropped: self.dropped.load(Ordering::Relaxed),
+            unmarked: self.unmarked,
+            uncounted: self.uncounted,
+            since_ms: fault.map(|fault| fault.since_ms),
+            why: fault.map(|fault| cause(&fault.why)).unwrap_or_default(),
+        }
+    }
+
+    /// Whether a line in the file is to tell of what was dropped.
+    pub(super) fn owes_a_mark(&self) -> bool {
+        self.unmarked > 0 || self.uncounted
+    }
+
     /// Whether the file could not be written when that was last tried.
     pub(in super::super) fn is_faulty(&self) -> bool {
         self.fault.is_some()
@@ -32,7 +74,7 @@ impl Sink {
             return;
         }
         let tried = match self.opened(now).map(|_| ()) {
-            Ok(()) if self.unmarked > 0 => self.mark(),
+            Ok(()) if self.owes_a_mark() => self.mark(),
             tried => tried,
         };
         match tried {
