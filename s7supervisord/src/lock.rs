@@ -171,14 +171,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lock = take(folder.path()).unwrap();
         let path = folder.path().join(LOCK);
+        let own = std::process::id();
         for (number, who) in [
-            ("", "another supervisor begins or ends in "),
-            ("1\n", "the supervisor before this one (pid 1) is dead"),
+            (String::new(), "another supervisor begins or ends in ".to_owned()),
+            // Its own number is that of another one that had it before.
+            (
+                format!("{own}\n"),
+                format!("the supervisor before this one (pid {own}) is dead"),
+            ),
         ] {
-            std::fs::write(&path, number).unwrap();
+            std::fs::write(&path, &number).unwrap();
             let said = take(folder.path()).unwrap_err();
             assert!(
-                (said.code == exit::TAKEN) == number.is_empty() && said.message.starts_with(who),
+                (said.code == exit::TAKEN) == number.is_empty() && said.message.starts_with(&who),
                 "{said:?}"
             );
         }
