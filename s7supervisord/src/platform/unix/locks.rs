@@ -159,6 +159,20 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_is_tried_where_one_can_be_made_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = folder.path().join("locks");
+        try_a_lock(&locks).unwrap();
+        assert_eq!(std::fs::read_dir(&locks).unwrap().count(), 0);
+        std::fs::remove_dir(&locks).unwrap();
+        std::fs::write(&locks, "something else").unwrap();
+        try_a_lock(&locks).unwrap_err();
+        let component = ComponentName::parse("is").unwrap();
+        let lock = lock_for(&locks, &component, "/run/s7", &|| true).unwrap();
+        assert!(lock.unwrap_err().starts_with("opening the lock "));
+    }
+
+    #[test]
     fn in_haste_what_holds_a_lock_is_killed_at_once_and_what_cannot_be_killed_is_not_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let component = ComponentName::parse("is").unwrap();
