@@ -404,7 +404,8 @@ pub struct SupervisorStatus {
     pub registry: String,
     /// How trees are held together: "group" (session, group and sweep), "cgroup" or "job".
     pub containment: String,
-    /// `Some(why)` where run records can't be written, so that a next daemon would not know what runs.
+    /// `Some(why)` where runs and wishes can't be recorded, or the pipe or the lock of a run can't be made in the runtime folder: a next
+    /// daemon may find runs that begin now only by their environment or cgroup, and may not know what is wished now.
     pub state_not_persisted: Option<String>,
 }
 

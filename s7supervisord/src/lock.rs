@@ -76,6 +76,7 @@ pub fn take(runtime_dir: &Path) -> Result<File, Failure> {
     // Whoever can read a file can lock it, so nobody else can.
     let mut file = crate::platform::private(&mut options)
         .open(&path)
+        .or_else(|error| to_read(&path, error))
         .map_err(|error| cannot(&error))?;
     let began = Instant::now();
     let mut locked = file.try_lock();
@@ -133,6 +134,19 @@ pub fn take(runtime_dir: &Path) -> Result<File, Failure> {
     Ok(file)
 }
 
+/// A lock that is there can be taken without being written to: a disk that has become read-only keeps nobody from it.
+fn to_read(path: &Path, error: std::io::Error) -> std::io::Result<File> {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    if !matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) {
+        return Err(error);
+    }
+    let mut options = File::options();
+    options.read(true);
+    crate::platform::private(&mut options)
+        .open(path)
+        .map_err(|_| error)
+}
+
 /// After a stop in order the lock file names nobody.
 ///
 /// # Errors
@@ -188,6 +202,21 @@ mod tests {
             );
         }
         drop(lock);
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_written_is_taken_by_reading_it() {
+        use std::io::ErrorKind;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(LOCK);
+        let read_only = || ErrorKind::ReadOnlyFilesystem.into();
+        let told = to_read(&path, read_only()).unwrap_err();
+        assert_eq!(told.kind(), ErrorKind::ReadOnlyFilesystem);
+        drop(take(folder.path()).unwrap());
+        to_read(&path, ErrorKind::StorageFull.into()).unwrap_err();
+        let lock = to_read(&path, read_only()).unwrap();
+        lock.try_lock().unwrap();
+        assert_eq!(take(folder.path()).unwrap_err().code, exit::TAKEN);
     }
 
     #[test]

@@ -187,7 +187,8 @@ fn supervisor(daemon: &SupervisorStatus) -> String {
     );
     if let Some(why) = &daemon.state_not_persisted {
         text.push_str(&format!(
-            "warning: what runs cannot be recorded, so a next supervisor would not know of it: {}\n",
+            "warning: what runs cannot be recorded as it should be: a next supervisor may find runs that begin now only by \
+             their environment or cgroup, and may not know what is wished now: {}\n",
             visible(why)
         ));
     }

@@ -9,7 +9,7 @@ use crate::machine::moment::Moment;
 use crate::notification::Hearing;
 use crate::platform::leftovers;
 use crate::registry::fingerprint;
-use crate::state::known::{Known, StartedRun, Stays, Tally, Unrecorded, end_of_leftover_words};
+use crate::state::known::{Holder, Known, StartedRun, Stays, Tally, Unrecorded, end_of_leftover_words};
 use crate::state::line;
 use crate::state::past::Kept;
 use s7proto::event::Happening;
@@ -219,9 +219,12 @@ impl Driver {
             Vec::new()
         });
         let mut outputs = Vec::new();
-        for Unrecorded { run, leads } in found {
-            match self.adopt_unrecorded(&run, leads) {
-                Ok(Some(slot)) => outputs.extend(self.roster.plan(slot).cloned().map(|plan| (plan, run.run))),
+        for found in found {
+            match self.adopt_unrecorded(&found) {
+                Ok(Some((slot, holder))) => {
+                    let plan = self.roster.plan(slot).cloned();
+                    outputs.extend(plan.map(|plan| (plan, found.run.run, holder)));
+                }
                 Ok(None) => {}
                 Err(error) => log::error!("looking after what an earlier supervisor left: {error}"),
             }
@@ -232,8 +235,8 @@ impl Driver {
         // Their logs are on a disk. Nothing begins meanwhile, so no new pipe is taken for one that nobody knows.
         self.background.run(
             move || {
-                for (plan, run) in outputs {
-                    match capture.reattach(&plan.id, run, &plan.log, None) {
+                for (plan, run, holder) in outputs {
+                    match capture.reattach(&plan.id, run, &plan.log, holder) {
                         Ok(true) => {}
                         Ok(false) => log::warn!("{}: run {run} has no output pipe any more", plan.id),
                         Err(error) => log::warn!("{error}: what it still writes is lost"),
@@ -263,8 +266,9 @@ impl Driver {
         self.boot();
     }
 
-    /// Gives whose run it is, where it is one of a component that is there.
-    fn adopt_unrecorded(&mut self, started: &StartedRun, leads: bool) -> io::Result<Option<Slot>> {
+    /// Gives whose run it is, where it is one of a component that is there, and who has its output pipe, where that has no name.
+    fn adopt_unrecorded(&mut self, found: &Unrecorded) -> io::Result<Option<(Slot, Option<Holder>)>> {
+        let (started, leads) = (&found.run, found.leads);
         let component = started.component.clone();
         let slot = self.roster.slot(&component);
         let newest = slot.and_then(|slot| self.fleet.view(slot, self.clock.now()));
@@ -285,14 +289,16 @@ impl Driver {
             run: started.run,
             process: Some(started.process),
             began_ns: started.began_ns,
+            output: found.output,
             ..Known::default()
         };
+        let holder = known.holder();
         if leads {
             self.host.note(known.words(&component));
         }
         self.inherit(slot, &component, known, leads)?;
         self.memory.look_at_limits();
-        Ok(Some(slot))
+        Ok(Some((slot, holder)))
     }
 }
 

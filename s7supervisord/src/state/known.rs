@@ -83,6 +83,8 @@ pub struct Unrecorded {
     pub run: StartedRun,
     /// That is its first process; else it is something that the first process has left.
     pub leads: bool,
+    /// The pipe that the first process writes to, where it has no name.
+    pub output: Option<OutputPipe>,
 }
 
 /// What is carried on from one run to the next.

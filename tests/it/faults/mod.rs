@@ -40,7 +40,7 @@
 //! | 32 | wall clock is set | `a_wall_clock_that_is_set_moves_no_timer_and_no_uptime_needs_cc` |
 //! | 33 | SIGSTOP of the daemon | `a_daemon_that_was_stopped_for_a_while_makes_good_what_has_happened_once`, `checks_that_a_stopped_daemon_could_not_hear_count_for_nothing_and_are_not_made_up_for` |
 //! | 34 | CPU starvation | `a_daemon_that_gets_little_of_the_processor_keeps_its_order_and_its_deadlines_needs_root`, `nobody_is_restarted_because_the_machine_is_busy` |
-//! | 35 | runtime folder full or removed | `a_full_runtime_folder_stops_no_supervision_and_is_said_until_there_is_room_needs_root`, `a_runtime_folder_without_room_for_a_pipe_delays_a_start_and_blames_nobody_needs_root`, `a_runtime_folder_that_is_removed_is_made_again_at_once_and_costs_no_restart`, `a_runtime_folder_that_cannot_be_made_again_is_told_and_made_once_it_can`, `a_record_that_is_removed_is_told_and_written_anew` |
+//! | 35 | runtime folder full, read-only or removed | `a_full_runtime_folder_stops_no_supervision_and_is_said_until_there_is_room_needs_root`, `a_runtime_folder_without_room_for_a_pipe_keeps_nobody_from_running_and_is_said_needs_root`, `a_runtime_folder_that_cannot_be_written_stops_no_supervision_and_costs_no_output_needs_root`, `a_disk_of_output_pipes_that_is_read_only_keeps_nobody_from_running_needs_root`, `a_daemon_that_begins_in_a_read_only_runtime_folder_carries_on_and_the_next_one_finds_all_needs_root`, `a_runtime_folder_that_is_removed_is_made_again_at_once_and_costs_no_restart`, `a_runtime_folder_that_cannot_be_made_again_is_told_and_made_once_it_can`, `a_record_that_is_removed_is_told_and_written_anew` |
 //! | 36 | memory and descriptors over time | `hundreds_of_crashes_and_commands_leave_no_descriptor_no_thread_and_little_memory` |
 //! | 37 | length prefix of 4 GiB | `a_frame_that_claims_too_much_is_refused_before_it_is_read` |
 //! | 38 | garbage, truncated, old or new version | `garbage_ends_its_own_connection_alone`, `a_foreign_version_is_told_the_own_one` |
@@ -85,6 +85,7 @@ mod overdue;
 mod permissions;
 mod pid_reuse;
 mod port_taken;
+mod readonly_state;
 mod registry_broken;
 mod removed_folder;
 mod second_daemon;

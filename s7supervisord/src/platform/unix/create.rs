@@ -21,6 +21,7 @@ use super::places::Place;
 use super::ports::Ports;
 use crate::failpoint::{self, Point};
 use crate::machine::input::RunId;
+use crate::output::failure::doing;
 use crate::registry::plan::ComponentPlan;
 use crate::state::journal::{Journal, Lent};
 use crate::state::known::Tally;
@@ -79,6 +80,7 @@ pub struct Prepared {
     identity: Identity,
     output: ChildOutput,
     lock: Option<File>,
+    unmade: Option<String>,
     cgroup: Option<Tree>,
     notify: Option<NewChannel>,
 }
@@ -91,6 +93,8 @@ pub struct Created {
     pub record: Vec<u8>,
     /// Why that could not be written, if so.
     pub unrecorded: Option<String>,
+    /// What could not be made in the runtime folder for it, and why, if so.
+    pub unmade: Option<String>,
     /// The cgroup that it lives in, if it has one of its own.
     pub cgroup: Option<Tree>,
     /// Where it tells of itself, if it does.
@@ -180,11 +184,13 @@ impl Creator {
             .as_ref()
             .filter(|made| made.given.is_none())
             .map(|made| made.channel.path());
-        let output = self
+        let mut output = self
             .capture
             .attach(&plan.id, run.run, owner, &plan.log)
             .map_err(|error| io_failure(SpawnStage::PreparingOutput, plan.id.to_string(), &error))?;
         let ways = (address, output.pipe());
+        let (lock, unlocked) = lock.map_or_else(|why| (None, Some(why)), |lock| (Some(lock), None));
+        let unmade = output.take_unnamed().or(unlocked);
         let launch = Launch::new(&plan, start, &identity, &self.instance, &tally, ways)?;
         let cgroup = self.cgroup(&plan, run);
         Ok(Prepared {
@@ -195,9 +201,17 @@ impl Creator {
             identity,
             output,
             lock,
+            unmade,
             cgroup,
             notify,
         })
+    }
+
+    /// Whether all that a run needs can be made in the runtime folder again.
+    pub fn try_the_folder(&self) -> io::Result<()> {
+        self.capture.try_a_name()?;
+        let made = super::locks::try_a_lock(&self.locks);
+        made.map_err(|error| doing(format_args!("making a lock in {}", self.locks.display()), error))
     }
 
     /// Runs that are to end as soon as they are there.
@@ -242,6 +256,7 @@ impl Creator {
             identity,
             output,
             lock,
+            unmade,
             cgroup,
             notify,
         } = prepared;
@@ -266,7 +281,11 @@ impl Creator {
         if result.is_err() {
             self.journal.ended(&plan.id, run.run, &tally, None);
         }
-        result.map(|created| Created { channel, ..created })
+        result.map(|created| Created {
+            channel,
+            unmade,
+            ..created
+        })
     }
 
     /// Its output is nobody's, and it is no run: it has neither lock nor record.
@@ -368,6 +387,7 @@ impl Creator {
                 pidfd,
                 record: launch.record.line(),
                 unrecorded,
+                unmade: None,
                 cgroup: cgroup.filter(|_| outside.is_none()),
                 channel: None,
                 passage,

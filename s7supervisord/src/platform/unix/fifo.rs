@@ -1,10 +1,12 @@
-//! The output pipe of one run: a FIFO with a name, so that the next daemon finds it again (reliability E3).
+//! The output pipe of one run: a FIFO with a name, so that the next daemon finds it again (reliability E3). Where it can't have one,
+//! it is a pipe without.
 
 use super::budget::LEAST;
 use crate::output::failure::doing;
 use crate::state::known::{Holder, OutputPipe};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::pipe::PipeFlags;
 use rustix::process::{Gid, Uid};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -76,6 +78,23 @@ fn open(folder: BorrowedFd<'_>, name: &str, owner: Option<(u32, u32)>, wanted: u
             ));
         }
     }
+    furnish(read, child, owner, wanted)
+}
+
+/// As [`make`], without a name: for where none can be given, as on a disk that is read-only. The next daemon takes it from the run's
+/// first process.
+pub(super) fn make_unnamed(owner: Option<(u32, u32)>, wanted: usize) -> io::Result<Ends> {
+    let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    // Open for reading too, and blocking, which the end that pipe2(2) gives is not.
+    let own = format!("/proc/self/fd/{}", write.as_raw_fd());
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let child = rustix::fs::open(&own, flags, Mode::empty())
+        .map_err(|errno| doing(format_args!("opening {own}"), errno.into()))?;
+    furnish(read, child, owner, wanted)
+}
+
+/// Gives a new pipe to whom it is to belong, and makes it as large as it may be.
+fn furnish(read: OwnedFd, child: OwnedFd, owner: Option<(u32, u32)>, wanted: usize) -> io::Result<Ends> {
     if let Some((uid, gid)) = owner {
         // A component opens /dev/stdout again (nginx does), and that asks for the rights of the FIFO's owner.
         rustix::fs::fchown(&read, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
@@ -139,6 +158,26 @@ pub(super) fn find_at(holder: Holder) -> io::Result<Option<(OwnedFd, usize)>> {
         return Ok(Some((read, capacity)));
     }
     Ok(None)
+}
+
+/// Which pipe without a name `pid` was given for its standard output or error, as far as can be told: one that is open for reading
+/// and writing at once, which no shell makes.
+pub(super) fn unnamed_of(pid: u32) -> Option<OutputPipe> {
+    [1, 2].into_iter().find_map(|number| {
+        let found = rustix::fs::open(
+            format!("/proc/{pid}/fd/{number}"),
+            OFlags::PATH | OFlags::CLOEXEC,
+            Mode::empty(),
+        );
+        let found = found.ok()?;
+        let pipe = identity(found.as_fd())?;
+        let about = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).ok()?;
+        let flags = about.lines().find_map(|line| line.strip_prefix("flags:"))?;
+        let flags = u32::from_str_radix(flags.trim(), 8).ok()?;
+        let mode = OFlags::from_bits_retain(flags) & OFlags::RWMODE;
+        let link = std::fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
+        (mode == OFlags::RDWR && link.as_os_str().as_encoded_bytes().starts_with(b"pipe:[")).then_some(pipe)
+    })
 }
 
 /// Which FIFO it is; `None` for anything else.
@@ -223,7 +262,9 @@ pub(super) fn folder(path: &Path) -> io::Result<OwnedFd> {
             io::Error::new(io::ErrorKind::PermissionDenied, why),
         ));
     }
-    // It may have been there before, and the umask may have narrowed it.
-    rustix::fs::fchmod(folder.as_fd(), mode).map_err(told)?;
+    // It may have been there before, and the umask may have narrowed it. A disk that is read-only takes not even what is so already.
+    if stat.st_mode & 0o7777 != mode.as_raw_mode() {
+        rustix::fs::fchmod(folder.as_fd(), mode).map_err(told)?;
+    }
     Ok(folder)
 }

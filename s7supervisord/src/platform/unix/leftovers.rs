@@ -5,6 +5,7 @@
 
 use super::census::{self, Marker};
 use super::cgroup::{self, Tree};
+use super::fifo;
 use super::leftover_members::{belongs, members, tick_ns};
 pub use super::leftover_members::{is_recorded, lives};
 use super::leftovers_of_commands::Commands;
@@ -156,7 +157,8 @@ fn look_for(recorded: &HashMap<ComponentName, u64>, instance: &str) -> (Vec<Unre
 }
 
 /// Whether what the environment of a process says of it is believed: anybody can write anything there. The daemon's own user
-/// could do whatever the daemon does; of others the run's output pipe is proof, which nobody else can open.
+/// could do whatever the daemon does; of others the run's output pipe is proof, which nobody else can open. Where that has no name,
+/// the component's lock is, which nobody else can open either.
 fn is_believed(pid: u32, component: &ComponentName, run: u64, instance: &str) -> bool {
     let owner = std::fs::metadata(format!("/proc/{pid}")).map(|of| of.uid());
     if owner.is_ok_and(|owner| owner == rustix::process::geteuid().as_raw()) {
@@ -164,7 +166,9 @@ fn is_believed(pid: u32, component: &ComponentName, run: u64, instance: &str) ->
     }
     let output = Path::new(instance).join("out").join(format!("{component}.{run}"));
     let in_cgroup = cgroup::run_of(pid).is_some_and(|(of, number)| of == component.as_str() && number == run);
-    in_cgroup || census::open_files(pid).any(|file| file == output)
+    let lock = Path::new(instance).join("locks").join(component.as_str());
+    let is_unnamed = fifo::unnamed_of(pid).is_some();
+    in_cgroup || census::open_files(pid).any(|file| file == output || (is_unnamed && file == lock))
 }
 
 /// A process says that it is of a run, which has the leader of its session for its first process.
@@ -194,6 +198,7 @@ fn note(
             began_ns: (stat.started + 1).saturating_mul(tick_ns()) - 1,
         },
         leads: stat.session == pid,
+        output: (stat.session == pid).then(|| fifo::unnamed_of(pid)).flatten(),
     };
     let same = |known: &&mut Unrecorded| {
         known.run.component == candidate.run.component && known.run.run == candidate.run.run

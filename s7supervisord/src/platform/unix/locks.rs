@@ -5,6 +5,7 @@ use rustix::process::Signal;
 use s7proto::name::ComponentName;
 use s7proto::status::{SpawnFailure, SpawnStage};
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ const LOCK_RETRY: Duration = Duration::from_millis(2);
 /// A busy lock proves that something of an earlier run is left: it is killed, and whatever it has left meanwhile too; at once when
 /// `in_haste` says so, which it may at any time. A free one proves nothing.
 ///
+/// Where there is no lock to take, what comes back says why.
+///
 /// # Errors
 /// What holds it can't be ended.
 pub fn lock_for(
@@ -33,21 +36,12 @@ pub fn lock_for(
     component: &ComponentName,
     instance: &str,
     in_haste: &dyn Fn() -> bool,
-) -> Result<Option<File>, SpawnFailure> {
+) -> Result<Result<File, String>, SpawnFailure> {
     let path = folder.join(component.as_str());
-    // Whoever can read a file can lock it, so nobody else can.
-    let open = || File::options().create(true).append(true).mode(0o600).open(&path);
-    let file = match open() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            // Somebody has removed the runtime folder under us; the lock is worth another try.
-            let _ = std::fs::create_dir_all(folder);
-            open()
-        }
-        opened => opened,
-    };
     // Without the file there is no lock, and that keeps nothing from running: it is a second guard, not the first.
-    let Ok(file) = file else {
-        return Ok(None);
+    let file = match open(folder, &path) {
+        Ok(file) => file,
+        Err(error) => return Ok(Err(format!("opening the lock {}: {error}", path.display()))),
     };
     let began = Instant::now();
     let mut killed_at: Option<Instant> = None;
@@ -60,7 +54,7 @@ pub fn lock_for(
         let given_up = began.elapsed() >= CREATION + LOCK_PATIENCE
             || hasty_since.is_some_and(|since| since.elapsed() >= HASTY_PATIENCE);
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Some(file)),
+            Ok(()) => return Ok(Ok(file)),
             Err(rustix::io::Errno::WOULDBLOCK) if !given_up => {
                 let is_due = killed_at.is_none_or(|at| at.elapsed() >= KILL_AGAIN);
                 if is_due && (hasty_since.is_some() || began.elapsed() >= CREATION) {
@@ -82,9 +76,35 @@ pub fn lock_for(
                     host_fault: true,
                 });
             }
-            Err(_) => return Ok(None),
+            Err(errno) => return Ok(Err(format!("locking {}: {errno}", path.display()))),
         }
     }
+}
+
+/// Whether the lock of another component could be made in `folder`.
+///
+/// # Errors
+/// It could not.
+pub fn try_a_lock(folder: &Path) -> io::Result<()> {
+    // No component is called so.
+    let lock = folder.join("lock:new");
+    open(folder, &lock)?;
+    std::fs::remove_file(lock)
+}
+
+fn open(folder: &Path, lock: &Path) -> io::Result<File> {
+    // Whoever can read a file can lock it, so nobody else can.
+    let open = || File::options().create(true).append(true).mode(0o600).open(lock);
+    let opened = match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Somebody has removed the runtime folder under us; the lock is worth another try.
+            let _ = std::fs::create_dir_all(folder);
+            open()
+        }
+        opened => opened,
+    };
+    // On a disk that is read-only, one that is there can be locked all the same.
+    opened.or_else(|error| File::open(lock).map_err(|_| error))
 }
 
 /// Gives how many there were to kill.
@@ -134,8 +154,22 @@ mod tests {
             drop(held);
             killed && !second.wait().unwrap().success()
         });
-        assert!(lock().unwrap().is_some());
+        assert!(lock().unwrap().is_ok());
         assert!(one_after_the_other.join().unwrap());
+    }
+
+    #[test]
+    fn a_lock_is_tried_where_one_can_be_made_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = folder.path().join("locks");
+        try_a_lock(&locks).unwrap();
+        assert_eq!(std::fs::read_dir(&locks).unwrap().count(), 0);
+        std::fs::remove_dir(&locks).unwrap();
+        std::fs::write(&locks, "something else").unwrap();
+        try_a_lock(&locks).unwrap_err();
+        let component = ComponentName::parse("is").unwrap();
+        let lock = lock_for(&locks, &component, "/run/s7", &|| true).unwrap();
+        assert!(lock.unwrap_err().starts_with("opening the lock "));
     }
 
     #[test]
@@ -158,6 +192,6 @@ mod tests {
         let looked = AtomicBool::new(false);
         let lock = take(&|| looked.swap(true, Ordering::Relaxed));
         let ended = holder.wait().unwrap();
-        assert!(lock.unwrap().is_some() && !ended.success());
+        assert!(lock.unwrap().is_ok() && !ended.success());
     }
 }

@@ -87,6 +87,8 @@ pub enum Spawned {
         record: Vec<u8>,
         /// Why that could not be written, if so.
         unrecorded: Option<String>,
+        /// What could not be made in the runtime folder for it, and why, if so.
+        unmade: Option<String>,
         /// The cgroup of its own that it lives in, if so.
         cgroup: Option<Tree>,
         /// Where it tells of itself, if it does.
@@ -114,7 +116,7 @@ pub enum Spawned {
     Signs(Result<(), String>),
     /// Something could not be recorded, for this reason.
     Unrecorded(String),
-    /// What could not be recorded is now, or why not.
+    /// What could not be recorded is now, and whatever a run needs can be made in the runtime folder; or why not, as a sentence.
     Recorded(Result<(), String>),
     /// These names were gone.
     Names(Vec<Gone>),

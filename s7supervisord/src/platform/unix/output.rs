@@ -40,7 +40,10 @@ impl Drop for Running {
 ///
 /// Dropped once the process is there, or could not be created: without any writer the pipe is emptied and removed.
 #[derive(Debug)]
-pub struct ChildOutput(OwnedFd);
+pub struct ChildOutput {
+    end: OwnedFd,
+    unnamed: Option<String>,
+}
 
 impl ChildOutput {
     /// Which pipe it is.
@@ -48,17 +51,22 @@ impl ChildOutput {
     pub fn pipe(&self) -> Option<OutputPipe> {
         fifo::identity(self.as_fd())
     }
+
+    /// Why the pipe could not be given a name, if so: the next daemon finds it with the run's first process alone.
+    pub fn take_unnamed(&mut self) -> Option<String> {
+        self.unnamed.take()
+    }
 }
 
 impl AsFd for ChildOutput {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.end.as_fd()
     }
 }
 
 impl From<ChildOutput> for OwnedFd {
     fn from(output: ChildOutput) -> Self {
-        output.0
+        output.end
     }
 }
 
@@ -83,8 +91,10 @@ impl Capture {
     /// A log that can't be opened doesn't keep the component from starting: a warning says so, the pipe pushes back for
     /// 1 s, then output is dropped and counted, and the log is tried again each second while output comes.
     ///
+    /// Nor does a runtime folder in which the pipe can't be made: it has no name then.
+    ///
     /// # Errors
-    /// The pipe can't be made. [`crate::output::failure::os_code`] tells a host fault (EMFILE, ENFILE, ENOMEM, ENOSPC).
+    /// No pipe can be made. [`crate::output::failure::os_code`] tells a host fault (EMFILE, ENFILE, ENOMEM, ENOSPC).
     pub fn attach(
         &self,
         component: &ComponentName,
@@ -94,12 +104,24 @@ impl Capture {
     ) -> io::Result<ChildOutput> {
         let made = self.0.pumps.attach(component, run, owner, log);
         let folder = self.0.folder.display();
-        made.map(ChildOutput).map_err(|why| {
+        let told = |why| {
             doing(
                 format_args!("making the output pipe {folder}/{component}.{run}"),
                 why,
             )
-        })
+        };
+        let (end, unnamed) = made.map_err(told)?;
+        let unnamed = unnamed.map(|why| told(why).to_string());
+        Ok(ChildOutput { end, unnamed })
+    }
+
+    /// Whether the pipe of another run could be given a name. Touches the disk.
+    ///
+    /// # Errors
+    /// It could not.
+    pub fn try_a_name(&self) -> io::Result<()> {
+        let tried = self.0.pumps.try_a_name();
+        tried.map_err(|why| doing(format_args!("making a pipe in {}", self.0.folder.display()), why))
     }
 
     /// From now on `log` says where and how `component`'s output is kept, also that of the run that lives.

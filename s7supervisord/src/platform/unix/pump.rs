@@ -9,14 +9,14 @@ mod told;
 
 use super::appointments::{Appointments, Then};
 use super::archive::Archive;
-use super::budget::Budget;
+use super::budget::{Budget, LEAST};
 use super::fifo;
 use super::line_end::Glass;
 use super::lost_note::LostNote;
 use super::pace::Pace;
 use super::sink::Tools;
 use super::stream::{Next, Pipe, Stream, fifo_name, lock};
-use crate::output::failure::doing;
+use crate::output::failure::{doing, os_code};
 use crate::output::last_words::Written;
 use crate::output::lost::Lost;
 use crate::output::searcher::Searcher;
@@ -25,7 +25,7 @@ use crate::state::known::Holder;
 use jiff::tz::TimeZone;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use s7proto::name::ComponentName;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -131,18 +131,28 @@ impl Pumps {
         self.archive.stop();
     }
 
-    /// Makes the pipe of a run and returns the component's end.
+    /// Makes the pipe of a run and returns the component's end, and why it has no name, if so.
     pub(super) fn attach(
         &self,
         component: &ComponentName,
         run: u64,
         owner: Option<(u32, u32)>,
         log: &LogPlan,
-    ) -> io::Result<OwnedFd> {
-        let name = fifo_name(component, run);
+    ) -> io::Result<(OwnedFd, Option<io::Error>)> {
         let wanted = lock(&self.budget).next();
-        let made = fifo::make_at(&self.path, lock(&self.folder).as_fd(), &name, owner, wanted);
-        let ends = match made {
+        let (ends, unnamed) = match self.make(&fifo_name(component, run), owner, wanted) {
+            Ok(ends) => (ends, None),
+            // A pipe without a name would want the same.
+            Err(why) if is_scarce(&why) => return Err(why),
+            Err(why) => (fifo::make_unnamed(owner, wanted)?, Some(why)),
+        };
+        self.queue(component, run, ends.read, ends.capacity, log);
+        Ok((ends.child, unnamed))
+    }
+
+    fn make(&self, name: &str, owner: Option<(u32, u32)>, wanted: usize) -> io::Result<fifo::Ends> {
+        let made = fifo::make_at(&self.path, lock(&self.folder).as_fd(), name, owner, wanted);
+        match made {
             // Somebody has removed the folder under us.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if let Some(runtime_dir) = self.path.parent() {
@@ -150,12 +160,21 @@ impl Pumps {
                 }
                 *lock(&self.folder) = fifo::folder(&self.path)?;
                 log::warn!("{} was gone and is made again", self.path.display());
-                fifo::make(lock(&self.folder).as_fd(), &name, owner, wanted)?
+                fifo::make(lock(&self.folder).as_fd(), name, owner, wanted)
             }
-            made => made?,
-        };
-        self.queue(component, run, ends.read, ends.capacity, log);
-        Ok(ends.child)
+            made => made,
+        }
+    }
+
+    /// Whether a pipe can be given a name. That of no component is like this one.
+    pub(super) fn try_a_name(&self) -> io::Result<()> {
+        let name = "pipe:new";
+        self.make(name, None, LEAST)?;
+        Ok(rustix::fs::unlinkat(
+            lock(&self.folder).as_fd(),
+            name,
+            AtFlags::empty(),
+        )?)
     }
 
     /// Goes on with the pipe of a run that an earlier daemon has begun; `false` if there is none.
@@ -168,6 +187,10 @@ impl Pumps {
     ) -> io::Result<bool> {
         let named = fifo::find(lock(&self.folder).as_fd(), &fifo_name(component, run))?;
         let found = match (named, holder) {
+            // What bears the name may be left of another run, where it could not be replaced.
+            (Some((read, _)), Some(holder)) if fifo::identity(read.as_fd()) != Some(holder.pipe) => {
+                fifo::find_at(holder)?
+            }
             (None, Some(holder)) => fifo::find_at(holder)?,
             (named, _) => named,
         };
@@ -437,4 +460,10 @@ impl Pumps {
                 .make(Instant::now() + STRANGER, head.key, Then::GiveWay);
         }
     }
+}
+
+/// Whether there are too few descriptors or too little memory for any pipe.
+fn is_scarce(why: &io::Error) -> bool {
+    let scarce = [libc::EMFILE, libc::ENFILE, libc::ENOMEM];
+    os_code(why).is_some_and(|code| scarce.contains(&code))
 }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 pub struct Recording {
     /// Runs whose lines could not be written, and why.
     missed: HashMap<RunId, String>,
-    /// Why nothing can be recorded.
+    /// Why nothing can be recorded, or made where the next daemon looks for it.
     lost: Option<String>,
     /// The lines of these are being written again.
     again: Vec<RunId>,
@@ -32,7 +32,8 @@ impl Recording {
         self.missed.insert(run, why);
     }
 
-    /// Nothing can be written.
+    /// Nothing can be written, or something else that the next daemon goes by can't be made. It counts until all is
+    /// [done](Recording::is_done) once more.
     pub fn is_lost(&mut self, why: String) {
         self.lost = Some(why);
     }
@@ -72,7 +73,7 @@ impl Recording {
                 self.lost = None;
                 self.success = true;
             }
-            Err(why) => self.lost = Some(format!("writing the record of runs: {why}")),
+            Err(why) => self.lost = Some(why),
         }
     }
 

@@ -169,7 +169,7 @@ impl Shared {
         while let Some(task) = self.next(me, done) {
             done = match task {
                 Task::Take(number, order) => self.take(number, order, &mut stack),
-                Task::Create(ready) => Done::Result(self.create(ready, &mut stack)),
+                Task::Create(ready) => Done::from(self.create(ready, &mut stack)),
                 Task::Tell(results) => {
                     results.into_iter().for_each(&self.done);
                     Done::Nothing
@@ -184,7 +184,7 @@ impl Shared {
         desk.turns.is_done(me);
         match done {
             Done::Ready(number, ready) => desk.turns.prepared(number, ready, Instant::now()),
-            Done::Result(result) => desk.results.push(result),
+            Done::Result(result) => desk.results.push(*result),
             Done::Nothing => {}
         }
         loop {
@@ -240,7 +240,7 @@ impl Shared {
                     run,
                     renewed: make.then(|| name.make_again()),
                 });
-                return Done::Result(Spawned::Names(gone.collect()));
+                return Done::from(Spawned::Names(gone.collect()));
             }
             Order::Note(words) => {
                 failpoint::reach(Point::RecordBeforeNote);
@@ -248,13 +248,13 @@ impl Shared {
                 failpoint::reach(Point::RecordAfterNote);
                 self.shorten();
                 if let Err(error) = noted {
-                    return Done::Result(Spawned::Unrecorded(error.to_string()));
+                    return Done::from(Spawned::Unrecorded(error.to_string()));
                 }
             }
             Order::Signs(lines) => {
                 let noted = self.creator.journal.note(&lines);
                 self.shorten();
-                return Done::Result(Spawned::Signs(noted.map_err(|error| error.to_string())));
+                return Done::from(Spawned::Signs(noted.map_err(|error| error.to_string())));
             }
             Order::RecordAgain(lines) => {
                 let journal = &self.creator.journal;
@@ -264,11 +264,13 @@ impl Shared {
                     journal.begin_again()
                 };
                 let recorded = begun.and_then(|()| journal.append(&lines));
-                return Done::Result(Spawned::Recorded(recorded.map_err(|error| error.to_string())));
+                let recorded = recorded.map_err(|error| format!("writing the record of runs: {error}"));
+                let tried = || self.creator.try_the_folder().map_err(|error| error.to_string());
+                return Done::from(Spawned::Recorded(recorded.and_then(|()| tried())));
             }
             Order::Ask { run, plan } => {
                 let command = self.creator.create_asking(run, &plan, stack);
-                return Done::Result(Spawned::Asking { run, command });
+                return Done::from(Spawned::Asking { run, command });
             }
             Order::Errand {
                 number,
@@ -277,11 +279,11 @@ impl Shared {
                 cgroup,
             } => {
                 let made = self.creator.create_errand(run, &plan, cgroup.as_ref(), stack);
-                return Done::Result(Spawned::Errand { number, made });
+                return Done::from(Spawned::Errand { number, made });
             }
             Order::EndErrand { number, pid, cgroup } => {
                 super::create::kill_errand(pid, cgroup.as_ref());
-                return Done::Result(Spawned::ErrandKilled(number));
+                return Done::from(Spawned::ErrandKilled(number));
             }
             Order::Create { run, plan, tally } => {
                 let ready = self.creator.prepare(run, plan, tally);
@@ -311,6 +313,7 @@ impl Shared {
                 pidfd: created.pidfd,
                 record: created.record,
                 unrecorded: created.unrecorded,
+                unmade: created.unmade,
                 cgroup: created.cgroup,
                 channel: created.channel,
                 passage: created.passage,
@@ -337,5 +340,11 @@ enum Task {
 enum Done {
     Nothing,
     Ready(u64, Ready),
-    Result(Spawned),
+    Result(Box<Spawned>),
+}
+
+impl From<Spawned> for Done {
+    fn from(result: Spawned) -> Self {
+        Self::Result(Box::new(result))
+    }
 }

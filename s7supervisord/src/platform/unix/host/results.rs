@@ -18,12 +18,16 @@ impl Host {
                     component,
                     record,
                     unrecorded,
+                    unmade,
                     cgroup,
                     channel,
                     passage,
                 }) => {
                     if let Some(why) = unrecorded {
                         self.recording.has_missed(run, &component, &why);
+                    }
+                    if let Some(why) = unmade {
+                        self.recording.is_lost(why);
                     }
                     self.coming.remove(&run.slot);
                     self.spawner.is_over(run);

@@ -103,3 +103,25 @@ fn a_pipe_without_a_name_is_found_where_its_process_has_it_and_nothing_else_is()
         stage.capture.pipe_bytes(&name("is")).is_none()
     });
 }
+
+#[test]
+fn a_pipe_that_cannot_have_a_name_has_none_until_names_can_be_given_again() {
+    let stage = Stage::new();
+    stage.capture.try_a_name().unwrap();
+    let folder = stage.fifo("is", 1).parent().unwrap().to_owned();
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "it was only tried");
+    fs::remove_dir(&folder).unwrap();
+    fs::write(&folder, "something else").unwrap();
+    stage.capture.try_a_name().unwrap_err();
+    let attach = |run| stage.capture.attach(&name("is"), run, None, &stage.plan("is"));
+    let mut first = attach(1).unwrap();
+    assert!(first.take_unnamed().is_some());
+    let mut out = File::from(OwnedFd::from(first));
+    out.write_all(b"one\n").unwrap();
+    drop(out);
+    stage.drained();
+    assert!(holds(&stage.log("is"), b"one\n"));
+    fs::remove_file(&folder).unwrap();
+    stage.capture.try_a_name().unwrap();
+    assert!(attach(2).unwrap().take_unnamed().is_none());
+}
