@@ -216,6 +216,7 @@ mod tests {
         to_read(&path, ErrorKind::StorageFull.into()).unwrap_err();
         let lock = to_read(&path, read_only()).unwrap();
         lock.try_lock().unwrap();
+        name_nobody(&File::options().write(true).open(&path).unwrap()).unwrap();
         assert_eq!(take(folder.path()).unwrap_err().code, exit::TAKEN);
     }
 
