@@ -183,6 +183,8 @@ fn a_disk_of_output_pipes_that_is_read_only_keeps_nobody_from_running_needs_root
     let [crashing, healthy] = servers();
     let other = "<user>nobody</user>";
     let sandbox = Sandbox::with(&[crashing.with(other), healthy]);
+    // Nobody may not be let into the folder that it was built in.
+    sandbox.copy_program(&programs::path_of(programs::FIXTURE), registry::FIXTURE);
     std::fs::create_dir_all(sandbox.path("run/out")).expect("the sandbox is ours");
     let mut command = Command::new("unshare");
     sandbox.clean(&mut command);
@@ -230,6 +232,8 @@ fn a_daemon_that_begins_in_a_read_only_runtime_folder_carries_on_and_the_next_on
     }
     let [crashing, healthy] = servers();
     let sandbox = Sandbox::with(&[crashing.with("<user>nobody</user>"), healthy]);
+    // Nobody may not be let into the folder that it was built in.
+    sandbox.copy_program(&programs::path_of(programs::FIXTURE), registry::FIXTURE);
     let ctl = |socket: &str, arguments: &[&str]| {
         let mut command = sandbox.program(programs::CTL);
         s7tests::ctl::run(command.args(["--socket", socket]).args(arguments))
