@@ -153,8 +153,13 @@ impl Place {
         if hold.listener.is_none() || endpoint::is_gone(endpoint) {
             // The old one goes first: at its end it removes whatever lies at its path.
             drop(hold.listener.take());
-            let prepared = endpoint.runtime_dir().map_or(Ok(()), endpoint::prepare_folder);
-            let listening = prepared.and_then(|()| endpoint::listen(endpoint, *groups));
+            let (place, groups) = (endpoint.clone(), *groups);
+            // It may take a second to find out that somebody else answers there.
+            let listening = tokio::task::spawn_blocking(move || {
+                let prepared = place.runtime_dir().map_or(Ok(()), endpoint::prepare_folder);
+                prepared.and_then(|()| endpoint::listen(&place, groups))
+            });
+            let listening = listening.await.unwrap_or_else(|error| Err(error.into()));
             hold.listener =
                 Some(listening.map_err(|error| format!("listening at {endpoint} again: {error}"))?);
             log::warn!("{endpoint} was gone; listening there again");

@@ -297,3 +297,26 @@ fn supplementary_groups(stream: &Stream) -> Vec<libc::gid_t> {
     groups.truncate(count);
     groups
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn who_is_dying_answers_no_more_and_who_lives_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        assert!(!somebody_answers(&path), "there is nobody");
+        let listener = UnixListener::bind(&path).unwrap();
+        assert!(somebody_answers(&path), "who doesn't look up may be busy");
+        std::thread::scope(|scope| {
+            let answers = scope.spawn(|| somebody_answers(&path));
+            // The first is the one above. Who asks is connected by then, and all is closed as by an end.
+            let connected = [listener.accept().unwrap(), listener.accept().unwrap()];
+            drop(listener);
+            drop(connected);
+            assert!(!answers.join().unwrap());
+        });
+    }
+}
